@@ -1,0 +1,81 @@
+"""The configuration: closed, complete, and errors that say what to do."""
+
+import copy
+
+import jsonschema
+import pytest
+import yaml
+
+from poreflux.config import complete, load_schema
+from poreflux.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def schema(root):
+    return load_schema(root / "config" / "schema.json")
+
+
+def every_object(schema, path="config"):
+    if schema.get("type") == "object":
+        yield path, schema
+    for key, sub in schema.get("properties", {}).items():
+        yield from every_object(sub, f"{path}.{key}")
+    for key, sub in schema.get("$defs", {}).items():
+        yield from every_object(sub, f"$defs.{key}")
+
+
+def test_schema_is_valid_closed_and_described(schema):
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for path, sub in every_object(schema):
+        assert "additionalProperties" in sub, path
+        assert sub["additionalProperties"] is False or "$ref" in sub["additionalProperties"], path
+        for key, leaf in sub.get("properties", {}).items():
+            assert "$ref" in leaf or leaf.get("description"), f"{path}.{key} lacks a description"
+
+
+def test_shipped_configurations_are_valid(root, schema):
+    for path in sorted((root / "config").glob("*.yaml")):
+        complete(yaml.safe_load(path.read_text()), schema, [path])
+
+
+def test_defaults_fill_at_any_depth_and_numbers_are_normal(schema):
+    config = complete({"gcmc": {"temperature_K": 300}, "structures": {"x": {"cifs": "a"}}}, schema)
+    assert config["energy"]["bins"] == 50
+    assert config["structures"]["x"]["stages"][-1] == "diffusion"
+    assert config["gcmc"]["temperature_K"] == 300.0
+    assert type(config["gcmc"]["temperature_K"]) is float
+    assert complete(config, schema) == config
+
+
+def test_input_is_not_changed(schema):
+    config = {"gcmc": {"temperature_K": 300}}
+    before = copy.deepcopy(config)
+    complete(config, schema)
+    assert config == before
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("gcmc: {temperatur_K: 298}", ["gcmc.temperatur_K", "did you mean 'temperature_K'"]),
+        ("gcm: {}", ["'gcm'", "did you mean 'gcmc'"]),
+        ("energy: {bins: many}", ["energy.bins", "type integer", "'many'"]),
+        ("energy: {bins: 0}", ["energy.bins", "at least 1", "0"]),
+        ("gcmc: {engine: raspa}", ["gcmc.engine", "grid, raspa3", "did you mean 'raspa3'"]),
+        ("learning: {sizes: []}", ["learning.sizes", "at least 1"]),
+        ("structures: {target: {cif: x}}", ["structures.target.cif", "did you mean 'cifs'"]),
+        ("structures: {target: {limit: 0}}", ["structures.target.limit", "0"]),
+    ],
+)
+def test_errors_name_file_key_value_and_remedy(schema, tmp_path, text, parts):
+    path = tmp_path / "my.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        complete(yaml.safe_load(text), schema, [path])
+    for part in [str(path), *parts]:
+        assert part in str(error.value)
+
+
+def test_a_key_from_the_command_line_is_said_to_be_so(schema):
+    with pytest.raises(ConfigError, match="command line"):
+        complete({"shardz": 4}, schema, [])

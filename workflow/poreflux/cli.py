@@ -1,0 +1,117 @@
+"""Command line: look into the content store.
+
+``poreflux store list | verify | prune | why`` — see ``poreflux store --help``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from poreflux import stages
+from poreflux.config import complete, load_schema
+from poreflux.errors import DataError, PorefluxError
+from poreflux.store import Store, prune
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    store = Store(options.store)
+    try:
+        options.run(store, options)
+    except PorefluxError as error:
+        sys.stderr.write(f"poreflux: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="poreflux", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    store = commands.add_parser("store", help="look into the content store")
+    store.add_argument("--store", help="its folder (default: $POREFLUX_STORE, .poreflux/store)")
+    actions = store.add_subparsers(required=True)
+
+    show = actions.add_parser("list", help="entries and bytes by stage")
+    show.set_defaults(run=_list)
+    verify = actions.add_parser("verify", help="check every checksum; set damaged entries aside")
+    verify.set_defaults(run=_verify)
+    remove = actions.add_parser("prune", help="remove old entries")
+    remove.add_argument("--older-than-days", type=float, required=True)
+    remove.add_argument("--stage", default="*", help="only this stage")
+    remove.set_defaults(run=_prune)
+    why = actions.add_parser("why", help="is it stored, and if not, which ingredient changed")
+    why.add_argument("structure", help="name in the study, or content hash")
+    why.add_argument("stage", choices=sorted(stages.STAGES))
+    why.add_argument("--configfile", nargs="*", default=["config/config.yaml"])
+    why.add_argument("--schema", default="config/schema.json")
+    why.set_defaults(run=_why)
+    return parser
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _list(store: Store, _options) -> None:
+    count, size = Counter(), Counter()
+    for path in store.entries():
+        stage = path.parent.parent.name
+        count[stage] += 1
+        size[stage] += path.stat().st_size
+    for stage in sorted(count):
+        _say(f"{stage:12s} {count[stage]:9d} entries {size[stage] / 1e6:10.1f} MB")
+    _say(f"{'all':12s} {sum(count.values()):9d} entries {sum(size.values()) / 1e6:10.1f} MB")
+
+
+def _verify(store: Store, _options) -> None:
+    damaged = [path for path in store.entries() if store.manifest(path) is None]
+    for path in damaged:
+        _say(f"damaged: {path}")
+    _say(f"{len(damaged)} damaged entries")
+
+
+def _prune(store: Store, options) -> None:
+    count, size = prune(store, older_than_days=options.older_than_days, stage=options.stage)
+    _say(f"removed {count} entries, {size / 1e6:.1f} MB")
+
+
+def _why(store: Store, options) -> None:
+    merged: dict = {}
+    for file in options.configfile:
+        _update(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
+    config = complete(merged, load_schema(options.schema), options.configfile)
+    content_hash = _hash_of(options.structure, Path("results") / config["study"])
+    params = stages.stage_params(config, options.stage)
+    _say(store.why(stages.ingredients(options.stage, content_hash, params)))
+
+
+def _update(base: dict, other: dict) -> None:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _update(base[key], value)
+        else:
+            base[key] = value
+
+
+def _hash_of(structure: str, results: Path) -> str:
+    if len(structure) == 64 and set(structure) <= set("0123456789abcdef"):
+        return structure
+    tables = sorted(results.glob("*/structures.parquet"))
+    for path in tables:
+        table = pd.read_parquet(path, columns=["name", "content_hash", "status"])
+        found = table[(table["name"] == structure) & (table["status"] == "ok")]
+        if len(found):
+            return found["content_hash"].iloc[0]
+    looked = ", ".join(map(str, tables)) or f"{results} (no tables yet)"
+    raise DataError(f"no structure named {structure!r} in {looked}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""What every script of a Snakemake rule needs: a log that catches everything, and its inputs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.errors import DataError
+from poreflux.store import Store
+from poreflux.tables import write_table
+
+log = logging.getLogger("poreflux")
+
+
+def start_log(job) -> None:
+    """Send log records, warnings and the traceback of a failure to the rule's log file.
+
+    Parameters
+    ----------
+    job
+        The ``snakemake`` object of the script.
+    """
+    path = Path(job.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handlers = [logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)]
+    logging.basicConfig(level=logging.INFO, format=line, handlers=handlers, force=True)
+    logging.captureWarnings(True)
+
+    def hook(kind, error, trace):
+        logging.getLogger("poreflux").critical("%s", error, exc_info=(kind, error, trace))
+
+    sys.excepthook = hook
+
+
+def store_of(job) -> Store:
+    """The content store that the rule's ``params.store`` (or ``POREFLUX_STORE``) names."""
+    return Store(job.params.get("store") or None)
+
+
+def run_shard(job) -> None:
+    """Pass one shard of structures through the stage that ``params.stage`` names."""
+    from poreflux.stages import run_stage
+
+    start_log(job)
+    table = run_stage(
+        job.params.stage,
+        pd.read_parquet(job.input.structures),
+        job.params.settings,
+        store=store_of(job),
+        workers=job.threads,
+        seconds=job.params.limits["seconds"],
+        memory_mb=job.params.limits["memory_mb"],
+    )
+    write_table(table, job.output.table)
+
+
+def check_failures(table: pd.DataFrame, allowed_share: float, where) -> None:
+    """Log the failures in a table by reason; too many of them are an error.
+
+    Raises
+    ------
+    DataError
+        If every structure failed or the failed share exceeds ``allowed_share``.
+    """
+    structures = table.drop_duplicates("name")
+    failed = structures[structures["status"] != "ok"]
+    for row in failed.itertuples():
+        log.warning("%s failed: %s", row.name, row.reason)
+    if len(failed) > allowed_share * len(structures):
+        raise DataError(
+            f"{where}: {len(failed)} of {len(structures)} structures failed, more than the "
+            f"share {allowed_share:g} allowed (limits.failed_share); first reason: "
+            f"{failed['reason'].iloc[0]}"
+        )

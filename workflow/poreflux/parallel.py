@@ -1,0 +1,167 @@
+"""Each task in a process of its own: a crash, a hang or a memory hog costs that task alone."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import multiprocessing
+import os
+import pickle
+import resource
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+
+from poreflux.errors import PorefluxError
+
+log = logging.getLogger(__name__)
+_fork = multiprocessing.get_context("fork")
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one task.
+
+    Attributes
+    ----------
+    index : int
+        Its place in the list of tasks.
+    value
+        What the function returned, ``None`` on failure.
+    reason : str
+        Empty on success, else why it failed.
+    error : str
+        Class name of the exception, ``'Timeout'``, ``'Crash'``, or empty.
+    cpu_s, wall_s : float
+        CPU (the task's child processes included) and wall time it took.
+    """
+
+    index: int
+    value: object
+    reason: str
+    error: str
+    cpu_s: float
+    wall_s: float
+
+
+def run_isolated(
+    function: Callable,
+    tasks: Sequence[tuple],
+    *,
+    workers: int = 1,
+    seconds: float = 3600.0,
+    memory_mb: float = 4096.0,
+) -> Iterator[Outcome]:
+    """Call ``function(*task)`` for each task in a forked process; yield outcomes as they end.
+
+    Parameters
+    ----------
+    function : callable
+        Returns something that pickles.
+    tasks : sequence of tuples
+        Arguments of each call.
+    workers : int
+        Processes at once.
+    seconds : float
+        Wall-clock limit a task; past it the process and its children are killed.
+    memory_mb : float
+        Address space that a task may take beyond what the parent has.
+
+    Yields
+    ------
+    Outcome
+        In the order in which the tasks end. Exceptions in a task are its outcome, never raised.
+    """
+    waiting = list(enumerate(tasks))[::-1]
+    running: dict = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < max(1, workers):
+                index, task = waiting.pop()
+                receiver, sender = _fork.Pipe(duplex=False)
+                process = _fork.Process(
+                    target=_child, args=(sender, function, task, memory_mb), daemon=False
+                )
+                process.start()
+                sender.close()
+                running[receiver] = (index, process, time.monotonic())
+            oldest = min(start for _, _, start in running.values())
+            ready = wait(list(running), timeout=max(0.0, oldest + seconds - time.monotonic()))
+            now = time.monotonic()
+            for receiver in list(running):
+                index, process, start = running[receiver]
+                if receiver in ready:
+                    yield _collect(receiver, index, process, now - start)
+                elif now - start > seconds:
+                    _kill(process)
+                    reason = f"stopped after {seconds:g} s (limits.seconds)"
+                    yield Outcome(index, None, reason, "Timeout", seconds, now - start)
+                else:
+                    continue
+                receiver.close()
+                del running[receiver]
+    finally:
+        for _, process, _ in running.values():
+            _kill(process)
+
+
+def _child(sender, function, task, memory_mb) -> None:
+    # A group of its own, so that programs it starts die with it; and it dies with the parent.
+    os.setpgid(0, 0)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    limit = _address_space() + int(memory_mb * 2**20)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    before = _cpu_seconds()
+    try:
+        result = ("", "", function(*task))
+    except PorefluxError as error:
+        result = (type(error).__name__, str(error), None)
+    except MemoryError:
+        result = ("MemoryError", f"needs more than {memory_mb:g} MB (limits.memory_mb)", None)
+    except BaseException as error:
+        reason = f"internal error: {type(error).__name__}: {error}"
+        log.error("%s\n%s", reason, traceback.format_exc())
+        result = (type(error).__name__, reason, None)
+    sender.send_bytes(pickle.dumps((*result, _cpu_seconds() - before)))
+    sender.close()
+    # No interpreter shutdown: engines' exit handlers may hang or crash after the work is done.
+    logging.shutdown()
+    os._exit(0)
+
+
+def _collect(receiver, index, process, wall_s) -> Outcome:
+    try:
+        error, reason, value, cpu_s = pickle.loads(receiver.recv_bytes())
+        process.join()
+    except (EOFError, OSError):
+        process.join()
+        code = process.exitcode
+        what = signal.Signals(-code).name if code and code < 0 else f"exit status {code}"
+        error, reason, value, cpu_s = "Crash", f"the process died ({what})", None, wall_s
+    return Outcome(index, value, reason, error, cpu_s, wall_s)
+
+
+def _kill(process) -> None:
+    for send in (lambda: os.killpg(process.pid, signal.SIGKILL), process.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            send()
+    process.join()
+
+
+def _cpu_seconds() -> float:
+    return sum(
+        sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()

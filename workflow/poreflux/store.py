@@ -1,0 +1,356 @@
+"""Content-addressed store of artifacts: one file a key, checksummed, with its manifest.
+
+Layout: ``<root>/objects/<stage>/<ss>/<subject>.<key>`` with ``subject`` the content hash of
+what the artifact is about (a structure, a training table), ``ss`` its first two digits and
+``key`` the sha256 of every ingredient. A file is three parts: a line with the magic word and
+the sha256 of the rest, a line of JSON (the manifest), and the payload.
+
+Files are written to a temporary name in the same folder, flushed and renamed, so that any
+number of processes and nodes may share a store: the worst that a race costs is the same
+artifact computed twice. What fails its checksum is moved to ``<root>/damaged`` and is a miss.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from poreflux.errors import ConfigError, StoreError
+
+log = logging.getLogger(__name__)
+
+MAGIC = "poreflux-artifact-1"
+DEFAULT_ROOT = ".poreflux/store"
+PACKAGE = Path(__file__).parent
+
+
+def canonical_json(value) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the value holds NaN, infinity or something JSON has no word for.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value) -> str:
+    """sha256 (hex) of :func:`canonical_json` of ``value``."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """All that determines an artifact, and nothing else: no paths, times or machine names.
+
+    Attributes
+    ----------
+    stage : str
+        Name of the stage.
+    subject : str
+        Content hash (hex) of the main input.
+    inputs : dict of str to str
+        Content hashes of further inputs.
+    params : dict
+        Just the parameters that this stage uses.
+    code : str
+        Digest of the library modules involved, see :func:`code_digest`.
+    engines : dict of str to str
+        Versions of the external engines that the stage calls.
+    """
+
+    stage: str
+    subject: str
+    inputs: dict
+    params: dict
+    code: str
+    engines: dict
+
+    def as_dict(self) -> dict:
+        """The ingredients as a JSON-able dict."""
+        return dict(vars(self))
+
+    @property
+    def key(self) -> str:
+        """sha256 (hex) over all ingredients."""
+        return digest(self.as_dict())
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What the store returns: the ``manifest`` (dict) and the ``payload`` (bytes)."""
+
+    manifest: dict
+    payload: bytes
+
+
+class Store:
+    """A folder of artifacts; see the module's text for its layout.
+
+    Parameters
+    ----------
+    root : str, Path or None
+        The folder, made when first written. ``None``: the variable ``POREFLUX_STORE``, else
+        ``.poreflux/store``.
+    """
+
+    def __init__(self, root: str | Path | None = None):
+        self.root = Path(root or os.environ.get("POREFLUX_STORE") or DEFAULT_ROOT)
+
+    def path(self, ingredients: Ingredients) -> Path:
+        """Where the artifact of these ingredients lies or would lie."""
+        return self._folder(ingredients.stage, ingredients.subject) / (
+            f"{ingredients.subject}.{ingredients.key}"
+        )
+
+    def get(self, ingredients: Ingredients) -> Artifact | None:
+        """The artifact, or ``None`` where there is none that passes its checksum."""
+        return self._read(self.path(ingredients))
+
+    def put(self, ingredients: Ingredients, payload: bytes, **facts) -> None:
+        """Store ``payload``; ``facts`` (JSON-able, e.g. CPU seconds) join the manifest.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written: the message says why.
+        """
+        manifest = ingredients.as_dict() | {"key": ingredients.key, "facts": facts}
+        body = canonical_json(manifest).encode() + b"\n" + payload
+        head = f"{MAGIC} {hashlib.sha256(body).hexdigest()}\n".encode()
+        try:
+            write_atomically(self.path(ingredients), head + body)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to the store {self.root}: {error.strerror}; "
+                "free space or set POREFLUX_STORE to a folder that can be written"
+            ) from error
+
+    def entries(self, stage: str = "*", subject: str = "*") -> Iterator[Path]:
+        """Paths of the entries of a stage, of one subject or all, in sorted order."""
+        prefix = "*" if subject == "*" else subject[:2]
+        for folder in sorted(self.root.glob(f"objects/{stage}/{prefix}")):
+            # the name must hold a key: temporary files of a killed writer have none
+            yield from sorted(p for p in folder.glob(f"{subject}.*") if len(p.suffix) == 65)
+
+    def manifest(self, path: Path) -> dict | None:
+        """Manifest of one entry (its checksum verified), ``None`` if damaged."""
+        artifact = self._read(path)
+        return artifact.manifest if artifact else None
+
+    def why(self, ingredients: Ingredients) -> str:
+        """In words: stored, never made, or which ingredients changed against the last one."""
+        if self.get(ingredients):
+            return f"{ingredients.stage}: stored as {ingredients.key[:12]}"
+        # The newest first; time is no ingredient, only the order of the explanation.
+        others = sorted(
+            self.entries(ingredients.stage, ingredients.subject),
+            key=lambda p: p.stat().st_mtime,
+            reverse=True,
+        )
+        last = next((m for m in map(self.manifest, others) if m), None)
+        if last is None:
+            return f"{ingredients.stage}: never computed for {ingredients.subject[:12]}"
+        changes = _differences(last, ingredients.as_dict())
+        return f"{ingredients.stage}: not stored; against {last['key'][:12]}: {'; '.join(changes)}"
+
+    def _folder(self, stage: str, subject: str) -> Path:
+        return self.root / "objects" / stage / subject[:2]
+
+    def _read(self, path: Path) -> Artifact | None:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}") from error
+        head, _, body = data.partition(b"\n")
+        if head != f"{MAGIC} {hashlib.sha256(body).hexdigest()}".encode():
+            self._set_aside(path)
+            return None
+        manifest, _, payload = body.partition(b"\n")
+        return Artifact(json.loads(manifest), payload)
+
+    def _set_aside(self, path: Path) -> None:
+        log.warning("damaged store entry %s set aside; it will be computed again", path)
+        try:
+            target = self.root / "damaged" / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+        except OSError as error:
+            # A read-only store: the entry stays, and stays a miss.
+            log.warning("%s could not be moved: %s", path, error.strerror)
+
+
+def write_atomically(path: str | Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` whole or not at all (temporary file, fsync, rename).
+
+    Raises
+    ------
+    OSError
+        As the file system gives it; nothing is left behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@cache
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
+    """Leaf-by-leaf differences of two manifests, as words."""
+    found = []
+    for name in sorted((set(old) | set(new)) - {"key", "facts"}):
+        a, b = old.get(name), new.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += _differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            if name == "code":
+                found.append("code changed")
+            else:
+                found.append(f"{prefix}{name} {a!r} -> {b!r}")
+    return found
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Digest of a library module and all library modules and data files it draws on.
+
+    Walks the imports inside ``poreflux`` (at any depth of the code), so lazily imported
+    modules count. Comments, docstrings and formatting do not. Data files count through the
+    string constants ``"data/..."`` that name them.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name, e.g. ``poreflux.uptake``.
+
+    Returns
+    -------
+    str
+        sha256, hex.
+    """
+    parts: dict[str, str] = {}
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        path = _module_file(name)
+        if name in parts or path is None or name == "poreflux":
+            continue
+        tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+        parts[name] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        todo += [*_imports(tree, package), name.rpartition(".")[0]]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                parts |= _data_digests(node.value)
+    return digest(parts)
+
+
+def _module_file(name: str) -> Path | None:
+    if name.split(".")[0] != "poreflux":
+        return None
+    base = PACKAGE.joinpath(*name.split(".")[1:])
+    for path in (base / "__init__.py", base.with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports(tree: ast.AST, package: str) -> list[str]:
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                stem = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*stem, *([base] if base else [])])
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return tree
+
+
+def _data_digests(text: str) -> dict[str, str]:
+    if not text.startswith("data/"):
+        return {}
+    path = PACKAGE / text
+    if path.is_file():
+        files = [path]
+    elif path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+    else:
+        return {}
+    return {str(f.relative_to(PACKAGE)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def package_version(name: str) -> str:
+    """Version of an installed package, an ingredient of what it computes.
+
+    Raises
+    ------
+    ConfigError
+        If it is not installed.
+    """
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError as error:
+        raise ConfigError(
+            f"the package {name} is not installed; "
+            "install envs/requirements.txt or choose another engine or source"
+        ) from error
+
+
+def prune(store: Store, *, older_than_days: float, stage: str = "*") -> tuple[int, int]:
+    """Remove entries not written in the last ``older_than_days``; returns (entries, bytes)."""
+    limit = time.time() - older_than_days * 86400
+    count = size = 0
+    for path in store.entries(stage):
+        try:
+            status = path.stat()
+            if status.st_mtime < limit:
+                path.unlink()
+                count, size = count + 1, size + status.st_size
+        except FileNotFoundError:
+            continue  # another process pruned it
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise StoreError(f"cannot remove {path}: {error.strerror}") from error
+            raise
+    return count, size
