@@ -1,0 +1,65 @@
+# Poreflux: structures -> geometry, energy, uptake, diffusion -> features -> learning -> report.
+# One file under rules/ a stage, in the order in which data flow.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/structures.smk"
+include: "rules/geometry.smk"
+include: "rules/energy.smk"
+include: "rules/uptake.smk"
+include: "rules/diffusion.smk"
+include: "rules/features.smk"
+#include: "rules/pretrain.smk"
+#include: "rules/finetune.smk"
+#include: "rules/importance.smk"
+#include: "rules/predict.smk"
+#include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/report/index.html",
+
+
+rule geometry:
+    input:
+        stage_tables("geometry"),
+
+
+rule energy:
+    input:
+        stage_tables("energy"),
+
+
+rule uptake:
+    input:
+        stage_tables("uptake"),
+
+
+rule diffusion:
+    input:
+        stage_tables("diffusion"),
+
+
+rule study:
+    input:
+        f"{RESULTS}/study/scores.parquet",
+        f"{RESULTS}/study/importance.parquet",
+
+
+rule predict:
+    input:
+        f"{RESULTS}/predict/predictions.csv",
+
+
+rule validate:
+    input:
+        crosscheck_tables(),

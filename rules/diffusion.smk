@@ -1,0 +1,30 @@
+"""Stage diffusion: one job a shard; finished structures come from the store."""
+
+
+rule simulate_diffusion:
+    """Simulating diffusion (MD) of one shard of structures."""
+    input:
+        structures=shard_table("structures"),
+    output:
+        table=shard_table("diffusion"),
+    log:
+        f"{LOGS}/simulate_diffusion/{{set}}-{{shard}}.log",
+    benchmark:
+        f"{LOGS}/simulate_diffusion/{{set}}-{{shard}}.benchmark.tsv"
+    threads: CONFIG["threads_per_shard"]
+    resources:
+        mem_mb=memory(1500),
+        runtime=lambda wildcards, attempt: attempt * 240,
+    params:
+        stage="diffusion",
+        settings=stages.stage_params(CONFIG, "diffusion"),
+        engines=stages.STAGES["diffusion"].engines(
+            stages.stage_params(CONFIG, "diffusion")
+        ),
+        code=code_digest(stages.STAGES["diffusion"].module),
+        store=CONFIG["store"],
+        limits=CONFIG["limits"],
+    message:
+        "Simulating diffusion (MD): {wildcards.set}, shard {wildcards.shard}"
+    script:
+        "../scripts/simulate_diffusion.py"

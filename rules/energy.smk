@@ -1,0 +1,28 @@
+"""Stage energy: one job a shard; finished structures come from the store."""
+
+
+rule build_energy_histogram:
+    """Building energy histograms of one shard of structures."""
+    input:
+        structures=shard_table("structures"),
+    output:
+        table=shard_table("energy"),
+    log:
+        f"{LOGS}/build_energy_histogram/{{set}}-{{shard}}.log",
+    benchmark:
+        f"{LOGS}/build_energy_histogram/{{set}}-{{shard}}.benchmark.tsv"
+    threads: CONFIG["threads_per_shard"]
+    resources:
+        mem_mb=memory(600),
+        runtime=lambda wildcards, attempt: attempt * 240,
+    params:
+        stage="energy",
+        settings=stages.stage_params(CONFIG, "energy"),
+        engines=stages.STAGES["energy"].engines(stages.stage_params(CONFIG, "energy")),
+        code=code_digest(stages.STAGES["energy"].module),
+        store=CONFIG["store"],
+        limits=CONFIG["limits"],
+    message:
+        "Building energy histograms: {wildcards.set}, shard {wildcards.shard}"
+    script:
+        "../scripts/build_energy_histogram.py"

@@ -1,0 +1,21 @@
+"""Stage features: one row a structure, what the learners see."""
+
+
+rule build_features:
+    """Join geometry and energy histogram into the features of the learners."""
+    input:
+        geometry=f"{RESULTS}/{{set}}/geometry.parquet",
+        energy=f"{RESULTS}/{{set}}/energy.parquet",
+    output:
+        table=f"{RESULTS}/{{set}}/features.parquet",
+    log:
+        f"{LOGS}/build_features/{{set}}.log",
+    params:
+        code=code_digest("poreflux.features"),
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Building features of {wildcards.set}"
+    script:
+        "../scripts/build_features.py"

@@ -1,0 +1,18 @@
+"""Read, build and check the structures of one shard."""
+
+from poreflux.intake import read_structures
+from poreflux.job import start_log, store_of
+from poreflux.tables import write_table
+
+job = snakemake  # noqa: F821
+start_log(job)
+table = read_structures(
+    job.params.members,
+    job.params.spec,
+    store=store_of(job),
+    checks=job.params.checks,
+    workers=job.threads,
+    seconds=job.params.limits["seconds"],
+    memory_mb=job.params.limits["memory_mb"],
+)
+write_table(table, job.output.table)
