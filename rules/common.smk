@@ -74,11 +74,10 @@ def shard_table(stage):
     return f"{RESULTS}/{{set}}/shards/{stage}/{{shard}}-of-{SHARDS}.parquet"
 
 
-def tables_of_shards(wildcards):
-    """The tables of all shards that hold at least one structure."""
-    used = sorted({intake.shard_of(name, SHARDS) for name in MEMBERS[wildcards.set]})
-    pattern = shard_table(wildcards.stage)
-    return [pattern.format(set=wildcards.set, shard=k) for k in used]
+def shard_tables_of(stage, set_name):
+    """The tables of all shards of a set that hold at least one structure."""
+    used = sorted({intake.shard_of(name, SHARDS) for name in MEMBERS[set_name]})
+    return [shard_table(stage).format(set=set_name, shard=k) for k in used]
 
 
 def stage_tables(stage):
@@ -100,6 +99,12 @@ def crosscheck_tables():
     ]
 
 
+def crosscheck_params(stage):
+    """Parameters of the reference code: the stage's own but for what the cross-check changes."""
+    block = CONFIG[stages.STAGES[stage].block]
+    return stages.stage_params(CONFIG, stage) | block["crosscheck_params"]
+
+
 def memory(per_worker_mb):
     """Memory of a job: what it holds itself and each worker's share, more after a failure."""
     return lambda wildcards, attempt, threads: attempt * (500 + threads * per_worker_mb)
@@ -108,7 +113,7 @@ def memory(per_worker_mb):
 rule collect_tables:
     """Join the shard tables of a stage: the same table whatever the number of shards."""
     input:
-        tables_of_shards,
+        lambda wildcards: shard_tables_of(wildcards.stage, wildcards.set),
     output:
         f"{RESULTS}/{{set}}/{{stage}}.parquet",
     log:

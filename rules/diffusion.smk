@@ -28,3 +28,30 @@ rule simulate_diffusion:
         "Simulating diffusion (MD): {wildcards.set}, shard {wildcards.shard}"
     script:
         "../scripts/simulate_diffusion.py"
+
+
+rule crosscheck_diffusion:
+    """Repeat a few target structures with LAMMPS, for the report."""
+    input:
+        structures=lambda wildcards: shard_tables_of("structures", "target"),
+        table=f"{RESULTS}/target/diffusion.parquet",
+    output:
+        table=f"{RESULTS}/target/crosscheck_diffusion.parquet",
+    log:
+        f"{LOGS}/crosscheck_diffusion/target.log",
+    params:
+        stage="diffusion",
+        wanted=CONFIG["md"]["crosscheck"],
+        settings=crosscheck_params("diffusion"),
+        engines=stages.STAGES["diffusion"].engines({"engine": "lammps"}),
+        code=code_digest("poreflux.crosscheck"),
+        store=CONFIG["store"],
+        limits=CONFIG["limits"],
+    threads: 2
+    resources:
+        mem_mb=memory(1500),
+        runtime=lambda wildcards, attempt: attempt * 240,
+    message:
+        "Repeating target structures with LAMMPS"
+    script:
+        "../scripts/crosscheck_stage.py"

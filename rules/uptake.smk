@@ -26,3 +26,30 @@ rule simulate_uptake:
         "Simulating uptakes (GCMC): {wildcards.set}, shard {wildcards.shard}"
     script:
         "../scripts/simulate_uptake.py"
+
+
+rule crosscheck_uptake:
+    """Repeat a few target structures with RASPA3, for the report."""
+    input:
+        structures=lambda wildcards: shard_tables_of("structures", "target"),
+        table=f"{RESULTS}/target/uptake.parquet",
+    output:
+        table=f"{RESULTS}/target/crosscheck_uptake.parquet",
+    log:
+        f"{LOGS}/crosscheck_uptake/target.log",
+    params:
+        stage="uptake",
+        wanted=CONFIG["gcmc"]["crosscheck"],
+        settings=crosscheck_params("uptake"),
+        engines=stages.STAGES["uptake"].engines({"engine": "raspa3"}),
+        code=code_digest("poreflux.crosscheck"),
+        store=CONFIG["store"],
+        limits=CONFIG["limits"],
+    threads: 2
+    resources:
+        mem_mb=memory(1500),
+        runtime=lambda wildcards, attempt: attempt * 240,
+    message:
+        "Repeating target structures with RASPA3"
+    script:
+        "../scripts/crosscheck_stage.py"

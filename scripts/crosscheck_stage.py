@@ -1,0 +1,22 @@
+"""Repeat a few structures of a stage with the reference code."""
+
+import pandas as pd
+
+from poreflux.crosscheck import compare
+from poreflux.job import start_log, store_of
+from poreflux.tables import concatenate, write_table
+
+job = snakemake  # noqa: F821
+start_log(job)
+table = compare(
+    job.params.stage,
+    concatenate(job.input.structures),
+    pd.read_parquet(job.input.table),
+    job.params.wanted,
+    job.params.settings,
+    store=store_of(job),
+    workers=job.threads,
+    seconds=job.params.limits["seconds"],
+    memory_mb=job.params.limits["memory_mb"],
+)
+write_table(table, job.output.table)

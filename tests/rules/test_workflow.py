@@ -1,0 +1,76 @@
+"""The workflow as Snakemake sees it: dry runs, wrong configurations, lint of each preset."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--nolock"]
+
+
+def snakemake(root, cwd, *arguments):
+    """Run Snakemake in an empty folder; returns the finished process."""
+    command = [*SNAKEMAKE, "--snakefile", str(root / "Snakefile"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("config", ["config.yaml"])
+def test_dry_run_plans_every_stage(root, tmp_path, config):
+    done = snakemake(root, tmp_path, "-n", "--configfile", str(root / "config" / config))
+    assert done.returncode == 0, done.stderr
+    for rule in (
+        "read_structures",
+        "describe_geometry",
+        "build_energy_histogram",
+        "simulate_uptake",
+        "simulate_diffusion",
+        "build_features",
+        "pretrain_models",
+        "finetune_models",
+        "compute_importance",
+        "build_report",
+    ):
+        assert rule in done.stdout, rule
+
+
+def test_wrong_key_stops_before_any_job(root, tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text("gcmc: {temperatur_K: 300}\n")
+    done = snakemake(root, tmp_path, "--configfile", str(path))
+    assert done.returncode != 0
+    text = done.stdout + done.stderr
+    assert "my.yaml" in text and "temperatur_K" in text and "temperature_K" in text
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_set_without_structures_says_so(root, tmp_path):
+    done = snakemake(root, tmp_path, "-n", "--config", "structures={target: {cifs: 'none/*.cif'}}")
+    assert done.returncode != 0
+    assert "no CIF files match cifs: none/*.cif" in done.stdout + done.stderr
+
+
+def test_adding_a_cif_touches_one_shard(root, tmp_path, cifs):
+    folder = tmp_path / "cifs"
+    folder.mkdir()
+    names = sorted(cifs.glob("*.cif"))
+    for path in names[:-1]:
+        (folder / path.name).write_bytes(path.read_bytes())
+    own = f"{{target: {{cifs: {folder}}}, source: {{cifs: {folder}}}}}"
+    arguments = ("--config", f"structures={own}", "shards=3")
+    target = "results/default/target/energy.parquet"
+    done = snakemake(root, tmp_path, target, *arguments)
+    assert done.returncode == 0, done.stderr
+    (folder / names[-1].name).write_bytes(names[-1].read_bytes())
+    done = snakemake(root, tmp_path, "-n", target, *arguments)
+    counts = {}
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if len(words) == 2 and words[1].isdigit():
+            counts[words[0]] = int(words[1])
+    assert counts == {
+        "read_structures": 1,
+        "build_energy_histogram": 1,
+        "collect_tables": 1,
+        "total": 3,
+    }
