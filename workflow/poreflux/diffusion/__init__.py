@@ -1,0 +1,403 @@
+"""Self-diffusivity of a guest at infinite dilution, by molecular dynamics in a rigid framework.
+
+Two engines make trajectories of independent molecules at constant temperature; one analysis
+(:mod:`poreflux.diffusion.msd`) turns them into a diffusivity with its standard error, or into
+an upper bound where the molecules were not seen to diffuse.
+
+Engine ``grid`` (:mod:`poreflux.diffusion.grid_engine`) reads the forces from a periodic cubic
+spline of the framework's potential. Molecules start Boltzmann-distributed in the channels,
+never in closed pockets. Engine ``lammps`` (:mod:`poreflux.diffusion.lammps_engine`) is the
+published protocol: Packmol inserts the guests into a supercell and LAMMPS computes every pair;
+it knows no pockets.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from poreflux.diffusion import grid_engine, lammps_engine
+from poreflux.diffusion.lammps_engine import engine_versions
+from poreflux.diffusion.msd import DiffusionFit, fit_diffusion
+from poreflux.errors import ConfigError
+from poreflux.forcefield import Guest, framework_parameters, guest_parameters
+from poreflux.pores import Accessibility, accessible, pocket_share
+from poreflux.potential import grid_shape, lj_grid
+from poreflux.structure import Structure, read_cif
+from poreflux.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
+
+__all__ = ["Diffusivity", "engine_versions", "self_diffusivity", "simulate", "warm_up"]
+
+# About the number of molecules that share a thermostat, as in the published protocol (at least
+# 30 molecules in one simulation). Many molecules on one thermostat hardly disturb each other.
+MOLECULES_PER_THERMOSTAT = 30
+# Spacing of the points at which the largest cavity is looked for.
+CAVITY_SPACING_A = 0.8
+# The highest share of the Henry coefficient in pockets that the LAMMPS engine, which may start
+# molecules there, keeps silent about.
+SILENT_POCKET_SHARE = 0.001
+
+
+@dataclass(frozen=True)
+class Diffusivity:
+    """Self-diffusivity of one structure.
+
+    Attributes
+    ----------
+    d_m2_s : float
+        Self-diffusion coefficient, a third of the trace of the tensor, m^2/s. Where
+        ``diffusive`` is false: an upper bound (or, with a note that says so, a lower one).
+    d_err_m2_s : float
+        One standard error, from groups of independent molecules; 0 for the bound of a
+        structure without a channel.
+    msd_loglog_slope : float
+        d log MSD / d log t in the fit window; 0 for a structure without a channel.
+    diffusive : bool
+        Whether the run shows diffusion, see :func:`poreflux.diffusion.msd.fit_diffusion`.
+    d_x_m2_s, d_y_m2_s, d_z_m2_s : float
+        Components along Cartesian axes (a along x, b in the xy plane), m^2/s; estimates
+        even where ``d_m2_s`` is a bound.
+    fit_start_ps, fit_end_ps, msd_end_A2 : float
+        Lags between which the MSD was fitted, and the MSD at the last.
+    cavity_A : float
+        Diameter of the largest sphere between atoms (of radius sigma/2) about a point that
+        the guest reaches.
+    dimensionality : int
+        Independent directions (0 to 3) in which channels run through the crystal.
+    pocket_share : float
+        Share of the Henry coefficient in pockets that no channel reaches.
+    n_molecules, n_steps : int
+        Molecules, and production steps of each; 0 where nothing was simulated.
+    engine : str
+        'grid' or 'lammps'.
+    note : str
+        Empty, or why the result is a bound, and other warnings.
+    """
+
+    d_m2_s: float
+    d_err_m2_s: float
+    msd_loglog_slope: float
+    diffusive: bool
+    d_x_m2_s: float
+    d_y_m2_s: float
+    d_z_m2_s: float
+    fit_start_ps: float
+    fit_end_ps: float
+    msd_end_A2: float
+    cavity_A: float
+    dimensionality: int
+    pocket_share: float
+    n_molecules: int
+    n_steps: int
+    engine: str
+    note: str
+
+
+def self_diffusivity(path: str | Path, **params) -> Diffusivity:
+    """Self-diffusivity of a guest in the structure in a CIF file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CIF file.
+    **params
+        See :func:`simulate`.
+
+    Returns
+    -------
+    Diffusivity
+
+    Raises
+    ------
+    StructureError
+        If the file is no usable structure.
+    ConfigError
+        If a parameter is out of range.
+    ExternalToolError
+        If Packmol or LAMMPS fails or is missing.
+    """
+    return simulate(read_cif(path), **params)
+
+
+def simulate(
+    structure: Structure,
+    *,
+    engine: str = "grid",
+    device: str = "auto",
+    guest: str = "CH4",
+    temperature_K: float = 298.0,
+    timestep_fs: float = 1.0,
+    n_molecules: int = 60,
+    equilibration_ps: float = 50.0,
+    production_ps: float = 1000.0,
+    sample_ps: float = 1.0,
+    thermostat_ps: float = 0.1,
+    cutoff_A: float = 12.0,
+    spacing_A: float = 0.25,
+    cap_K: float = 20_000.0,
+    block_threshold_kT: float = 20.0,
+    n_groups: int = 20,
+    seed: int = 0,
+    keep_dir: str | Path | None = None,
+) -> Diffusivity:
+    """Self-diffusivity of a guest in a rigid framework at infinite dilution.
+
+    Parameters
+    ----------
+    structure : Structure
+        The framework.
+    engine : {'grid', 'lammps'}
+        See the package.
+    device : {'auto', 'cpu', 'cuda'}
+        Where the grid engine runs; this version has CPU kernels alone.
+    guest : str
+        Name of a guest, see :func:`poreflux.forcefield.guest_parameters`.
+    temperature_K : float
+        Temperature.
+    timestep_fs : float
+        Time step; at 2 fs the grid engine still conserves energy to 0.1 K a molecule.
+    n_molecules : int
+        Independent molecules; the LAMMPS engine puts them all into one supercell.
+    equilibration_ps, production_ps, sample_ps : float
+        Time discarded, time recorded, and the interval between recorded positions (rounded to
+        whole steps). The grid engine starts in equilibrium, so little need be discarded.
+    thermostat_ps : float
+        Time constant of the Nose-Hoover chain.
+    cutoff_A : float
+        Lennard-Jones cutoff: truncated, not shifted, no tail correction.
+    spacing_A, cap_K : float
+        Largest spacing of the energy grid, and the energy towards which it is softened for
+        the spline (undone when read, see :mod:`poreflux.diffusion.grid_engine`).
+    block_threshold_kT : float
+        Regions below this many kT are channels (if they run through the crystal) or pockets.
+    n_groups : int
+        Groups of molecules whose scatter gives the standard error.
+    seed : int
+        With the structure's content hash it fixes every random number.
+    keep_dir : str or Path, optional
+        Where the LAMMPS engine leaves its files, ready for ``lmp -in in.lammps``.
+
+    Returns
+    -------
+    Diffusivity
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range or the guest unknown.
+    StructureError
+        If an element has no parameters.
+    ExternalToolError
+        If Packmol or LAMMPS fails or is missing.
+
+    Notes
+    -----
+    A structure without a channel below the threshold is not simulated. Its ``d_m2_s`` is the
+    bound L v exp(-threshold / kT) / 3: a free molecule of mean speed v = sqrt(8kT / pi m) with
+    the longest lattice vector L as mean free path, held back by the lowest barrier there can
+    be; about 1e-15 m^2/s for CH4 at 20 kT.
+    """
+    _check(locals())
+    molecule = guest_parameters(guest)
+    energy = lj_grid(structure, molecule, grid_shape(structure, spacing_A), cutoff_A)
+    pores = accessible(energy, block_threshold_kT * temperature_K)
+    in_pockets = pocket_share(energy, pores.mask, temperature_K)
+    if pores.dimensionality == 0:
+        return _no_channel(structure, molecule, temperature_K, block_threshold_kT, engine)
+
+    steps_per_frame = max(1, round(sample_ps * 1000.0 / timestep_fs))
+    n_frames = round(production_ps * 1000.0 / timestep_fs / steps_per_frame)
+    schedule = {
+        "n_molecules": n_molecules,
+        "equilibration_steps": round(equilibration_ps * 1000.0 / timestep_fs),
+        "n_frames": n_frames,
+        "steps_per_frame": steps_per_frame,
+        "seed_parts": (seed, structure.content_hash, "diffusion"),
+    }
+    dynamics = grid_engine.Dynamics(
+        mass_amu=molecule.mass_amu,
+        temperature_K=temperature_K,
+        timestep_fs=timestep_fs,
+        tau_fs=1000.0 * thermostat_ps,
+    )
+    if engine == "lammps":
+        positions = lammps_engine.simulate(
+            structure, molecule, dynamics, cutoff_A=cutoff_A, keep_dir=keep_dir, **schedule
+        )
+    else:
+        field = grid_engine.make_field(energy, structure.cell, cap_K)
+        chains = max(1, round(n_molecules / MOLECULES_PER_THERMOSTAT))
+        positions = grid_engine.simulate(
+            field,
+            pores.mask,
+            energy,
+            dynamics,
+            chain_size=math.ceil(n_molecules / chains),
+            **schedule,
+        )
+    cavity = largest_cavity_A(structure, pores.mask)
+    interval_ps = steps_per_frame * timestep_fs / 1000.0
+    fit = fit_diffusion(positions, interval_ps, n_groups=n_groups, cavity_A=cavity)
+    return _result(fit, cavity, pores, in_pockets, engine, n_molecules, n_frames * steps_per_frame)
+
+
+def largest_cavity_A(structure: Structure, mask: np.ndarray) -> float:
+    """Diameter of the largest sphere about an open point that touches no atom, Å.
+
+    Parameters
+    ----------
+    structure : Structure
+        The framework; an atom's radius is half its Lennard-Jones sigma.
+    mask : ndarray bool (nx, ny, nz)
+        Open points of a grid on the unit cell, the origin included. About every 0.8 Å one of
+        them is tried, so that the result is up to 0.7 Å too small.
+
+    Returns
+    -------
+    float
+        0 if no point is open.
+
+    Raises
+    ------
+    StructureError
+        If an element has no Lennard-Jones parameters.
+    """
+    shape = np.array(mask.shape)
+    spacing = np.array(structure.lengths_A) / shape
+    stride = np.maximum(1, (CAVITY_SPACING_A / spacing).astype(int))
+    coarse = np.zeros_like(mask)
+    coarse[tuple(slice(None, None, s) for s in stride)] = True
+    points = np.argwhere(mask & coarse)
+    if not len(points):
+        points = np.argwhere(mask)
+    if not len(points):
+        return 0.0
+    points = points / shape @ structure.cell
+    sigma = framework_parameters()
+    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    species = np.array(structure.species)
+    free = np.full(len(points), np.inf)
+    for element in sorted(set(structure.species)):
+        frac = structure.frac[species == element]
+        images = (frac[:, None] + shifts).reshape(-1, 3) @ structure.cell
+        nearest, _ = cKDTree(images).query(points)
+        free = np.minimum(free, nearest - sigma[element][1] / 2.0)
+    return float(max(0.0, 2.0 * free.max()))
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from numba's cache, before processes are forked."""
+    energy = np.zeros((4, 4, 4))
+    field = grid_engine.make_field(energy, np.eye(3) * 4.0, 20_000.0)
+    accessible(energy, 1.0)
+    grid_engine.simulate(
+        field,
+        energy < 1.0,
+        energy,
+        grid_engine.Dynamics(16.0, 298.0, 1.0, 100.0),
+        n_molecules=2,
+        chain_size=2,
+        equilibration_steps=1,
+        n_frames=1,
+        steps_per_frame=1,
+        seed_parts=(0,),
+    )
+
+
+def _check(params: dict) -> None:
+    """Raise :class:`ConfigError` for the first parameter out of range."""
+
+    def fail(name, expected):
+        raise ConfigError(f"{name} must be {expected}, got {params[name]!r} (config: md.{name})")
+
+    if params["engine"] not in ("grid", "lammps"):
+        fail("engine", "'grid' or 'lammps'")
+    if params["device"] not in ("auto", "cpu", "cuda"):
+        fail("device", "'auto', 'cpu' or 'cuda'")
+    if params["device"] == "cuda":
+        fail("device", "'auto' or 'cpu': diffusion has no CUDA kernels in this version")
+    for name in ("temperature_K", "timestep_fs", "production_ps", "sample_ps", "thermostat_ps",
+                 "cutoff_A", "spacing_A", "cap_K", "block_threshold_kT"):  # fmt: skip
+        if not (params[name] > 0 and math.isfinite(params[name])):
+            fail(name, "above 0")
+    if params["timestep_fs"] > 5:
+        fail("timestep_fs", "at most 5 fs, beyond which integration is not accurate")
+    if not (params["equilibration_ps"] >= 0 and math.isfinite(params["equilibration_ps"])):
+        fail("equilibration_ps", "0 or more")
+    if params["sample_ps"] * 20 > params["production_ps"]:
+        fail("sample_ps", f"at most a 20th of production_ps ({params['production_ps']:g} ps)")
+    if params["n_molecules"] < 2:
+        fail("n_molecules", "2 or more")
+    if not 2 <= params["n_groups"] <= params["n_molecules"]:
+        fail("n_groups", f"2 to n_molecules ({params['n_molecules']})")
+
+
+def _result(
+    fit: DiffusionFit,
+    cavity: float,
+    pores: Accessibility,
+    in_pockets: float,
+    engine: str,
+    n_molecules: int,
+    n_steps: int,
+) -> Diffusivity:
+    d, notes = fit.d_A2_fs, [fit.note] if fit.note else []
+    if not fit.diffusive:
+        if fit.upper_A2_fs is not None:
+            d = fit.upper_A2_fs
+            notes.append("d_m2_s is an upper bound")
+        else:
+            notes.append("the MSD still grows faster than linearly: d_m2_s is a lower bound")
+    if engine == "lammps" and in_pockets > SILENT_POCKET_SHARE:
+        notes.append(f"{in_pockets:.1%} of the Henry coefficient is in pockets, not blocked here")
+    x, y, z = fit.d_components_A2_fs * A2_PER_FS_TO_M2_PER_S
+    return Diffusivity(
+        d_m2_s=d * A2_PER_FS_TO_M2_PER_S,
+        d_err_m2_s=fit.d_err_A2_fs * A2_PER_FS_TO_M2_PER_S,
+        msd_loglog_slope=fit.loglog_slope,
+        diffusive=fit.diffusive,
+        d_x_m2_s=float(x),
+        d_y_m2_s=float(y),
+        d_z_m2_s=float(z),
+        fit_start_ps=fit.window_ps[0],
+        fit_end_ps=fit.window_ps[1],
+        msd_end_A2=fit.msd_end_A2,
+        cavity_A=cavity,
+        dimensionality=pores.dimensionality,
+        pocket_share=in_pockets,
+        n_molecules=n_molecules,
+        n_steps=n_steps,
+        engine=engine,
+        note="; ".join(notes),
+    )
+
+
+def _no_channel(
+    structure: Structure, guest: Guest, temperature_K: float, threshold_kT: float, engine: str
+) -> Diffusivity:
+    thermal = BOLTZMANN_AMU_A2_FS2_PER_K * temperature_K / guest.mass_amu
+    speed = math.sqrt(8.0 / math.pi * thermal)
+    bound = max(structure.lengths_A) * speed * math.exp(-threshold_kT) / 3.0
+    return Diffusivity(
+        d_m2_s=bound * A2_PER_FS_TO_M2_PER_S,
+        d_err_m2_s=0.0,
+        msd_loglog_slope=0.0,
+        diffusive=False,
+        d_x_m2_s=0.0,
+        d_y_m2_s=0.0,
+        d_z_m2_s=0.0,
+        fit_start_ps=0.0,
+        fit_end_ps=0.0,
+        msd_end_A2=0.0,
+        cavity_A=0.0,
+        dimensionality=0,
+        pocket_share=1.0,
+        n_molecules=0,
+        n_steps=0,
+        engine=engine,
+        note=f"no channel below {threshold_kT:g} kT: not simulated; d_m2_s is an upper bound",
+    )

@@ -1,0 +1,238 @@
+"""Mean squared displacement and what it says of diffusion: one analysis for every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+# A window of the fit spans this factor in time: long enough for a slope, short enough that its
+# far end does not set the error.
+WINDOW_FACTOR = 5.0
+# Windows start no earlier than this many frames and end no later than this share of the run,
+# beyond which too few independent origins are left.
+FIRST_FRAMES = 5
+LAST_SHARE = 0.5
+# Starts of successive candidate windows differ by this factor.
+LADDER = 1.3
+# Points a window, spaced evenly in log time.
+POINTS = 24
+# A window is taken for diffusive when its log-log slope is this close to one ...
+SLOPE_TOLERANCE = 0.03
+# ... or within its own standard error, up to this much.
+SLOPE_NOISE_LIMIT = 0.10
+# What a run must show to be called diffusive.
+SLOPE_LIMITS = (0.8, 1.2)
+RELATIVE_ERROR_LIMIT = 0.30
+
+
+@dataclass(frozen=True)
+class DiffusionFit:
+    """What :func:`fit_diffusion` finds in a trajectory.
+
+    Attributes
+    ----------
+    d_A2_fs, d_err_A2_fs : float
+        Slope of the MSD over 6, and one standard error over groups of molecules.
+    d_components_A2_fs, d_components_err_A2_fs : ndarray (3,)
+        The same along x, y and z (slope over 2).
+    loglog_slope, loglog_slope_err : float
+        d log MSD / d log t over the window: 1 when diffusive, 0 when caged, 2 when ballistic.
+    window_ps : tuple of 2 floats
+        First and last lag of the fit.
+    msd_end_A2 : float
+        MSD at the last lag of the window.
+    diffusive : bool
+        Whether ``d_A2_fs`` is a measurement.
+    upper_A2_fs : float or None
+        Upper bound (mean plus two standard errors of MSD / 6t at the last lag), ``None`` where
+        the MSD grows faster than linearly, so that it bounds nothing.
+    note : str
+        Empty, or why the run is not diffusive.
+    """
+
+    d_A2_fs: float
+    d_err_A2_fs: float
+    d_components_A2_fs: np.ndarray
+    d_components_err_A2_fs: np.ndarray
+    loglog_slope: float
+    loglog_slope_err: float
+    window_ps: tuple[float, float]
+    msd_end_A2: float
+    diffusive: bool
+    upper_A2_fs: float | None
+    note: str
+
+
+def mean_squared_displacement(positions_A: np.ndarray) -> np.ndarray:
+    """Mean squared displacement of each molecule along each axis, over all time origins.
+
+    Parameters
+    ----------
+    positions_A : array (n_frames, n_molecules, 3)
+        Unwrapped Cartesian positions at equal intervals, Å.
+
+    Returns
+    -------
+    ndarray float64 (n_frames, n_molecules, 3)
+        Entry ``[lag, molecule, axis]`` is the mean over origins t of
+        ``(x[t + lag] - x[t])**2``, Å^2.
+
+    Notes
+    -----
+    O(n log n) through the autocorrelation theorem; the same numbers as the double loop to
+    rounding. The molecule's mean position is taken off first, against cancellation.
+
+    References
+    ----------
+    V. Calandrini, E. Pellegrini, P. Calligari, K. Hinsen, G. R. Kneller, Collection SFN 12,
+    201 (2011), eqs. 29-40.
+
+    Examples
+    --------
+    >>> steps = np.arange(4.0).reshape(-1, 1, 1) * [1.0, 0.0, 2.0]
+    >>> mean_squared_displacement(steps)[:, 0].round(9).tolist()
+    [[0.0, 0.0, 0.0], [1.0, 0.0, 4.0], [4.0, 0.0, 16.0], [9.0, 0.0, 36.0]]
+    """
+    x = np.asarray(positions_A, float)
+    if x.ndim != 3 or x.shape[2] != 3:
+        raise ValueError(f"positions must be (frames, molecules, 3), got shape {x.shape}")
+    n = len(x)
+    x = x - x.mean(axis=0)
+    spectrum = fft.rfft(x, n=fft.next_fast_len(2 * n, real=True), axis=0)
+    power = spectrum.real**2 + spectrum.imag**2
+    products = fft.irfft(power, n=fft.next_fast_len(2 * n, real=True), axis=0)[:n]
+    # sum over origins of x[t]^2 + x[t + lag]^2: all squares but the last and first lag ones
+    squares = np.concatenate([np.zeros_like(x[:1]), np.cumsum(x**2, axis=0)])
+    total = squares[-1] - squares[np.arange(n)] + squares[n - np.arange(n)]
+    msd = (total - 2.0 * products) / (n - np.arange(n))[:, None, None]
+    msd[0] = 0.0
+    return np.maximum(msd, 0.0)
+
+
+def fit_diffusion(
+    positions_A: np.ndarray, interval_ps: float, *, n_groups: int, cavity_A: float
+) -> DiffusionFit:
+    """Self-diffusivity from a trajectory of independent molecules.
+
+    Parameters
+    ----------
+    positions_A : array (n_frames, n_molecules, 3)
+        Unwrapped Cartesian positions, Å; at least 20 frames.
+    interval_ps : float
+        Time between frames.
+    n_groups : int
+        Groups of consecutive molecules whose scatter gives the standard errors (2 or more).
+    cavity_A : float
+        Size of the largest cavity: a molecule that stays in it has an MSD below its square.
+
+    Returns
+    -------
+    DiffusionFit
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 20 frames or fewer molecules than groups.
+
+    Notes
+    -----
+    Candidate windows [t, 5t] start at 5 frames and move out by factors of 1.3 until they end
+    at half the run. The first is taken whose MSD begins above ``cavity_A`` squared and whose
+    log-log slope is 1 within 0.03 (or within its standard error, if that is below 0.10); if
+    none is, the last. Early windows are wanted because the number of independent origins, and
+    so the precision, falls as 1/t. In the window a straight line with an intercept is fitted to
+    log-spaced points with weights 1/t^2 (equal relative errors); the intercept takes up what
+    the motion inside a cage adds to the MSD. All standard errors are those of the mean over
+    groups, each analysed in the same window.
+
+    The run is diffusive when the log-log slope is in 0.8-1.2, the MSD at the end of the window
+    is above ``cavity_A`` squared, and the relative error is at most 30 %.
+    """
+    n_frames, n_molecules = np.shape(positions_A)[:2]
+    if n_frames < 20:
+        raise ValueError(f"an MSD fit needs at least 20 frames, got {n_frames}")
+    if not 2 <= n_groups <= n_molecules:
+        raise ValueError(f"n_groups must be 2 to {n_molecules} (molecules), got {n_groups}")
+    msd = mean_squared_displacement(positions_A)
+    groups = [part.mean(axis=1) for part in np.array_split(msd, n_groups, axis=1)]
+    group_msd = np.stack(groups)  # groups x lags x axes
+    mean_msd = msd.mean(axis=1)
+
+    chosen = None
+    for lags in _windows(n_frames):
+        slope, slope_err = _loglog(lags, mean_msd, group_msd)
+        chosen = lags, slope, slope_err
+        close = abs(slope - 1.0) <= max(SLOPE_TOLERANCE, min(slope_err, SLOPE_NOISE_LIMIT))
+        if close and mean_msd[lags[0]].sum() > cavity_A**2:
+            break
+    lags, slope, slope_err = chosen
+
+    time_fs = lags * interval_ps * 1000.0
+    components = _line_slopes(time_fs, mean_msd[lags]) / 2.0
+    group_components = np.stack([_line_slopes(time_fs, g[lags]) for g in group_msd]) / 2.0
+    d, d_err = components.mean(), _standard_error(group_components.mean(axis=1))
+    end = mean_msd[lags[-1]].sum()
+    end_err = _standard_error(group_msd[:, lags[-1]].sum(axis=1))
+
+    reasons = []
+    if not SLOPE_LIMITS[0] <= slope <= SLOPE_LIMITS[1]:
+        reasons.append(f"log-log slope {slope:.2f} outside 0.8-1.2")
+    if end < cavity_A**2:
+        reasons.append(f"MSD {end:.3g} Å2 below the largest cavity squared ({cavity_A**2:.3g} Å2)")
+    if not d_err <= RELATIVE_ERROR_LIMIT * d:
+        reasons.append("relative error above 30 %")
+    upper = None
+    if slope <= SLOPE_LIMITS[1]:
+        upper = float((end + 2.0 * end_err) / (6.0 * time_fs[-1]))
+    return DiffusionFit(
+        d_A2_fs=float(d),
+        d_err_A2_fs=float(d_err),
+        d_components_A2_fs=components,
+        d_components_err_A2_fs=_standard_error(group_components),
+        loglog_slope=float(slope),
+        loglog_slope_err=float(slope_err),
+        window_ps=(float(lags[0] * interval_ps), float(lags[-1] * interval_ps)),
+        msd_end_A2=float(end),
+        diffusive=not reasons,
+        upper_A2_fs=upper,
+        note="; ".join(reasons),
+    )
+
+
+def _windows(n_frames: int):
+    """Candidate windows, earliest first, each an increasing array of lags (frames)."""
+    last_start = LAST_SHARE * (n_frames - 1) / WINDOW_FACTOR
+    start = min(float(FIRST_FRAMES), last_start)
+    while True:
+        end = start * WINDOW_FACTOR
+        lags = np.rint(np.geomspace(start, end, POINTS)).astype(int)
+        yield np.unique(np.clip(lags, 1, n_frames - 1))
+        if start >= last_start:
+            return
+        start = min(start * LADDER, last_start)
+
+
+def _loglog(lags, mean_msd, group_msd) -> tuple[float, float]:
+    """Log-log slope of the MSD over ``lags`` and its standard error over groups."""
+    t = np.log(lags)
+    t = t - t.mean()
+
+    def slope(msd):
+        y = np.log(np.maximum(msd[lags].sum(axis=1), 1e-300))
+        return (t * y).sum() / (t * t).sum()
+
+    return slope(mean_msd), _standard_error(np.array([slope(g) for g in group_msd]))
+
+
+def _line_slopes(t: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Slopes of straight lines through the columns of ``y``, weights 1/t^2."""
+    w = t**-2.0
+    w = w / w.sum()
+    dt = t - (w * t).sum()
+    return (w * dt) @ y / (w * dt * dt).sum()
+
+
+def _standard_error(values: np.ndarray):
+    return values.std(axis=0, ddof=1) / np.sqrt(len(values))
