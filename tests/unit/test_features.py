@@ -1,0 +1,120 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from poreflux.errors import DataError
+from poreflux.features import (
+    GEOMETRY_COLUMNS,
+    diffusion_labels,
+    feature_table,
+    labelled,
+    matrix,
+    uptake_labels,
+)
+
+
+def stage_tables(n=4, bins=50):
+    rng = np.random.default_rng(0)
+    key = {
+        "name": [f"mof{i}" for i in range(n)],
+        "content_hash": [f"{i:04x}" for i in range(n)],
+        "status": "ok",
+        "reason": "",
+    }
+    geometry = pd.DataFrame(key | {c: rng.uniform(1, 2, n) for c in GEOMETRY_COLUMNS})
+    shares = rng.dirichlet(np.ones(bins), n)
+    energy = pd.DataFrame(key | {"n_grid": 8} | {f"h{i:02d}": shares[:, i] for i in range(bins)})
+    return geometry, energy
+
+
+def test_table_has_identity_and_55_features():
+    table = feature_table(*stage_tables())
+    assert list(table.columns[:7]) == ["name", "content_hash", *GEOMETRY_COLUMNS]
+    assert table.shape == (4, 2 + 55)
+
+
+def test_a_structure_that_failed_in_either_stage_is_left_out():
+    geometry, energy = stage_tables()
+    geometry.loc[0, "status"] = energy.loc[2, "status"] = "failed"
+    assert feature_table(geometry, energy)["name"].tolist() == ["mof1", "mof3"]
+
+
+def test_join_goes_by_name_and_content_not_by_row():
+    geometry, energy = stage_tables()
+    straight = feature_table(geometry, energy)
+    pd.testing.assert_frame_equal(feature_table(geometry, energy.iloc[::-1]), straight)
+    energy.loc[1, "content_hash"] = "ffff"
+    assert "mof1" not in set(feature_table(geometry, energy)["name"])
+
+
+def test_more_than_a_hundred_bins_stay_in_order_of_energy():
+    geometry, energy = stage_tables(bins=101)
+    _, names = matrix(feature_table(geometry, energy.sample(frac=1, axis=1, random_state=0)))
+    assert names[5:] == [f"h{i:02d}" for i in range(101)]
+
+
+def test_matrix_divides_geometry_and_leaves_shares():
+    geometry, energy = stage_tables(1)
+    geometry[list(GEOMETRY_COLUMNS)] = [30.0, 15.0, 2000.0, 2500.0, 0.5]
+    x, names = matrix(feature_table(geometry, energy))
+    np.testing.assert_allclose(x[0, :5], [0.5, 0.25, 0.5, 0.25, 0.5])
+    np.testing.assert_allclose(x[0, 5:].sum(), 1.0)
+    assert x.dtype == np.float64 and x.shape == (1, len(names)) == (1, 55)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda g, e: (g.drop(columns="pld_A"), e), "geometry table lacks the columns pld_A"),
+        (lambda g, e: (g, e[["name", "content_hash", "status"]]), "no histogram columns"),
+        (lambda g, e: (g.assign(lcd_A=np.nan), e), "not finite"),
+    ],
+)
+def test_unusable_tables_are_refused(change, message):
+    with pytest.raises(DataError, match=message):
+        feature_table(*change(*stage_tables()))
+
+
+def test_unknown_feature_set_names_the_known_ones():
+    with pytest.raises(DataError, match="paper55"):
+        matrix(feature_table(*stage_tables()), "paper56")
+
+
+def test_uptake_labels_take_one_pressure_and_good_rows():
+    uptake = pd.DataFrame(
+        {
+            "name": ["a", "b", "a", "b"],
+            "status": ["ok", "failed", "ok", "ok"],
+            "pressure_bar": [5.8, 5.8, 100.0, 100.0],
+            "uptake_cm3stp_cm3": [10.0, np.nan, 200.0, 210.0],
+        }
+    )
+    assert uptake_labels(uptake, 5.8).to_dict() == {"a": 10.0}
+    assert uptake_labels(uptake, 100).to_dict() == {"a": 200.0, "b": 210.0}
+    with pytest.raises(DataError, match=r"no uptake at 65 bar.*5\.8, 100 bar"):
+        uptake_labels(uptake, 65.0)
+
+
+def test_diffusion_labels_are_logarithms_of_real_diffusivities():
+    diffusion = pd.DataFrame(
+        {
+            "name": ["fast", "slow", "caged", "failed"],
+            "status": ["ok", "ok", "ok", "failed"],
+            "diffusive": [True, True, False, None],
+            "d_m2_s": [1e-7, 1e-10, 1e-12, np.nan],
+        }
+    )
+    labels = diffusion_labels(diffusion)
+    assert labels.index.tolist() == ["fast", "slow"]
+    np.testing.assert_allclose(labels, [1.0, -2.0])
+
+
+def test_labelled_rows_are_unique_by_content_and_free_of_order():
+    features = feature_table(*stage_tables())
+    features.loc[3, "content_hash"] = features.loc[0, "content_hash"]
+    labels = pd.Series({"mof0": 1.0, "mof1": 2.0, "mof3": 4.0, "unknown": 5.0})
+    rows, y = labelled(features, labels)
+    assert rows["name"].tolist() == ["mof0", "mof1"] and y.tolist() == [1.0, 2.0]
+    shuffled, y_shuffled = labelled(features.iloc[::-1], labels.iloc[::-1])
+    pd.testing.assert_frame_equal(shuffled, rows)
+    np.testing.assert_array_equal(y_shuffled, y)

@@ -1,0 +1,118 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_learning_study import diffusion_table, synthetic
+
+from poreflux.errors import DataError
+from poreflux.learning import predict as prediction
+from poreflux.learning import study
+from poreflux.learning.splits import draws
+from poreflux.learning.trained import Group, TrainedSize, parts_of
+
+torch.set_num_threads(1)
+
+NOISE = 0.2
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """Models trained on labels with a known noise, and new structures of the same kind."""
+    features, label = synthetic(400, seed=3)
+    rng = np.random.default_rng(0)
+    observed = label + rng.normal(0, NOISE, len(label))
+    train, new = features[:200], features[200:].reset_index(drop=True)
+    _, models = study.run_size(
+        train,
+        diffusion_table(train, observed[:200]),
+        [],
+        120,
+        6,
+        protocol="fast",
+        seed=0,
+        device="cpu",
+    )
+    return models, train, new, observed[200:].to_numpy()
+
+
+def test_deviation_covers_what_it_says(noisy):
+    models, train, new, observed = noisy
+    table = prediction.predict([models], new, train_features=train).set_index("name")
+    table = table.loc[new["name"]]
+    score = (np.log10(table["d_m2_s"] / 1e-8) - observed) / table["log10_d_std"]
+    # 200 new structures: 68.3 % +- 3.3 % within one deviation if the errors are normal.
+    assert 0.55 < (score.abs() < 1).mean() < 0.85
+    assert 0.9 < (score.abs() < 2).mean()
+    assert (table["log10_d_std"] > 0.7 * NOISE).all()
+    assert (table["status"] == "ok").all() and table["model"].nunique() == 1
+
+
+def test_training_structures_are_in_the_domain_and_freaks_are_not(noisy):
+    models, train, new, _ = noisy
+    inside = prediction.predict([models], train, train_features=train)["in_domain"]
+    assert inside.all()
+    assert prediction.predict([models], new, train_features=train)["in_domain"].mean() > 0.9
+    freak = new.head(1).assign(lcd_A=400.0, pld_A=400.0)
+    assert not prediction.predict([models], freak, train_features=train)["in_domain"].any()
+
+
+def test_failed_structures_keep_their_reason(noisy):
+    models, train, new, _ = noisy
+    failed = pd.DataFrame({"name": ["aaa"], "status": ["failed"], "reason": ["no atoms"]})
+    table = prediction.predict([models], new.head(3), train_features=train, failed=failed)
+    assert tuple(table.columns) == prediction.PREDICTION_COLUMNS
+    assert table["name"].tolist() == ["aaa", *new["name"].head(3)]
+    row = table.iloc[0]
+    assert (row["status"], row["reason"], bool(row["in_domain"])) == ("failed", "no atoms", False)
+    assert np.isnan(row["d_m2_s"]) and np.isnan(row["log10_d_std"])
+    only = prediction.predict([models], new.head(0), train_features=train, failed=failed)
+    assert only["status"].tolist() == ["failed"]
+
+
+def test_other_features_are_refused(noisy):
+    models, train, new, _ = noisy
+    with pytest.raises(DataError, match="h09"):
+        prediction.predict([models], new.drop(columns="h09"), train_features=train)
+
+
+def test_no_models_are_refused(noisy):
+    _, train, new, _ = noisy
+    with pytest.raises(DataError, match="no models"):
+        prediction.predict([], new, train_features=train)
+
+
+def trained_with(predictions, labels, splits):
+    groups = tuple(
+        Group("dl", "mlp", np.nan, SimpleNamespace(), values.astype(np.float32))
+        for values in predictions
+    )
+    parts = parts_of(splits, len(labels))
+    return TrainedSize(60, ("x",), tuple(map(str, range(len(labels)))), labels, parts, groups)
+
+
+def test_the_choice_is_the_lowest_median_error_on_test_shares():
+    labels = np.zeros(100)
+    splits = draws(100, 60, 5, seed=0)
+    bad, good = np.zeros((5, 100)), np.zeros((5, 100))
+    for draw, part in enumerate(splits):
+        good[draw, part.validation], good[draw, part.test] = 9.0, 0.1
+        bad[draw, part.validation], bad[draw, part.test] = 0.0, 0.2
+    # One draw gone wrong does not sway a median.
+    good[0, splits[0].test] = 50.0
+    first = trained_with([bad + 1, bad], labels, splits)
+    second = trained_with([bad, good], labels, splits)
+    assert prediction.choose([first, second]).group is second.groups[1]
+
+
+def test_noise_is_the_held_out_error_beyond_the_spread():
+    rng = np.random.default_rng(0)
+    labels = rng.normal(0, 0.5, 2000)
+    splits = draws(2000, 200, 40, seed=0)
+    spread = rng.normal(0, 0.3, (40, 2000))
+    trained = trained_with([spread], labels, splits)
+    # The mean of about 40 models misses by 0.5^2 + 0.3^2 / 37, of which 0.3^2 is their spread.
+    expected = 0.25 + 0.09 / 37 - 0.09
+    found = prediction.noise_variance(trained, trained.groups[0])
+    assert found == pytest.approx(expected, abs=0.02)

@@ -1,0 +1,263 @@
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from poreflux.errors import DataError
+from poreflux.features import GEOMETRY_COLUMNS, matrix
+from poreflux.learning import study
+from poreflux.learning.container import pack, unpack
+from poreflux.learning.trained import Pretrained, TrainedSize
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = Path(os.environ.get("POREFLUX_REFERENCE_DATA", ROOT.parent / "shared" / "data"))
+PUBLISHED = REFERENCE / "lim-kim-2022"
+needs_published = pytest.mark.skipif(
+    not PUBLISHED.is_dir(), reason=f"the published tables are not at {PUBLISHED}"
+)
+
+
+def synthetic(n, seed=0, prefix="mof"):
+    """Features of n structures (10 bins), and a label that rests on void fraction and PLD."""
+    rng = np.random.default_rng(seed)
+    names = [f"{prefix}{i:04d}" for i in range(n)]
+    table = pd.DataFrame(
+        {"name": names, "content_hash": [hashlib.sha256(s.encode()).hexdigest() for s in names]}
+    )
+    for column, high in zip(GEOMETRY_COLUMNS, (60, 60, 4000, 10000, 1), strict=True):
+        table[column] = rng.uniform(0, high, n)
+    shares = rng.dirichlet(np.ones(10), n)
+    for i in range(10):
+        table[f"h{i:02d}"] = shares[:, i]
+    return table, 2 * table["void_fraction"] - table["pld_A"] / 60
+
+
+def uptake_table(features, label, pressures=(1.0, 100.0)):
+    rows = [
+        pd.DataFrame(
+            {
+                "name": features["name"],
+                "status": "ok",
+                "pressure_bar": p,
+                "uptake_cm3stp_cm3": 100 + 30 * label * (1 if p > 10 else -0.2),
+            }
+        )
+        for p in pressures
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def diffusion_table(features, label):
+    return pd.DataFrame(
+        {
+            "name": features["name"],
+            "status": "ok",
+            "diffusive": True,
+            "d_m2_s": 1e-8 * 10.0**label,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def small_study():
+    source, source_label = synthetic(120, seed=1, prefix="source")
+    target, target_label = synthetic(60, seed=2)
+    uptake, diffusion = uptake_table(source, source_label), diffusion_table(target, target_label)
+    pretrained = [
+        study.pretrain(source, uptake, p, learner=learner, protocol="fast", seed=0, device="cpu")
+        for p in (1.0, 100.0)
+        for learner in ("mlp", "xgboost")
+    ]
+    scores, models = study.run_size(
+        target, diffusion, pretrained, 50, 3, protocol="fast", seed=0, device="cpu"
+    )
+    return source, uptake, target, diffusion, pretrained, scores, models
+
+
+def test_pretraining_scores_are_those_of_the_stored_model_on_the_test_share(small_study):
+    source, uptake, *_, pretrained, _, _ = small_study
+    for model in pretrained:
+        assert model.n == 120 and len(model.test_hashes) == 24
+        tested = source.set_index("content_hash").loc[list(model.test_hashes)].reset_index()
+        label = uptake[uptake["pressure_bar"] == model.pressure_bar].set_index("name")
+        y = label.loc[tested["name"], "uptake_cm3stp_cm3"].to_numpy()
+        predicted = Pretrained.from_bytes(model.to_bytes()).load().predict(matrix(tested)[0])[0]
+        assert model.rmse == pytest.approx(np.sqrt(np.mean((predicted - y) ** 2)))
+        assert model.r2 > 0.7
+
+
+def test_rows_in_another_order_give_the_same_bytes(small_study):
+    _, _, target, diffusion, pretrained, _, models = small_study
+    _, again = study.run_size(
+        target.sample(frac=1, random_state=1),
+        diffusion.iloc[::-1],
+        pretrained[::-1],
+        50,
+        3,
+        protocol="fast",
+        seed=0,
+        device="cpu",
+    )
+    assert again == models
+
+
+def test_scores_have_a_row_for_every_model(small_study):
+    scores = small_study[-2]
+    assert tuple(scores.columns) == study.SCORE_COLUMNS
+    # Two learners, direct and two sources, three draws.
+    assert len(scores) == 2 * 3 * 3
+    assert (scores["n_test"] == 10).all() and scores["r2"].notna().all()
+    assert scores.loc[scores["kind"] == "dl", "source_pressure_bar"].isna().all()
+    assert set(scores.loc[scores["kind"] == "tl", "source_pressure_bar"]) == {1.0, 100.0}
+
+
+def test_tables_can_be_made_again_from_what_is_stored(small_study):
+    *_, pretrained, scores, models = small_study
+    pd.testing.assert_frame_equal(study.score_table(models), scores)
+    table = study.pretraining_table(pretrained)
+    assert tuple(table.columns) == study.PRETRAINING_COLUMNS
+    assert table["r2"].tolist() == [model.r2 for model in pretrained]
+    assert (table["n_test"] == 24).all()
+
+
+def test_stored_models_hold_everything_needed_to_score_them(small_study):
+    target, scores, models = small_study[2], small_study[-2], small_study[-1]
+    trained = TrainedSize.from_bytes(models)
+    assert trained.to_bytes() == models
+    rows = target.set_index("content_hash").loc[list(trained.content_hashes)].reset_index()
+    x, names = matrix(rows)
+    assert tuple(names) == trained.feature_names
+    for group in trained.groups:
+        predicted = group.model.predict(x)
+        np.testing.assert_allclose(predicted, group.predictions, atol=1e-4)
+        for draw in range(3):
+            test = trained.parts[draw] == 3
+            mae = np.abs(predicted[draw][test] - trained.labels[test]).mean()
+            row = scores[
+                (scores["kind"] == group.kind)
+                & (scores["learner"] == group.learner)
+                & (scores["draw"] == draw)
+                & (
+                    (scores["source_pressure_bar"] == group.source_pressure_bar)
+                    | (group.kind == "dl")
+                )
+            ]
+            assert row["mae"].item() == pytest.approx(mae, abs=1e-4)
+
+
+def test_more_than_the_labelled_structures_cannot_be_drawn(small_study):
+    _, _, target, diffusion, pretrained, _, _ = small_study
+    with pytest.raises(DataError, match=r"size 61 .* only 60"):
+        study.run_size(target, diffusion, pretrained, 61, 1, protocol="fast", seed=0)
+
+
+def test_a_source_with_other_features_is_refused(small_study):
+    _, _, target, diffusion, pretrained, _, _ = small_study
+    with pytest.raises(DataError, match=r"1 bar was trained on 15 features and got 14"):
+        study.run_size(
+            target.drop(columns="h09"), diffusion, pretrained, 50, 1, protocol="fast", seed=0
+        )
+
+
+def test_copies_of_a_structure_count_once():
+    features, label = synthetic(30)
+    copies = features.assign(name="copy_of_" + features["name"])
+    both = pd.concat([features, copies], ignore_index=True)
+    diffusion = diffusion_table(both, pd.concat([label, label], ignore_index=True))
+    with pytest.raises(DataError, match="only 30"):
+        study.run_size(both, diffusion, [], 31, 1, protocol="fast", seed=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learner": "mlpp", "protocol": "fast"}, "xgboost"),
+        ({"learner": "mlp", "protocol": "quick"}, "paper"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_known_ones(options, message):
+    features, label = synthetic(30)
+    with pytest.raises(DataError, match=message):
+        study.pretrain(features, uptake_table(features, label), 1.0, seed=0, **options)
+
+
+def test_summary_counts_wins_on_the_same_draws():
+    rows = [
+        ("dl", np.nan, [0.1, 0.5, 0.3, 0.4]),
+        ("tl", 100.0, [0.2, 0.4, 0.4, 0.5]),
+    ]
+    scores = pd.DataFrame(
+        {"kind": k, "learner": "mlp", "source_pressure_bar": p, "size": 300, "draw": d, "r2": v}
+        for k, p, values in rows
+        for d, v in enumerate(values)
+    ).assign(rmse=0.5, mae=0.4, n_test=60)
+    table = study.summary(scores.sample(frac=1, random_state=0)).set_index("kind")
+    assert table.loc["tl", "tl_wins"] == 0.75 and np.isnan(table.loc["dl", "tl_wins"])
+    assert table.loc["dl", "r2_median"] == pytest.approx(0.35)
+    assert table.loc["tl", "r2_q25"] == pytest.approx(0.35)
+    assert table.loc["tl", "n_draws"] == 4
+
+
+def test_packed_bytes_do_not_depend_on_the_hour(monkeypatch):
+    arrays = {"a": np.arange(3.0), "b": np.zeros((2, 2), np.float32)}
+    first = pack(arrays, {"x": 1})
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    monkeypatch.setattr("time.localtime", lambda *a: (2033, 5, 18, 3, 33, 20, 2, 138, 0))
+    assert pack(dict(reversed(arrays.items())), {"x": 1}) == first
+    unpacked, meta = unpack(first)
+    assert meta == {"x": 1}
+    np.testing.assert_array_equal(unpacked["a"], arrays["a"])
+
+
+def published_features(file):
+    table = pd.read_csv(PUBLISHED / file)
+    bins = [c for c in table.columns if c.startswith("hist_")]
+    names = ["name", *GEOMETRY_COLUMNS, *(f"h{i:02d}" for i in range(len(bins)))]
+    table.columns = names
+    table.insert(
+        1, "content_hash", table["name"].map(lambda s: hashlib.md5(s.encode()).hexdigest())
+    )
+    return table
+
+
+@needs_published
+def test_published_uptakes_at_100_bar_are_learnt_from_a_sample():
+    source = published_features("tobacco_descriptors_10bin.csv.gz").sample(1500, random_state=0)
+    published = pd.read_csv(PUBLISHED / "tobacco_ch4_uptake_cm3stp_per_cm3.csv.gz")
+    uptake = pd.DataFrame(
+        {
+            "name": published["mof"],
+            "status": "ok",
+            "pressure_bar": 100.0,
+            "uptake_cm3stp_cm3": published["uptake_100bar"],
+        }
+    )
+    for learner in ("mlp", "xgboost"):
+        model = study.pretrain(
+            source, uptake, 100.0, learner=learner, protocol="fast", seed=0, device="cpu"
+        )
+        assert model.r2 > 0.9
+
+
+@needs_published
+def test_published_diffusivities_are_learnt_at_least_as_well_as_published():
+    """Published R2 at size 300: 0.41 with 50 bins over 50 draws; the quartiles of 6 are +- 0.1."""
+    target = published_features("core2019_descriptors_10bin.csv.gz")
+    published = pd.read_csv(PUBLISHED / "core2019_self_diffusivity.csv.gz")
+    diffusion = pd.DataFrame(
+        {
+            "name": published["mof"],
+            "status": "ok",
+            "diffusive": True,
+            "d_m2_s": published["self_diffusivity_1e-8_m2_per_s"] * 1e-8,
+        }
+    )
+    scores, _ = study.run_size(target, diffusion, [], 300, 6, protocol="fast", seed=0, device="cpu")
+    medians = scores.groupby("learner")["r2"].median()
+    assert medians.between(0.35, 0.75).all()

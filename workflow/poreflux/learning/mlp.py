@@ -1,0 +1,604 @@
+"""The network of Lim & Kim 2022 and a trainer that trains many of them as one computation.
+
+The network is d-512-128-1 with rectifiers and a dropout between the second hidden layer and the
+output. Networks of equal shape are stacked: every weight has a leading dimension that runs over
+the models, a training step is a handful of batched matrix products, and the loss is the sum of
+the models' losses, so that each model gets exactly the gradient that it would get alone. Adam
+acts on each weight by itself and so does not couple models either. Initial weights, batches and
+dropout masks come from one generator a model. A model's result therefore does not depend on
+which others are trained beside it, up to the order of floating-point sums.
+
+References
+----------
+Y. Lim, J. Kim, Mol. Syst. Des. Eng. 2022, doi:10.1039/d2me00082b (architecture, protocol).
+D. P. Kingma, J. Ba, ICLR 2015, arXiv:1412.6980 (Adam).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+
+from poreflux.learning.container import pack, unpack
+from poreflux.learning.splits import Split
+from poreflux.random_stream import seed_from
+
+HIDDEN = (512, 128)
+
+# Stacked models that a CPU trains at a time: their weights and Adam moments stay in its cache.
+_CPU_CHUNK = 8
+# Dropout masks are drawn for several steps at once, of at most this many numbers.
+_MASK_BLOCK = 4_000_000
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How one kind of model is trained.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Of Adam, in units of the scaled label and features.
+    max_steps : int
+        Adam steps at most.
+    batch_size : int or None
+        Rows in a step; ``None``: all of them.
+    dropout : float
+        Share of the second hidden layer that is dropped in a training step.
+    validate_every : int
+        Steps between two looks at the validation rows; the best weights seen are kept.
+    patience : int or None
+        Stop a model after so many looks in a row without a new best; ``None``: never.
+    label_scaling : tuple of float or None
+        The network learns ``(label - first) / second``; ``None``: mean and standard deviation
+        of the training rows.
+    input_floor : float or None
+        Features are shifted and scaled by the mean and standard deviation of reference rows (the
+        training rows if no others are given), the latter at least so large; ``None``: features
+        go in as they are.
+    anneal : bool
+        Lower the learning rate to zero along half a cosine.
+    """
+
+    learning_rate: float
+    max_steps: int
+    batch_size: int | None
+    dropout: float
+    validate_every: int
+    patience: int | None
+    label_scaling: tuple[float, float] | None
+    input_floor: float | None = None
+    anneal: bool = False
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The three trainings of a study: source model, direct learning, fine-tuning."""
+
+    pretrain: Phase
+    direct: Phase
+    finetune: Phase
+
+
+# The published scaling of labels: uptake in cm3(STP)/cm3, log10 of D in 1e-8 m2/s.
+_UPTAKE_SCALING = (0.0, 300.0)
+_DIFFUSION_SCALING = (-4.5, 7.0)
+
+_PAPER_TARGET = Phase(
+    learning_rate=1e-5,
+    max_steps=200_000,
+    batch_size=None,
+    dropout=0.5,
+    validate_every=1000,
+    patience=None,
+    label_scaling=_DIFFUSION_SCALING,
+)
+_PAPER_SOURCE = replace(_PAPER_TARGET, batch_size=1000, label_scaling=_UPTAKE_SCALING)
+_RELEASED_TARGET = replace(_PAPER_TARGET, patience=20)
+_FAST_TARGET = Phase(
+    learning_rate=3e-3,
+    max_steps=1000,
+    batch_size=None,
+    dropout=0.5,
+    validate_every=10,
+    patience=15,
+    label_scaling=None,
+    input_floor=0.03,
+)
+_FAST_SOURCE = replace(
+    _FAST_TARGET,
+    max_steps=2000,
+    batch_size=256,
+    dropout=0.0,
+    validate_every=50,
+    patience=None,
+    anneal=True,
+)
+
+# paper: the text of Lim & Kim 2022. released: their code, which stops early on the target and
+# has no dropout on the source. fast: ours, a learning rate and a scaling that need about a
+# hundredth of the steps.
+PROTOCOLS = {
+    "paper": Protocol(pretrain=_PAPER_SOURCE, direct=_PAPER_TARGET, finetune=_PAPER_TARGET),
+    "released": Protocol(
+        pretrain=replace(_PAPER_SOURCE, dropout=0.0),
+        direct=_RELEASED_TARGET,
+        finetune=_RELEASED_TARGET,
+    ),
+    "fast": Protocol(pretrain=_FAST_SOURCE, direct=_FAST_TARGET, finetune=_FAST_TARGET),
+}
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A stack of M networks over F first layers: several networks may share a frozen one.
+
+    Attributes
+    ----------
+    input_shift, input_scale : ndarray of float64, shape (F, d)
+        The first layer sees ``(x - input_shift) / input_scale``.
+    first_weight, first_bias : ndarray of float32, shapes (F, d, 512), (F, 512)
+    first_of : ndarray of int64, shape (M,)
+        Which first layer each network stands on.
+    second_weight, second_bias : ndarray of float32, shapes (M, 512, 128), (M, 128)
+    output_weight, output_bias : ndarray of float32, shapes (M, 128), (M,)
+    label_shift, label_scale : ndarray of float64, shape (M,)
+        The label is ``output * label_scale + label_shift``.
+    """
+
+    input_shift: np.ndarray
+    input_scale: np.ndarray
+    first_weight: np.ndarray
+    first_bias: np.ndarray
+    first_of: np.ndarray
+    second_weight: np.ndarray
+    second_bias: np.ndarray
+    output_weight: np.ndarray
+    output_bias: np.ndarray
+    label_shift: np.ndarray
+    label_scale: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.first_of)
+
+    def select(self, which) -> Networks:
+        """The networks with numbers ``which``, and no more first layers than they need."""
+        first, first_of = np.unique(self.first_of[which], return_inverse=True)
+        changes = {name: getattr(self, name)[first] for name in _PER_FIRST_LAYER}
+        changes |= {name: getattr(self, name)[which] for name in _PER_NETWORK}
+        return Networks(**changes, first_of=first_of.astype(np.int64))
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Labels of ``x`` (n, d) by every network, float64 (M, n), computed in float32."""
+        with torch.no_grad():
+            hidden = [torch.relu(_first_layer(self, f, x)) for f in range(len(self.first_weight))]
+            output = np.empty((len(self), len(x)))
+            for m, f in enumerate(self.first_of):
+                second = torch.addmm(
+                    torch.from_numpy(self.second_bias[m]),
+                    hidden[f],
+                    torch.from_numpy(self.second_weight[m]),
+                ).relu_()
+                output[m] = torch.addmv(
+                    torch.from_numpy(self.output_bias[m : m + 1]),
+                    second,
+                    torch.from_numpy(self.output_weight[m]),
+                ).numpy()
+        return output * self.label_scale[:, None] + self.label_shift[:, None]
+
+
+_PER_FIRST_LAYER = ("input_shift", "input_scale", "first_weight", "first_bias")
+_PER_NETWORK = (
+    "second_weight",
+    "second_bias",
+    "output_weight",
+    "output_bias",
+    "label_shift",
+    "label_scale",
+)
+
+
+def to_bytes(networks: Networks) -> bytes:
+    """Networks as bytes that are equal for equal networks."""
+    return pack({field.name: getattr(networks, field.name) for field in fields(Networks)})
+
+
+def from_bytes(data: bytes) -> Networks:
+    """Read what :func:`to_bytes` wrote."""
+    return Networks(**unpack(data)[0])
+
+
+def initialise(
+    seeds: Sequence[int],
+    *,
+    input_shift: np.ndarray,
+    input_scale: np.ndarray,
+    label_shift: np.ndarray,
+    label_scale: np.ndarray,
+) -> Networks:
+    """Untrained networks with weights of Glorot & Bengio (uniform) and zero biases.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        One for each of the M networks.
+    input_shift, input_scale : array_like, shape (M, d)
+        Scaling of the features.
+    label_shift, label_scale : array_like, shape (M,)
+        Scaling of the label.
+
+    Returns
+    -------
+    Networks
+
+    References
+    ----------
+    X. Glorot, Y. Bengio, AISTATS 2010, eq. 16; the default of the released code's layers.
+    """
+    input_shift = np.asarray(input_shift, dtype=np.float64)
+    sizes = [(input_shift.shape[1], HIDDEN[0]), HIDDEN, (HIDDEN[1], 1)]
+    stacks = [[], [], []]
+    for seed in seeds:
+        rng = np.random.default_rng(seed_from(seed, "weights"))
+        for stack, (fan_in, fan_out) in zip(stacks, sizes, strict=True):
+            limit = np.sqrt(6.0 / (fan_in + fan_out))
+            stack.append(rng.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32))
+    n = len(seeds)
+    return Networks(
+        input_shift=input_shift,
+        input_scale=np.asarray(input_scale, dtype=np.float64),
+        first_weight=np.stack(stacks[0]),
+        first_bias=np.zeros((n, HIDDEN[0]), np.float32),
+        first_of=np.arange(n),
+        second_weight=np.stack(stacks[1]),
+        second_bias=np.zeros((n, HIDDEN[1]), np.float32),
+        output_weight=np.stack(stacks[2])[..., 0],
+        output_bias=np.zeros(n, np.float32),
+        label_shift=np.asarray(label_shift, dtype=np.float64),
+        label_scale=np.asarray(label_scale, dtype=np.float64),
+    )
+
+
+def fit(
+    x: np.ndarray,
+    y: np.ndarray,
+    splits: Sequence[Split],
+    *,
+    phase: Phase,
+    seeds: Sequence[int],
+    source: Networks | None = None,
+    reference: np.ndarray | None = None,
+    device: str = "cpu",
+    step: Callable[[int], None] | None = None,
+) -> Networks:
+    """Train one network a split, all together, from scratch or from a source network.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, d)
+        Features.
+    y : ndarray, shape (n,)
+        Labels.
+    splits : sequence of Split
+        Of equal sizes; ``train`` is learnt, ``validation`` chooses the weights to keep.
+    phase : Phase
+        How to train.
+    seeds : sequence of int
+        One a split.
+    source : Networks, optional
+        A stack of one to start from. Its first layer and the scaling of the features stay as
+        they are; the upper layers are tuned, and the label gets a scaling of its own.
+    reference : ndarray, shape (n_reference, d), optional
+        Features to take the scaling of the input from, where the phase asks for one.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    step : callable, optional
+        Called with numbers of finished training steps, ``len(splits) * phase.max_steps`` in all.
+
+    Returns
+    -------
+    Networks
+        One a split.
+    """
+    train = np.stack([part.train for part in splits])
+    validation = np.stack([part.validation for part in splits])
+    label_shift, label_scale = _label_scaling(y[train], phase)
+    if source is None:
+        input_shift, input_scale = _input_scaling(x[train], reference, phase)
+        start = initialise(
+            seeds,
+            input_shift=input_shift,
+            input_scale=input_scale,
+            label_shift=label_shift,
+            label_scale=label_scale,
+        )
+    else:
+        start = source.select(np.zeros(len(splits), dtype=np.int64))
+        start = replace(start, label_shift=label_shift, label_scale=label_scale)
+    return train_batch(
+        start,
+        x,
+        y,
+        train,
+        validation,
+        phase=phase,
+        seeds=seeds,
+        freeze_first=source is not None,
+        device=device,
+        progress=step,
+    )
+
+
+def _label_scaling(y: np.ndarray, phase: Phase) -> tuple[np.ndarray, np.ndarray]:
+    """Shift and scale (M,) of labels (M, n)."""
+    if phase.label_scaling is not None:
+        shift, scale = phase.label_scaling
+        return np.full(len(y), shift), np.full(len(y), scale)
+    deviation = y.std(axis=1)
+    return y.mean(axis=1), np.where(deviation > 0.0, deviation, 1.0)
+
+
+def _input_scaling(
+    x: np.ndarray, reference: np.ndarray | None, phase: Phase
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shift and scale (M, d) of features (M, n, d)."""
+    n_networks, _, n_features = x.shape
+    if phase.input_floor is None:
+        return np.zeros((n_networks, n_features)), np.ones((n_networks, n_features))
+    if reference is not None:
+        x = np.broadcast_to(reference, (n_networks, *reference.shape))
+    return x.mean(axis=1), np.maximum(x.std(axis=1), phase.input_floor)
+
+
+def train_batch(
+    networks: Networks,
+    x: np.ndarray,
+    y: np.ndarray,
+    train: np.ndarray,
+    validation: np.ndarray,
+    *,
+    phase: Phase,
+    seeds: Sequence[int],
+    freeze_first: bool = False,
+    device: str = "cpu",
+    progress: Callable[[int], None] | None = None,
+) -> Networks:
+    """Train every network of a stack on its own rows, together.
+
+    Parameters
+    ----------
+    networks : Networks
+        M networks to start from.
+    x : ndarray, shape (n, d)
+        Features, before the networks' own scaling.
+    y : ndarray, shape (n,) or (M, n)
+        Labels, before the networks' own scaling.
+    train, validation : ndarray of int, shapes (M, n_train), (M, n_validation)
+        Rows of each network.
+    phase : Phase
+        Learning rate, steps, early stopping.
+    seeds : sequence of int
+        One a network: source of its batches and dropout masks.
+    freeze_first : bool
+        Keep the first layers as they are; their output is then computed only once.
+    device : str
+        ``"cpu"`` or ``"cuda"``; masks and batches differ between the two.
+    progress : callable, optional
+        Called with the number of model steps just finished (skipped ones included), so that a
+        caller who knows the total of ``M * phase.max_steps`` can report.
+
+    Returns
+    -------
+    Networks
+        The weights with the lowest validation error of each network; the given stack is unchanged.
+
+    Notes
+    -----
+    The loss is the mean squared error of the scaled label. On the CPU the stack is worked off in
+    chunks that fit the cache; on a GPU it is one chunk.
+    """
+    if not freeze_first and len(networks.first_weight) != len(networks):
+        raise ValueError("networks that share a first layer can be trained only with it frozen")
+    n, m = len(x), len(networks)
+    scaled_y = np.broadcast_to(y, (m, n)) - networks.label_shift[:, None]
+    scaled_y = (scaled_y / networks.label_scale[:, None]).astype(np.float32)
+    if freeze_first:
+        with torch.no_grad():
+            inputs = [
+                torch.relu(_first_layer(networks, f, x)) for f in range(len(networks.first_weight))
+            ]
+    else:
+        inputs = [_scaled_input(networks, f, x) for f in range(m)]
+    size = _CPU_CHUNK if device == "cpu" else m
+    layers = _UPPER if freeze_first else _ALL
+    trained = {name: np.empty_like(getattr(networks, name)) for name in layers}
+    for start in range(0, m, size):
+        chunk = range(start, min(start + size, m))
+        rows = {}
+        for part, index in (("train", train), ("validation", validation)):
+            part_x = torch.stack(
+                [inputs[networks.first_of[i]][torch.from_numpy(index[i])] for i in chunk]
+            )
+            part_y = torch.stack([torch.from_numpy(scaled_y[i][index[i]]) for i in chunk])
+            rows[part] = (part_x.to(device), part_y.to(device))
+        weights = {name: torch.from_numpy(getattr(networks, name)[chunk]) for name in layers}
+        best = _train_chunk(
+            {name: weight.clone().to(device) for name, weight in weights.items()},
+            *rows["train"],
+            *rows["validation"],
+            phase=phase,
+            seeds=[seeds[i] for i in chunk],
+            progress=progress,
+        )
+        for name, weight in best.items():
+            trained[name][chunk] = weight.cpu().numpy()
+    return replace(networks, **trained)
+
+
+_UPPER = ("second_weight", "second_bias", "output_weight", "output_bias")
+_ALL = ("first_weight", "first_bias", *_UPPER)
+
+
+def _scaled_input(networks: Networks, first: int, x: np.ndarray) -> torch.Tensor:
+    scaled = (x - networks.input_shift[first]) / networks.input_scale[first]
+    return torch.from_numpy(scaled.astype(np.float32))
+
+
+def _first_layer(networks: Networks, first: int, x: np.ndarray) -> torch.Tensor:
+    """First hidden layer before its rectifier, (n, 512)."""
+    return torch.addmm(
+        torch.from_numpy(networks.first_bias[first]),
+        _scaled_input(networks, first, x),
+        torch.from_numpy(networks.first_weight[first]),
+    )
+
+
+def _forward(weights: dict, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Outputs (C, n) of stacked networks for inputs (C, n, d), or for first layers (C, n, 512)."""
+    if "first_weight" in weights:
+        x = torch.baddbmm(weights["first_bias"][:, None], x, weights["first_weight"]).relu()
+    hidden = torch.baddbmm(weights["second_bias"][:, None], x, weights["second_weight"]).relu()
+    if mask is not None:
+        hidden = hidden * mask
+    output = torch.bmm(hidden, weights["output_weight"][..., None])[..., 0]
+    return output + weights["output_bias"][:, None]
+
+
+def _loss(weights: dict, x: torch.Tensor, y: torch.Tensor, mask=None) -> torch.Tensor:
+    """Mean squared error of each stacked network, (C,)."""
+    return (_forward(weights, x, mask) - y).square().mean(dim=1)
+
+
+class _Randomness:
+    """Batches and dropout masks of stacked networks, each from the network's own generator."""
+
+    def __init__(self, seeds: Sequence[int], n_rows: int, phase: Phase, device: torch.device):
+        full = phase.batch_size is None or phase.batch_size >= n_rows
+        self.batch = None if full else phase.batch_size
+        self.n_rows, self.keep, self.device = n_rows, 1.0 - phase.dropout, device
+        shape = (self.batch or n_rows, HIDDEN[1])
+        self.block = max(1, min(50, _MASK_BLOCK // (len(seeds) * shape[0] * shape[1])))
+        self.shape = (self.block, *shape)
+        self.masks, self.used = None, self.block
+        self.generators = {
+            purpose: [self._generator(seed, purpose) for seed in seeds]
+            for purpose in ("dropout", "batch")
+        }
+        # Rows left of the current pass through the data, a network.
+        self.order = [torch.empty(0, dtype=torch.int64, device=device) for _ in seeds]
+
+    def _generator(self, seed: int, purpose: str) -> torch.Generator:
+        # torch takes seeds below 2**63.
+        return torch.Generator(self.device).manual_seed(seed_from(seed, purpose) >> 1)
+
+    def keep_networks(self, kept: Sequence[int]) -> None:
+        """Forget the networks that are not in ``kept``."""
+        for purpose, generators in self.generators.items():
+            self.generators[purpose] = [generators[i] for i in kept]
+        self.order = [self.order[i] for i in kept]
+        if self.masks is not None:
+            self.masks = self.masks[kept]
+
+    def mask(self) -> torch.Tensor | None:
+        """Dropout of one step, (C, n, 128): 0 or 1 / keep."""
+        if self.keep == 1.0:
+            return None
+        if self.used == self.block:
+            self.masks = torch.stack(
+                [
+                    torch.rand(self.shape, generator=generator, device=self.device) < self.keep
+                    for generator in self.generators["dropout"]
+                ]
+            )
+            self.used = 0
+        self.used += 1
+        return self.masks[:, self.used - 1].to(torch.float32).mul_(1.0 / self.keep)
+
+    def rows(self) -> torch.Tensor | None:
+        """Rows of one step, (C, batch), without repetition in a pass; ``None``: all of them."""
+        if self.batch is None:
+            return None
+        rows = []
+        for i, generator in enumerate(self.generators["batch"]):
+            if len(self.order[i]) < self.batch:
+                self.order[i] = torch.randperm(self.n_rows, generator=generator, device=self.device)
+            rows.append(self.order[i][: self.batch])
+            self.order[i] = self.order[i][self.batch :]
+        return torch.stack(rows)
+
+
+def _train_chunk(weights, x, y, validation_x, validation_y, *, phase, seeds, progress) -> dict:
+    """Train stacked networks on one device; returns the best weights of each.
+
+    A network that stops early leaves the stack, so that the rest get all of the machine.
+    """
+    n_networks = len(x)
+    random = _Randomness(seeds, x.shape[1], phase, x.device)
+    best = {name: weight.clone() for name, weight in weights.items()}
+    best_loss = torch.full((n_networks,), torch.inf, device=x.device)
+    waited = torch.zeros(n_networks, dtype=torch.int64, device=x.device)
+    active = torch.arange(n_networks, device=x.device)
+    optimizer = _optimizer(weights, phase)
+    reported = 0
+    for step in range(1, phase.max_steps + 1):
+        if phase.anneal:
+            share = (step - 1) / phase.max_steps
+            optimizer.param_groups[0]["lr"] = (
+                phase.learning_rate * 0.5 * (1.0 + float(np.cos(np.pi * share)))
+            )
+        rows = random.rows()
+        if rows is None:
+            step_x, step_y = x, y
+        else:
+            step_y = y.gather(1, rows)
+            step_x = x.gather(1, rows[..., None].expand(-1, -1, x.shape[2]))
+        optimizer.zero_grad(set_to_none=True)
+        _loss(weights, step_x, step_y, random.mask()).sum().backward()
+        optimizer.step()
+        if step % phase.validate_every and step != phase.max_steps:
+            continue
+        with torch.no_grad():
+            loss = _loss(weights, validation_x, validation_y)
+            better = loss < best_loss[active]
+            waited = torch.where(better, 0, waited + 1)
+            best_loss[active[better]] = loss[better]
+            for name, weight in weights.items():
+                best[name][active[better]] = weight[better]
+        if phase.patience is not None and bool((waited > phase.patience).any()):
+            kept = (waited <= phase.patience).nonzero()[:, 0]
+            active, waited = active[kept], waited[kept]
+            x, y = x[kept], y[kept]
+            validation_x, validation_y = validation_x[kept], validation_y[kept]
+            weights, optimizer = _keep_weights(weights, optimizer, kept, phase)
+            random.keep_networks(kept.tolist())
+        if progress is not None:
+            # A network that stops has its remaining steps behind it, too.
+            finished = len(active) * step + (n_networks - len(active)) * phase.max_steps
+            progress(finished - reported)
+            reported = finished
+        if len(active) == 0:
+            break
+    return best
+
+
+def _optimizer(weights: dict, phase: Phase) -> torch.optim.Optimizer:
+    for weight in weights.values():
+        weight.requires_grad_(True)
+    return torch.optim.Adam(list(weights.values()), lr=phase.learning_rate, fused=True)
+
+
+def _keep_weights(weights, optimizer, kept, phase):
+    """The weights and Adam moments of the networks ``kept``."""
+    smaller = {name: weight.detach()[kept] for name, weight in weights.items()}
+    successor = _optimizer(smaller, phase)
+    for name, weight in weights.items():
+        state = optimizer.state[weight]
+        successor.state[smaller[name]] = {
+            "step": state["step"],
+            "exp_avg": state["exp_avg"][kept],
+            "exp_avg_sq": state["exp_avg_sq"][kept],
+        }
+    return smaller, successor

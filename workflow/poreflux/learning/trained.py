@@ -1,0 +1,219 @@
+"""What training leaves behind: models with all that is needed to use and to judge them.
+
+A model, whatever its learner, is a stack of M members with ``predict(x) -> (M, n)``,
+``select(which)`` and ``len``; its module has ``to_bytes`` and ``from_bytes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol as Interface
+
+import numpy as np
+
+from poreflux.errors import DataError
+from poreflux.learning import mlp, xgb
+from poreflux.learning.container import as_array, pack, unpack
+from poreflux.learning.splits import Split
+
+LEARNERS = {"mlp": mlp, "xgboost": xgb}
+
+# What a structure is to a draw, in ``TrainedSize.parts``.
+REST, TRAIN, VALIDATION, TEST = range(4)
+
+
+class Model(Interface):
+    """A stack of M trained members."""
+
+    def __len__(self) -> int: ...
+
+    def select(self, which) -> Model: ...
+
+    def predict(self, x: np.ndarray) -> np.ndarray: ...
+
+
+def learner_module(learner: str):
+    """The module of a learner.
+
+    Raises
+    ------
+    DataError
+        If there is no such learner.
+    """
+    if learner not in LEARNERS:
+        raise DataError(f"there is no learner {learner!r}; there are: {', '.join(LEARNERS)}")
+    return LEARNERS[learner]
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model of the uptake of the source structures at one pressure.
+
+    Attributes
+    ----------
+    learner : str
+        ``"mlp"`` or ``"xgboost"``.
+    pressure_bar : float
+    r2, rmse, mae : float
+        On the test share; errors in cm3(STP)/cm3.
+    n : int
+        Structures in all three shares.
+    feature_names : tuple of str
+    test_hashes : tuple of str
+        Content hashes of the test share.
+    model : bytes
+        A stack of one.
+    """
+
+    learner: str
+    pressure_bar: float
+    r2: float
+    rmse: float
+    mae: float
+    n: int
+    feature_names: tuple[str, ...]
+    test_hashes: tuple[str, ...]
+    model: bytes
+
+    def load(self) -> Model:
+        """The model itself."""
+        return learner_module(self.learner).from_bytes(self.model)
+
+    def to_bytes(self) -> bytes:
+        """All of it as bytes that are equal for equal content."""
+        meta = asdict(self)
+        return pack({"model": as_array(meta.pop("model"))}, meta)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Pretrained:
+        """Read what :meth:`to_bytes` wrote."""
+        arrays, meta = unpack(data)
+        for name in ("feature_names", "test_hashes"):
+            meta[name] = tuple(meta[name])
+        return cls(**meta, model=arrays["model"].tobytes())
+
+
+@dataclass(frozen=True)
+class Group:
+    """The models of one kind, learner and source over all draws of a size.
+
+    Attributes
+    ----------
+    kind : str
+        ``"dl"`` (direct) or ``"tl"`` (transfer).
+    learner : str
+    source_pressure_bar : float
+        NaN for direct learning.
+    model : Model
+        One member a draw.
+    predictions : ndarray of float32, shape (draws, n)
+        log10 of D in 1e-8 m2/s of every labelled structure, seen in training or not.
+    """
+
+    kind: str
+    learner: str
+    source_pressure_bar: float
+    model: Model
+    predictions: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainedSize:
+    """Every model trained at one size of draw.
+
+    Attributes
+    ----------
+    size : int
+        Structures in a draw.
+    feature_names : tuple of str
+    content_hashes : tuple of str
+        The n labelled structures.
+    labels : ndarray of float64, shape (n,)
+        log10 of D in 1e-8 m2/s.
+    parts : ndarray of int8, shape (draws, n)
+        What each structure is to each draw: :data:`REST` (outside), :data:`TRAIN`,
+        :data:`VALIDATION` or :data:`TEST`.
+    groups : tuple of Group
+    """
+
+    size: int
+    feature_names: tuple[str, ...]
+    content_hashes: tuple[str, ...]
+    labels: np.ndarray
+    parts: np.ndarray
+    groups: tuple[Group, ...]
+
+    def to_bytes(self) -> bytes:
+        """All of it as bytes that are equal for equal content."""
+        arrays = {"labels": self.labels, "parts": self.parts}
+        described = []
+        for i, group in enumerate(self.groups):
+            module = learner_module(group.learner)
+            arrays[f"model_{i:05d}"] = as_array(module.to_bytes(group.model))
+            arrays[f"predictions_{i:05d}"] = group.predictions
+            pressure = group.source_pressure_bar
+            # JSON knows no NaN.
+            described.append([group.kind, group.learner, None if np.isnan(pressure) else pressure])
+        meta = {
+            "size": self.size,
+            "feature_names": self.feature_names,
+            "content_hashes": self.content_hashes,
+            "groups": described,
+        }
+        return pack(arrays, meta)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> TrainedSize:
+        """Read what :meth:`to_bytes` wrote."""
+        arrays, meta = unpack(data)
+        groups = tuple(
+            Group(
+                kind=kind,
+                learner=learner,
+                source_pressure_bar=np.nan if pressure is None else pressure,
+                model=learner_module(learner).from_bytes(arrays[f"model_{i:05d}"].tobytes()),
+                predictions=arrays[f"predictions_{i:05d}"],
+            )
+            for i, (kind, learner, pressure) in enumerate(meta["groups"])
+        )
+        return cls(
+            size=meta["size"],
+            feature_names=tuple(meta["feature_names"]),
+            content_hashes=tuple(meta["content_hashes"]),
+            labels=arrays["labels"],
+            parts=arrays["parts"],
+            groups=groups,
+        )
+
+    def held_out(self) -> np.ndarray:
+        """Structures that a draw's models never saw, bool (draws, n): its test share and the rest.
+
+        Validation rows are not among them: they chose when the training stopped.
+        """
+        return (self.parts == TEST) | (self.parts == REST)
+
+
+def parts_of(splits: Sequence[Split], n: int) -> np.ndarray:
+    """What each of ``n`` structures is to each draw, int8 (draws, n)."""
+    parts = np.full((len(splits), n), REST, dtype=np.int8)
+    for row, split in zip(parts, splits, strict=True):
+        row[split.train], row[split.validation], row[split.test] = TRAIN, VALIDATION, TEST
+    return parts
+
+
+def check_features(given: Sequence[str], expected: Sequence[str], what: str) -> None:
+    """Refuse features other than those that a model was trained on.
+
+    Raises
+    ------
+    DataError
+        Naming what differs.
+    """
+    if list(given) == list(expected):
+        return
+    odd = sorted(set(given) ^ set(expected))[:5]
+    raise DataError(
+        f"{what} was trained on {len(expected)} features and got {len(given)} "
+        f"(differing: {', '.join(odd) or 'their order'}); use the same energy.bins for both"
+    )
