@@ -1,0 +1,36 @@
+"""Stage report: every table of the study on one page."""
+
+
+rule build_report:
+    """Write the page and its figures from the tables of the study."""
+    input:
+        structures=report_tables("structures"),
+        geometry=report_tables("geometry"),
+        energy=report_tables("energy"),
+        uptake=report_tables("uptake"),
+        diffusion=[t for t in report_tables("diffusion") if "/target/" in t],
+        crosschecks=crosscheck_tables(),
+        pretraining=f"{RESULTS}/study/pretraining.parquet",
+        scores=f"{RESULTS}/study/scores.parquet",
+        importance=f"{RESULTS}/study/importance.parquet",
+    output:
+        html=f"{RESULTS}/report/index.html",
+        figures=directory(f"{RESULTS}/report/figures"),
+    log:
+        f"{LOGS}/build_report/report.log",
+    benchmark:
+        f"{LOGS}/build_report/report.benchmark.tsv"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        study=CONFIG["study"],
+        config=CONFIG,
+        engines=report_engines(),
+        code=code_digest("poreflux.report"),
+    message:
+        "Writing the report"
+    script:
+        "../scripts/build_report.py"

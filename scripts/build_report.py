@@ -1,0 +1,19 @@
+"""Write the page and its figures from the tables of the study."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.job import start_log
+from poreflux.report import build
+
+job = snakemake  # noqa: F821
+start_log(job)
+# results/<study>/target/uptake.parquet is the table target/uptake
+tables = {f"{Path(p).parent.name}/{Path(p).stem}": pd.read_parquet(p) for p in job.input}
+facts = {
+    "study": job.params.study,
+    "config": job.params.config,
+    "engines": job.params.engines,
+}
+build(tables, facts, Path(job.output.html).parent)

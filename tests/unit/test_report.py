@@ -1,0 +1,666 @@
+"""The report: its numbers are those of the tables, and nothing missing breaks it."""
+
+import copy
+import hashlib
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from poreflux import config as poreflux_config
+from poreflux import report
+from poreflux.report import figures, page, summary
+from poreflux.report.study import Study
+
+PRESSURES = [0.25, 1.0, 10.0, 65.0, 100.0]
+BINS = 12
+EVIL = '<b>x & "y"'
+SECTIONS = (
+    "structures",
+    "descriptors",
+    "uptake",
+    "diffusion",
+    "pretraining",
+    "transfer",
+    "importance",
+    "provenance",
+)
+VOID = {"meta", "img", "br"}
+
+
+def simulated_set(rng, prefix, n, failed):
+    """Plausible tables of the per-structure stages; the last ``failed`` structures are broken."""
+    names = [f"{prefix}{k:03d}" for k in range(n)]
+    ok = np.arange(n) < n - failed
+    status, reason = np.where(ok, "ok", "failed"), np.where(ok, "", "two atoms 0.31 Å apart")
+    base = pd.DataFrame({"name": names, "status": status, "reason": reason})
+    base["content_hash"] = [hashlib.sha256(x.encode()).hexdigest() for x in names]
+    good = np.where(ok, 1.0, np.nan)
+    void = np.clip(rng.beta(4, 3, n), 0.05, 0.95)
+    density = 2.4 * (1 - void) + 0.15 * rng.random(n)
+    structures = base.assign(
+        formula="C8 H4 O4 Zn",
+        n_atoms=good * rng.integers(40, 600, n),
+        volume_A3=good * rng.uniform(1500, 20000, n),
+        density_g_cm3=good * density,
+    )
+    pld = 2.5 + 12 * void**2 * rng.lognormal(0, 0.25, n)
+    geometry = base.assign(
+        lcd_A=good * (pld + rng.gamma(2, 1.2, n)),
+        pld_A=good * pld,
+        asa_m2_cm3=good * 3200 * void * (1 - 0.4 * void),
+        asa_m2_g=good * 3200 * void * (1 - 0.4 * void) / density,
+        void_fraction=good * void,
+    )
+    x = np.linspace(-4000, 5000, BINS)
+    shares = np.exp(-(((x + 1800 * (1.2 - void[:, None])) / 900) ** 2)) * void[:, None] * 0.3
+    shares[:, -1] = 1 - shares[:, :-1].sum(axis=1)
+    energy = base.assign(n_grid=5000)
+    for k in range(BINS):
+        energy[f"h{k:02d}"] = good * shares[:, k]
+    rows = []
+    for k in range(n):
+        if not ok[k]:
+            rows.append(base.iloc[k].to_dict())
+            continue
+        strength = 0.02 + 0.25 * (1 - void[k])
+        for p in PRESSURES:
+            u = 330 * void[k] * strength * p / (1 + strength * p)
+            rows.append(
+                base.iloc[k].to_dict()
+                | {
+                    "pressure_bar": p,
+                    "fugacity_bar": 0.9 * p,
+                    "uptake_cm3stp_cm3": u,
+                    "uptake_err_cm3stp_cm3": 0.01 * u,
+                    "uptake_mol_kg": u / 22.4 / density[k],
+                    "uptake_err_mol_kg": 0.01 * u / 22.4 / density[k],
+                    "pocket_share": 0.05 if k % 9 == 0 else 0.0,
+                    "engine": "grid",
+                }
+            )
+    d = 10 ** (-7.2 - 3.5 * (1 - void) ** 2 + 0.4 * rng.standard_normal(n))
+    diffusion = base.assign(
+        d_m2_s=good * d,
+        d_err_m2_s=good * d * rng.uniform(0.02, 0.2, n),
+        msd_loglog_slope=good,
+        diffusive=pd.Series(np.where(ok, d > 3e-10, None), dtype=object),
+        n_molecules=good * 30,
+        engine="grid",
+    )
+    return {
+        "structures": structures,
+        "geometry": geometry,
+        "energy": energy,
+        "uptake": pd.DataFrame(rows),
+        "diffusion": diffusion,
+    }
+
+
+def crosscheck(rng, table, value, error, names, pressures):
+    """Reference results near ours, as ``crosscheck.compare`` lays them out."""
+    rows = table[table["name"].isin(names)]
+    if pressures:
+        rows = rows[rows["pressure_bar"].isin(pressures)]
+    rows = rows[
+        [c for c in ("name", "status", "reason", "pressure_bar", value, error) if c in rows]
+    ]
+    reference = rows[value] * (1 + 0.015 * rng.standard_normal(len(rows)))
+    spread = np.hypot(rows[error], 0.01 * reference)
+    return rows.assign(
+        **{f"{value}_reference": reference, f"{error}_reference": 0.01 * reference},
+        deviation_se=(rows[value] - reference) / spread,
+    ).reset_index(drop=True)
+
+
+def learnt(rng, sizes=(40, 80), draws=20):
+    """Scores, pretraining and importance of both learners."""
+    scores, pretraining = [], []
+    for learner, level in (("mlp", 0.1), ("xgboost", 0.25)):
+        for k, p in enumerate(PRESSURES):
+            r2 = 0.88 + 0.02 * k + 0.1 * (level - 0.1)
+            pretraining.append(
+                {
+                    "learner": learner,
+                    "source_pressure_bar": p,
+                    "r2": r2,
+                    "rmse": 3.0 + k,
+                    "mae": 2.0 + k,
+                    "n": 30,
+                }
+            )
+        for size in sizes:
+            for draw in range(draws):
+                luck = 0.18 * rng.standard_normal()
+                for k, p in enumerate([math.nan, *PRESSURES]):
+                    r2 = level + 0.004 * size + luck + 0.02 * k + 0.1 * rng.standard_normal()
+                    r2 = min(r2, 0.97)
+                    scores.append(
+                        {
+                            "kind": "tl" if k else "dl",
+                            "learner": learner,
+                            "source_pressure_bar": p,
+                            "size": size,
+                            "draw": draw,
+                            "r2": r2,
+                            "rmse": 0.8 - 0.4 * r2,
+                            "mae": 0.6 - 0.3 * r2,
+                            "n_test": size // 5,
+                        }
+                    )
+    features = ["lcd_A", "pld_A", "asa_m2_cm3", "asa_m2_g", "void_fraction"]
+    features += [f"h{k:02d}" for k in range(BINS)]
+    importance = []
+    for k, p in enumerate([math.nan, *PRESSURES]):
+        pfi = np.linspace(0.2, 1.0, len(features)) ** 3 + 0.3 / (k + 1) * rng.random(len(features))
+        for feature, value in zip(features[::-1], pfi, strict=True):
+            importance.append(
+                {
+                    "kind": "source" if k else "dl",
+                    "source_pressure_bar": p,
+                    "feature": feature,
+                    "pfi": value,
+                    "pfi_normalised": value / pfi.sum(),
+                }
+            )
+    return {
+        "study/pretraining": pd.DataFrame(pretraining),
+        "study/scores": pd.DataFrame(scores),
+        "study/importance": pd.DataFrame(importance),
+    }
+
+
+def complete_tables():
+    rng = np.random.default_rng(7)
+    source = simulated_set(rng, "hmof", 60, 2)
+    target = simulated_set(rng, "core", 50, 3)
+    tables = {f"source/{k}": t for k, t in source.items() if k != "diffusion"}
+    tables |= {f"target/{k}": t for k, t in target.items()}
+    tables["target/crosscheck_uptake"] = crosscheck(
+        rng,
+        tables["target/uptake"],
+        "uptake_mol_kg",
+        "uptake_err_mol_kg",
+        ["core001", "core020"],
+        [1.0, 10.0, 65.0],
+    )
+    tables["target/crosscheck_diffusion"] = crosscheck(
+        rng, tables["target/diffusion"], "d_m2_s", "d_err_m2_s", ["core001", "core020"], None
+    )
+    cost = [("geometry", "target", 47, 12.0), ("uptake", "source", 58, 580.0)]
+    cost.append(("diffusion", "target", 47, 940.0))
+    tables["cost"] = pd.DataFrame(cost, columns=["stage", "set", "structures", "cpu_s"])
+    return tables | learnt(rng)
+
+
+def complete_facts(root, **changes):
+    schema = poreflux_config.load_schema(root / "config" / "schema.json")
+    given = {
+        "study": "demo",
+        "energy": {"bins": BINS},
+        "structures": {
+            "source": {
+                "package": "pormake",
+                "names": ["a"],
+                "stages": ["geometry", "energy", "uptake"],
+            },
+            "target": {"package": "core-mof", "names": ["b"]},
+        },
+    }
+    config = poreflux_config.complete(given | changes, schema)
+    engines = {"geometry": {"pyzeo": "0.1.6"}, "learning": {"torch": "2.13.0"}}
+    return {"study": "demo", "config": config, "engines": engines}
+
+
+class Page(HTMLParser):
+    """Checks that tags nest and gathers text, links, headings and cells."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.links, self.ids, self.tags = [], [], [], []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("href", "src"):
+                self.links.append(value)
+            elif name == "id":
+                self.ids.append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+
+
+def built(tables, facts, folder):
+    path = report.build(tables, facts, folder)
+    assert path == folder / "index.html"
+    read = Page(path.read_text(encoding="utf-8"))
+    read.text = re.sub(r"\s+", " ", read.text)
+    for section in SECTIONS:
+        assert section in read.ids
+    assert len(set(read.ids)) == len(read.ids)
+    for link in read.links:
+        if link.startswith("#"):
+            assert link[1:] in read.ids
+        elif not link.startswith("https://doi.org/"):
+            assert (folder / link).stat().st_size > 0, link
+    files = {f"figures/{p.name}" for p in (folder / "figures").iterdir()}
+    assert files == {link for link in read.links if link.startswith("figures/")}
+    return read
+
+
+def render_only(monkeypatch, *names):
+    """Draw every figure but render these alone, which is most of the time."""
+    save = figures.save
+
+    def save_some(figure, folder, name):
+        if name in names:
+            save(figure, folder, name)
+        else:
+            for kind in ("png", "svg"):
+                (folder / f"{name}.{kind}").write_text(name)
+
+    monkeypatch.setattr(figures, "save", save_some)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    render_only(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def facts(root):
+    return complete_facts(root)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return complete_tables()
+
+
+@pytest.fixture(scope="module")
+def whole(tables, facts, tmp_path_factory):
+    """The report of the complete tables: its folder and its page."""
+    folder = tmp_path_factory.mktemp("report")
+    return folder, built(tables, facts, folder)
+
+
+def test_complete_page_has_every_figure_and_nothing_missing(whole):
+    folder, read = whole
+    names = {p.stem for p in (folder / "figures").iterdir()}
+    assert names == {
+        "descriptors",
+        "energy",
+        "isotherms",
+        "uptake_quartiles",
+        "crosscheck_uptake",
+        "diffusivities",
+        "crosscheck_diffusion",
+        "uptake_against_diffusivity",
+        "pretraining",
+        "scores_mlp",
+        "scores_xgboost",
+        "wins_mlp",
+        "wins_xgboost",
+        "learning_curves",
+        "importance",
+        "distances",
+    }
+    assert "not shown" not in read.text
+    assert "nan" not in read.text.lower().replace("nanosecond", "")
+    assert "script" not in read.tags and "link" not in read.tags
+
+
+def test_page_needs_nothing_from_outside(whole):
+    folder, _ = whole
+    text = (folder / "index.html").read_text()
+    urls = re.findall(r"(?:https?:)?//[^\s\"'<>)]+", text)
+    assert urls and all(u.startswith("https://doi.org/") for u in urls)
+    assert "@import" not in text and "url(" not in text
+    for svg in (folder / "figures").glob("*.svg"):
+        assert "<date>" not in svg.read_text() and "dc:date" not in svg.read_text()
+
+
+def test_equal_tables_give_equal_files(tables, facts, whole, tmp_path, monkeypatch):
+    chosen = ("wins_mlp", "uptake_against_diffusivity")
+    render_only(monkeypatch, *chosen)
+    report.build(tables, facts, tmp_path)
+    for name in ("index.html", *(f"figures/{n}.{kind}" for n in chosen for kind in ("png", "svg"))):
+        assert (tmp_path / name).read_bytes() == (whole[0] / name).read_bytes(), name
+
+
+def test_counts_and_failures(whole):
+    text = whole[1].text
+    # 60 - 2 and 50 - 3: as the tables were made
+    assert "58 of 60 source structures (2 failed)" in text
+    assert "47 of 50 target structures (3 failed)" in text
+    assert "two atoms 0.31 Å apart" in text
+    assert "core047, core048, core049" in text
+
+
+def test_medians_and_wins_are_those_of_the_scores(tables, whole):
+    scores = tables["study/scores"]
+    values = {}
+    for p in PRESSURES:
+        rows = scores[(scores.learner == "mlp") & (scores["size"] == 80)]
+        values[p] = sorted(rows[rows.source_pressure_bar == p].sort_values("draw").r2)
+    medians = {p: (v[9] + v[10]) / 2 for p, v in values.items()}  # of 20 draws
+    best = max(medians, key=medians.get)
+    direct = rows[rows.kind == "dl"].set_index("draw").r2
+    transfer = rows[rows.source_pressure_bar == best].set_index("draw").r2
+    won = sum(transfer[d] > direct[d] for d in range(20))
+    text = whole[1].text
+    assert f"from {best:g} bar, the best of 5 sources in hindsight, wins {won} of 20 draws" in text
+    assert f"wins {won} of 20 draws ({won * 5} %, 95 % interval" in text
+    assert f"{medians[best]:.2f} (" in text
+    ordered = sorted(direct)
+    low = ordered[4] + 0.75 * (ordered[5] - ordered[4])  # 0.25 * 19 = 4.75
+    assert f"{(ordered[9] + ordered[10]) / 2:.2f} ({low:.2f} to " in text
+
+
+def test_diffusion_counts_only_what_ran(tables, whole):
+    table = tables["target/diffusion"]
+    ok = table[table.status == "ok"]
+    n = sum(v is True or v == 1 for v in ok.diffusive)
+    assert 0 < n < len(ok)
+    assert (
+        f"{n} of {len(ok)} structures with a result reached the diffusive regime" in whole[1].text
+    )
+
+
+def test_agreement_counts(tables, whole):
+    deviations = tables["target/crosscheck_uptake"]["deviation_se"]
+    agree = sum(abs(d) <= 3 for d in deviations)
+    assert f"{agree} of 6 values agree with RASPA3" in whole[1].text
+    assert f"the largest deviation is {max(map(abs, deviations)):.1f}" in whole[1].text
+
+
+def without(table, state):
+    """A table that is absent, empty, or as a stage leaves it when every structure fails."""
+    if state == "absent":
+        return None
+    if state == "empty":
+        return table.iloc[:0]
+    names = table["name"].unique()[:3] if "name" in table else ["a"]
+    return pd.DataFrame({"name": names, "content_hash": ""}).assign(
+        status="failed", reason="took more than 1 s"
+    )
+
+
+# Tables that can be missing together without hiding what is said of each other.
+TOGETHER = (
+    (
+        "source/geometry",
+        "source/energy",
+        "source/uptake",
+        "target/structures",
+        "target/crosscheck_uptake",
+        "study/pretraining",
+        "study/scores",
+        "cost",
+    ),
+    (
+        "source/structures",
+        "target/geometry",
+        "target/energy",
+        "target/uptake",
+        "target/crosscheck_diffusion",
+        "study/importance",
+    ),
+    ("target/diffusion",),
+)
+
+
+@pytest.mark.parametrize("keys", TOGETHER, ids=["first", "second", "third"])
+@pytest.mark.parametrize("state", ["absent", "empty", "failed"])
+def test_missing_tables_are_explained(tables, facts, tmp_path, quick, state, keys):
+    some = tables | {key: without(tables[key], state) for key in keys}
+    some = {key: table for key, table in some.items() if table is not None}
+    text = built(some, facts, tmp_path).text
+    for key in keys:
+        if key == "source/structures":  # the later stages hold the same names
+            continue
+        if key == "cost":
+            assert "Cost not shown: no CPU times were given" in text
+        elif state == "absent":
+            assert f"there is no table {key}" in text, key
+        elif state == "empty":
+            reason = "no structure was fit for it" if "crosscheck" in key else f"{key} is empty"
+            assert reason in text, key
+        elif key in ("study/scores", "study/importance"):
+            assert "is a number" in text, key
+        else:
+            assert "took more than 1 s" in text and f"of {key} failed" in text, key
+
+
+def test_every_table_is_tried_missing(tables):
+    assert sorted(key for keys in TOGETHER for key in keys) == sorted(tables)
+
+
+@pytest.mark.parametrize("state", ["no tables", "empty tables", "no facts"])
+def test_nothing_at_all(tables, facts, tmp_path, state):
+    given = {k: t.iloc[:0] for k, t in tables.items()} if state == "empty tables" else {}
+    read = built(given, {} if state == "no facts" else facts, tmp_path)
+    assert read.text.count("not shown") >= 8
+    assert list((tmp_path / "figures").iterdir()) == []
+
+
+def test_reasons_follow_the_configuration(root, tables, tmp_path, quick):
+    some = {k: t for k, t in tables.items() if "crosscheck" not in k and k != "target/diffusion"}
+    structures = complete_facts(root)["config"]["structures"]
+    structures["target"]["stages"].remove("diffusion")
+    facts = complete_facts(root, gcmc={"crosscheck": 0}, structures=structures)
+    text = built(some, facts, tmp_path).text
+    assert "the cross-check is switched off (gcmc.crosscheck)" in text
+    assert "target does not pass through diffusion (structures.target.stages)" in text
+
+
+def test_scores_that_are_no_numbers(tables, facts, tmp_path, quick):
+    some = dict(tables)
+    some["study/scores"] = tables["study/scores"].assign(r2=math.nan)
+    text = built(some, facts, tmp_path).text
+    assert "none of the 480 scores is a number" in text
+    some["study/scores"] = tables["study/scores"].copy()
+    some["study/scores"].loc[:4, "r2"] = [math.nan, math.inf, -math.inf, math.nan, math.nan]
+    assert "5 scores without a finite R² left out" in built(some, facts, tmp_path).text
+
+
+@pytest.mark.parametrize("kind", ["dl", "tl"])
+def test_one_kind_alone(tables, facts, tmp_path, quick, kind):
+    scores = tables["study/scores"]
+    some = tables | {"study/scores": scores[scores["kind"] == kind]}
+    text = built(some, facts, tmp_path).text
+    word = {"dl": "Transfer", "tl": "Direct learning"}[kind]
+    assert f"{word} not shown: the scores table holds no finite score of it" in text
+
+
+def test_tiny_study(facts, tmp_path):
+    """Two structures, one pressure, one learner, one size, one draw, dreadful scores."""
+    rng = np.random.default_rng(3)
+    tables = {f"source/{k}": t for k, t in simulated_set(rng, "s", 2, 0).items()}
+    tables |= {f"target/{k}": t for k, t in simulated_set(rng, "t", 2, 1).items()}
+    tables |= learnt(rng, sizes=(10,), draws=1)
+    for key in ("source/uptake", "target/uptake"):
+        tables[key] = tables[key][tables[key]["pressure_bar"].isin([1.0, math.nan])]
+    scores = tables["study/scores"]
+    keep = (scores.learner == "mlp") & (scores.source_pressure_bar.fillna(1.0) == 1.0)
+    tables["study/scores"] = scores[keep].assign(r2=[-25.0, -3.0], rmse=9.0, mae=9.0)
+    importance = tables["study/importance"]
+    tables["study/importance"] = importance[importance.source_pressure_bar.fillna(1.0) == 1.0]
+    tables["study/pretraining"] = tables["study/pretraining"].iloc[:1].assign(r2=-0.3)
+    text = built(tables, facts, tmp_path).text
+    assert "With only 1 draw a size" in text
+    assert "wins 1 of 1 draws" in text
+    assert "−3.00 (−3.00 to −3.00)" in text
+
+
+def test_large_sets_thin_out_and_rasterise(facts, tmp_path):
+    rng = np.random.default_rng(5)
+    target = simulated_set(rng, "t", 900, 0)
+    tables = {f"target/{k}": t for k, t in target.items()}
+    read = built(tables, facts, tmp_path)
+    assert "Of target 300 are drawn" in read.text
+    for name in ("isotherms", "diffusivities", "uptake_against_diffusivity"):
+        assert (tmp_path / "figures" / f"{name}.svg").stat().st_size < 1_000_000
+
+
+def test_names_are_escaped(tables, facts, tmp_path, monkeypatch):
+    # the figures whose legends hold names of structures
+    render_only(monkeypatch, "crosscheck_uptake", "crosscheck_diffusion")
+    some = copy.deepcopy(tables)
+    for key in ("target/structures", "target/geometry", "target/uptake"):
+        some[key]["name"] = some[key]["name"].replace("core049", EVIL)
+    some["target/crosscheck_uptake"]["name"] = "_$x^2" + EVIL
+    some["target/crosscheck_diffusion"]["name"] = r"$\frac" + EVIL
+    some["target/structures"]["reason"] = some["target/structures"]["reason"].replace(
+        "two atoms 0.31 Å apart", "<script>alert(1)</script> {name}"
+    )
+    read = built(some, facts | {"study": "<i>"}, tmp_path)
+    assert EVIL in read.text and "<script>alert(1)</script> {name}" in read.text
+    assert "b" in read.tags and "script" not in read.tags and "i" not in read.tags
+
+
+def test_stale_figures_go(tables, facts, tmp_path, quick):
+    built(tables, facts, tmp_path)
+    (tmp_path / "figures" / "notes.txt").write_text("mine")
+    some = {k: t for k, t in tables.items() if not k.startswith("study/")}
+    report.build(some, facts, tmp_path)
+    names = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert "notes.txt" in names and "descriptors.png" in names
+    assert not any(name.startswith(("scores", "wins", "importance")) for name in names)
+
+
+def test_importance_per_learner(tables, facts, tmp_path, quick):
+    both = [tables["study/importance"].assign(learner=x) for x in ("mlp", "xgboost")]
+    read = built(tables | {"study/importance": pd.concat(both)}, facts, tmp_path)
+    assert "figure-importance_mlp" in read.ids and "figure-distances_xgboost" in read.ids
+
+
+# ---- the numbers alone
+
+
+def importances(*rows):
+    columns = ["kind", "source_pressure_bar", "feature", "pfi_normalised"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_distance_by_hand():
+    table = importances(
+        ("dl", math.nan, "a", 0.6),
+        ("dl", math.nan, "b", 0.4),
+        ("source", 1.0, "a", 0.3),
+        ("source", 1.0, "b", 0.8),
+        ("source", 2.0, "a", 0.6),
+        ("source", 2.0, "b", 0.3),
+        ("tl", 2.0, "a", 0.0),  # fine-tuned models do not count where there are sources
+        ("tl", 2.0, "b", 1.0),
+        ("source", 3.0, "a", 0.0),  # rests on nothing
+        ("source", 3.0, "b", 0.0),
+    )
+    top, distances = summary.importance_distances(table)
+    assert list(top.index) == ["a", "b"]
+    found = distances.set_index("source_pressure_bar")
+    assert found["distance"].to_dict() == pytest.approx({1.0: 0.5, 2.0: 0.1})  # 3-4-5
+    assert found["rank"].to_dict() == {1.0: 2, 2.0: 1}
+
+
+def test_distance_looks_at_the_leading_features_only():
+    features = [f"f{k:02d}" for k in range(12)]
+    weights = np.arange(12, 0, -1) / 78
+    rows = [("dl", math.nan, f, w) for f, w in zip(features, weights, strict=True)]
+    # the source differs in the two last features alone
+    rows += [("source", 5.0, f, w) for f, w in zip(features[:10], weights, strict=False)]
+    rows += [("source", 5.0, "f10", 0.9), ("source", 5.0, "f11", 0.0)]
+    assert summary.importance_distances(importances(*rows))[1]["distance"].to_list() == [0.0]
+
+
+def test_distances_are_those_of_the_importance_stage(tables):
+    from poreflux.learning import importance
+
+    expected = importance.distances(tables["study/importance"])
+    found = summary.importance_distances(tables["study/importance"])[1]
+    assert found["distance"].to_list() == pytest.approx(expected["distance"].to_list())
+    assert found["rank"].to_list() == expected["rank"].to_list()
+
+
+@pytest.mark.parametrize("kind", ["dl", "source"])
+def test_importances_that_are_all_zero(tables, facts, tmp_path, quick, kind):
+    table = tables["study/importance"]
+    zero = table.assign(pfi_normalised=table["pfi_normalised"].where(table["kind"] != kind, 0.0))
+    text = built(tables | {"study/importance": zero}, facts, tmp_path).text
+    assert {"dl": "Feature importance", "source": "The source advisor"}[kind] + " not shown" in text
+
+
+def test_a_tie_is_no_win():
+    rows = [("dl", math.nan, 0, 0.5), ("dl", math.nan, 1, 0.5), ("dl", math.nan, 2, 0.9)]
+    rows += [("tl", 1.0, 0, 0.5), ("tl", 1.0, 1, 0.6), ("tl", 1.0, 3, 0.9)]
+    table = pd.DataFrame(rows, columns=["kind", "source_pressure_bar", "draw", "r2"])
+    table = table.assign(learner="mlp", size=10, rmse=1.0, mae=1.0)
+    row = summary.score_summary(table).set_index("kind").loc["tl"]
+    # draw 2 has no transfer and draw 3 no direct score: neither is a pair
+    assert (row["wins"], row["pairs"], row["n"]) == (1, 2, 3)
+    assert row["gain"] == pytest.approx(0.05)
+
+
+def test_failures_count_in_the_first_stage_only():
+    first = pd.DataFrame(
+        {"name": ["a", "b"], "status": ["failed", "ok"], "reason": ["atoms 0.1 apart", ""]}
+    )
+    second = pd.DataFrame(
+        {"name": ["a", "b"], "status": "failed", "reason": ["atoms 0.1 apart", "took 9 s"]}
+    )
+    found = summary.failures({"x/structures": first, "x/geometry": second}, ["x"])
+    assert found[["stage", "reason", "structures"]].to_numpy().tolist() == [
+        ["structures", "atoms 0.1 apart", 1],
+        ["geometry", "took 9 s", 1],
+    ]
+
+
+def test_rank_correlation():
+    assert summary.rank_correlation([1, 2, 3, 4], [1, 4, 9, 16]) == pytest.approx(1.0)
+    assert summary.rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1.0)
+    assert math.isnan(summary.rank_correlation([1, 2], [3, 4]))
+    assert math.isnan(summary.rank_correlation([1, 1, 1], [3, 4, 5]))
+
+
+def test_feature_labels(tmp_path):
+    config = {"energy": {"bins": 50, "range_K": [-4000.0, 5000.0]}}
+    study = Study({}, {"config": config}, tmp_path)
+    assert study.feature_label("h00") == "energy −4000 to −3820 K"
+    assert study.feature_label("h49") == "energy 4820 to 5000 K"
+    assert study.feature_label("pld_A") == "pore-limiting diameter"
+    assert study.feature_label("other") == "other"
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (page.significant(9.999e-9), "1.00 × 10⁻⁸"),
+        (page.significant(-0.0012), "−0.00120"),
+        (page.significant(99999.6), "1.00 × 10⁵"),
+        (page.with_error(1.234e-8, 5e-10), "(1.23 ± 0.05) × 10⁻⁸"),
+        (page.with_error(0.0, 0.1), "0"),
+        (page.with_error(2.0, math.nan), "2.00"),
+        (page.decimal(-0.001), "0.00"),
+        (page.decimal(None), "–"),
+        (page.percent(math.nan), "–"),
+        (page.duration(5400.0), "1.5 h"),
+        (page.escaped(EVIL), "&lt;b&gt;x &amp; &quot;y&quot;"),
+    ],
+)
+def test_numbers_as_text(made, text):
+    assert made == text

@@ -1,0 +1,218 @@
+"""The head of the report (what came out, in words) and its end (how it was made)."""
+
+from __future__ import annotations
+
+import pandas as pd
+import yaml
+
+from poreflux.report import page
+from poreflux.report.models import PAPER_DOI, median_with_quartiles, valid_scores
+from poreflux.report.page import Html, Section
+from poreflux.report.simulation import verdict
+from poreflux.report.study import BLOCKS, ENGINE_NAMES, Study
+from poreflux.report.summary import (
+    AGREEMENT_SE,
+    STAGES,
+    best_and_worst,
+    complete_structures,
+    finite,
+    score_summary,
+    usable,
+    wilson,
+)
+
+# Set of a cost that belongs to no single one.
+ALL_SETS = "all"
+
+
+def headline(study: Study) -> list[Html]:
+    """The study's result in a few boxes and sentences."""
+    parts = [_structures(study), *_learning(study), _agreement(study), _speed(study)]
+    boxes = [box for part in parts for box in part[0]]
+    sentences = [sentence for part in parts for sentence in part[1]]
+    return [page.tiles(boxes), page.bullets(sentences)]
+
+
+def _structures(study: Study):
+    boxes, words = [], []
+    for name in study.sets:
+        ok, total = complete_structures(study.tables, name)
+        if not total:
+            words.append(f"no {name} structures ({study.why(f'{name}/structures')})")
+            continue
+        failed = f"{total - ok} failed" if ok < total else "none failed"
+        words.append(f"{page.whole(ok)} of {page.whole(total)} {name} structures ({failed})")
+        boxes.append((f"{page.whole(ok)} / {page.whole(total)}", f"{name} structures came through"))
+    sentence = f"Came through every stage: {page.listed(words)}." if words else "No structures."
+    return boxes, [sentence]
+
+
+def _learning(study: Study):
+    scores = valid_scores(study)
+    if scores.empty:
+        return [([], ["No model has a finite score yet, so there is no R² to report."])]
+    summary = score_summary(scores)
+    best = summary.loc[summary["median"].idxmax()]
+    what = "direct" if best["kind"] == "dl" else f"transfer, {best['source_pressure_bar']:g} bar"
+    found = [
+        (
+            [
+                (
+                    page.decimal(best["median"]),
+                    f"best median R² of log D ({best['learner']}, {what}, size {best['size']})",
+                )
+            ],
+            [
+                f"Best model of the diffusivity: {best['learner']}, {what}, with "
+                f"{best['size']} labelled structures: median R² {median_with_quartiles(best)} over "
+                f"{page.counted(best['n'], 'draw')}, the quartiles in brackets."
+            ],
+        )
+    ]
+    ends = best_and_worst(summary)
+    for learner in dict.fromkeys(ends["learner"]):
+        rows = [r for r in ends[ends["learner"] == learner].itertuples() if r.best is not None]
+        rows = [r for r in rows if r.best["pairs"]]
+        if rows:
+            sources = summary[(summary["learner"] == learner) & (summary["kind"] == "tl")]
+            n = sources["source_pressure_bar"].nunique()
+            found.append(_wins(learner, rows[-1].size, rows[-1].best, n))
+    return found
+
+
+def _wins(learner: str, size: int, row, n_sources: int):
+    low, high = wilson(row["wins"], row["pairs"])
+    if low > 0.5:
+        judgement = "more often than chance would"
+    elif high < 0.5:
+        judgement = "less often than chance would"
+    else:
+        judgement = "which chance alone could do"
+    pressure = f"{row['source_pressure_bar']:g} bar"
+    share = page.percent(row["wins"] / row["pairs"])
+    box = (
+        f"{row['wins']} / {row['pairs']}",
+        f"draws won by transfer from {pressure} ({learner}, size {size})",
+    )
+    best_of = f", the best of {n_sources} sources in hindsight," if n_sources > 1 else ""
+    sentence = (
+        f"Transfer against direct learning, {learner}, size {size}: transfer from "
+        f"{pressure}{best_of} wins {row['wins']} of {row['pairs']} draws ({share}, 95 % interval "
+        f"{100 * low:.0f} to {100 * high:.0f} %), {judgement}; median gain in R² "
+        f"{page.decimal(row['gain'])}."
+    )
+    return [box], [sentence]
+
+
+def _agreement(study: Study):
+    boxes, sentences = [], []
+    titles = {"uptake": "Uptake", "diffusion": "Diffusivity"}
+    agree = n = 0
+    for stage, title in titles.items():
+        sentence, found = verdict(study, stage)
+        if sentence:
+            sentences.append(f"{title}: {sentence}.")
+            agree, n = agree + found["agree"], n + found["n"]
+        else:
+            sentences.append(f"{title} was not checked against a reference code.")
+    if n:
+        boxes.append(
+            (
+                f"{agree} / {n}",
+                f"values within {AGREEMENT_SE:g} standard errors of the reference codes",
+            )
+        )
+    return boxes, sentences
+
+
+def cost_table(study: Study) -> pd.DataFrame:
+    """The cost table: stage, set, structures, cpu_s; finite, maybe empty."""
+    table = study.tables.get("cost")
+    return finite(usable(table, "stage", "set", "structures", "cpu_s"), "structures", "cpu_s")
+
+
+def _speed(study: Study):
+    table = cost_table(study)
+    per = {}
+    for stage, rows in table.groupby("stage"):
+        if rows["structures"].sum() > 0:
+            per[stage] = rows["cpu_s"].sum() / rows["structures"].sum()
+    if "uptake" not in per and "diffusion" not in per:
+        return [], []
+    words = {"uptake": "an isotherm", "diffusion": "a diffusivity"}
+    parts = [f"{words[s]} {page.duration(per[s])}" for s in words if s in per]
+    total = page.duration(table["cpu_s"].sum())
+    return [], [f"Cost in CPU time, a structure: {page.listed(parts)}; all together {total}."]
+
+
+def provenance(study: Study) -> Section:
+    """Engines, versions, seed, cost and configuration."""
+    blocks = [
+        page.paragraph(
+            page.fill(
+                'The method is that of Lim and Kim, <a href="https://doi.org/{doi}">doi:{doi}</a>.',
+                doi=PAPER_DOI,
+            ),
+            f"The study's seed is {study.setting('seed')}: every random number derives from it "
+            "and from the content of the structures."
+            if study.setting("seed") is not None
+            else "",
+        ),
+        page.heading("Engines"),
+        *_engines(study),
+        page.heading("Cost"),
+        *_cost(study),
+        page.heading("Configuration"),
+    ]
+    if study.config:
+        text = yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=96)
+        blocks.append(page.folded("The complete configuration", page.preformatted(text)))
+    else:
+        blocks.append(page.missing("Configuration", "it was not given"))
+    return Section("provenance", "How it was made", blocks)
+
+
+def _engines(study: Study) -> list[Html]:
+    versions = study.facts.get("engines") or {}
+    nested = {k: v for k, v in versions.items() if isinstance(v, dict)}
+    flat = {k: v for k, v in versions.items() if not isinstance(v, dict)}
+    if flat:
+        nested["all stages"] = flat
+    names = dict.fromkeys([*(s for s in STAGES if s != "structures"), *nested])
+    rows = []
+    for stage in names:
+        key = study.setting(BLOCKS.get(stage, stage), "engine")
+        packages = [f"{p} {v}" for p, v in sorted(nested.get(stage, {}).items())]
+        if key or packages:
+            engine = ENGINE_NAMES.get(key, key) if key else page.NOT_A_NUMBER
+            rows.append([stage, engine, ", ".join(packages) or "our own code"])
+    if not rows:
+        return [page.missing("Engines", "no versions were given")]
+    return [page.table(["Stage", "Engine", "External packages"], rows)]
+
+
+def _cost(study: Study) -> list[Html]:
+    table = cost_table(study)
+    if table.empty:
+        return [page.missing("Cost", "no CPU times were given")]
+    order = {s: k for k, s in enumerate(STAGES)}
+    table = table.assign(order=table["stage"].map(order).fillna(len(order)))
+    table = table.sort_values(["order", "stage", "set"], kind="stable")
+    rows = [
+        [
+            r.stage,
+            ALL_SETS if pd.isna(r.set) else r.set,
+            page.whole(r.structures),
+            page.duration(r.cpu_s),
+            page.duration(r.cpu_s / r.structures if r.structures else None),
+        ]
+        for r in table.itertuples()
+    ]
+    return [
+        page.table(
+            ["Stage", "Set", "Structures", "CPU time", "A structure"],
+            rows,
+            "CPU time as measured when each structure was computed; all together "
+            f"{page.duration(table['cpu_s'].sum())}",
+        )
+    ]

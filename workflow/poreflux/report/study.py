@@ -1,0 +1,164 @@
+"""What the sections of the report draw on: the study's tables, and why one is missing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from poreflux.report import figures, page
+from poreflux.report.summary import STAGES, finite, usable
+
+# Configuration blocks of the stages that have an engine or a cross-check.
+BLOCKS = {"uptake": "gcmc", "diffusion": "md"}
+ENGINE_NAMES = {
+    "grid": "grid engine",
+    "raspa3": "RASPA3",
+    "lammps": "LAMMPS",
+    "fast": "Voronoi network over Zeo++'s spheres",
+    "zeopp": "Zeo++",
+}
+# A figure of full width fills the column on a wide screen: 55.5 rem of 16 pixels.
+PIXELS_PER_INCH = 55.5 * 16 / figures.WIDTH
+GEOMETRY_LABELS = {
+    "lcd_A": "largest cavity diameter",
+    "pld_A": "pore-limiting diameter",
+    "asa_m2_cm3": "surface area (volume)",
+    "asa_m2_g": "surface area (mass)",
+    "void_fraction": "void fraction",
+}
+
+
+@dataclass
+class Study:
+    """The material of the report.
+
+    Attributes
+    ----------
+    tables : dict of str to DataFrame
+        By ``<set>/<stage>`` or ``study/<table>``; ``cost`` by its name alone.
+    facts : dict
+        ``study`` (name), ``config`` (complete configuration), ``engines`` (versions).
+    folder : Path
+        Of the figures.
+    drawn : set of str
+        Names of the figures drawn so far.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    facts: dict
+    folder: Path
+    drawn: set = field(default_factory=set)
+
+    @property
+    def config(self) -> dict:
+        """The configuration, empty if it was not given."""
+        return self.facts.get("config") or {}
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return str(self.facts.get("study") or self.config.get("study") or "unnamed")
+
+    def setting(self, *path: str, default=None):
+        """A value of the configuration by its keys, or ``default`` where it is not given."""
+        node = self.config
+        for key in path:
+            if not isinstance(node, dict) or key not in node:
+                return default
+            node = node[key]
+        return node
+
+    @property
+    def sets(self) -> list[str]:
+        """The sets of structures: source, target, then any other by name."""
+        known = {key.split("/")[0] for key in self.tables if key.split("/")[-1] in STAGES}
+        known |= set(self.setting("structures", default={}))
+        return [n for n in ("source", "target") if n in known] + sorted(
+            known - {"source", "target"}
+        )
+
+    def rows(self, key: str, *columns: str) -> pd.DataFrame:
+        """The ``ok`` rows of a table whose ``columns`` are all finite (maybe none)."""
+        table = usable(self.tables.get(key), *columns)
+        return finite(table, *columns) if columns else table
+
+    def by_set(self, stage: str, *columns: str) -> dict[str, pd.DataFrame]:
+        """:meth:`rows` of a stage by set, of the sets that have any."""
+        found = {name: self.rows(f"{name}/{stage}", *columns) for name in self.sets}
+        return {name: table for name, table in found.items() if len(table)}
+
+    def why(self, key: str) -> str:
+        """In words: why a table has nothing to show."""
+        owner, _, stage = key.rpartition("/")
+        table = self.tables.get(key)
+        if table is None:
+            return self._why_absent(owner, stage)
+        if table.empty:
+            return f"the table {key} is empty"
+        if "status" in table.columns and not (table["status"] == "ok").any():
+            n = table["name"].nunique() if "name" in table.columns else len(table)
+            reason = table["reason"].iloc[0] if "reason" in table.columns else ""
+            return f"all {page.counted(n, 'structure')} of {key} failed; first reason: {reason}"
+        return f"the table {key} holds no finite numbers of it"
+
+    def _why_absent(self, owner: str, stage: str) -> str:
+        structures = self.setting("structures")
+        if stage.startswith("crosscheck_"):
+            block = BLOCKS.get(stage.removeprefix("crosscheck_"), "")
+            if self.setting(block, "crosscheck", default=None) in (0, []):
+                return f"the cross-check is switched off ({block}.crosscheck)"
+        elif stage in STAGES and structures is not None:
+            if owner not in structures:
+                return f"the study has no set {owner}"
+            if stage not in ("structures", *structures[owner].get("stages", STAGES)):
+                return f"{owner} does not pass through {stage} (structures.{owner}.stages)"
+        return f"there is no table {owner}/{stage}" if owner else f"there is no table {stage}"
+
+    def why_nowhere(self, stage: str) -> str:
+        """In words: why no set has results of a stage."""
+        return "; ".join(self.why(f"{name}/{stage}") for name in self.sets) or "there are no sets"
+
+    def figure(self, name: str, drawing: Figure, caption: str, alternative: str) -> page.Html:
+        """Save a figure and return its markup.
+
+        Parameters
+        ----------
+        name : str
+            File name without extension.
+        drawing : Figure
+            From :mod:`poreflux.report.figures`.
+        caption : str
+            What it shows.
+        alternative : str
+            What it says, for a reader who does not see it.
+        """
+        figures.save(drawing, self.folder, name)
+        self.drawn.add(name)
+        size = drawing.get_size_inches() * PIXELS_PER_INCH
+        return page.figure(name, tuple(size), caption, alternative)
+
+    def engine(self, stage: str) -> str:
+        """Readable name of the engine that a stage runs on."""
+        key = self.setting(BLOCKS.get(stage, stage), "engine", default="")
+        return ENGINE_NAMES.get(key, key or "our engine")
+
+    def feature_label(self, feature: str) -> str:
+        """A feature in words: a descriptor's name or the range of a histogram bin."""
+        if feature in GEOMETRY_LABELS:
+            return GEOMETRY_LABELS[feature]
+        match = re.fullmatch(r"h(\d+)", feature)
+        bins, limits = self.setting("energy", "bins"), self.setting("energy", "range_K")
+        if not match or not bins or not limits:
+            return feature
+        width = (limits[1] - limits[0]) / bins
+        low = limits[0] + int(match[1]) * width
+        return f"energy {low:g} to {low + width:g} K".replace("-", "−")
+
+
+def safe_name(text: str) -> str:
+    """``text`` as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
