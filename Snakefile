@@ -15,12 +15,13 @@ include: "rules/geometry.smk"
 include: "rules/energy.smk"
 include: "rules/uptake.smk"
 include: "rules/diffusion.smk"
+include: "rules/collect.smk"
 include: "rules/features.smk"
-#include: "rules/pretrain.smk"
-#include: "rules/finetune.smk"
-#include: "rules/importance.smk"
-#include: "rules/predict.smk"
-#include: "rules/report.smk"
+include: "rules/pretrain.smk"
+include: "rules/finetune.smk"
+include: "rules/importance.smk"
+include: "rules/predict.smk"
+include: "rules/report.smk"
 
 
 rule all:
@@ -57,7 +58,7 @@ rule study:
 
 rule predict:
     input:
-        f"{RESULTS}/predict/predictions.csv",
+        predictions,
 
 
 rule validate:

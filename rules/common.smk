@@ -1,22 +1,18 @@
 """What all rules share: the checked configuration, paths, sets and shards."""
 
-import os
 import sys
 from pathlib import Path
 
 LIBRARY = str(Path(workflow.basedir) / "workflow")
-# Scripts run in processes of their own; they find the library without being installed.
 sys.path.insert(0, LIBRARY)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys(
-        [LIBRARY, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    )
-)
 
 from poreflux import config as poreflux_config
 from poreflux import intake, stages
 from poreflux.errors import ConfigError
-from poreflux.store import code_digest
+from poreflux.job import expose_library
+from poreflux.store import code_digest, package_version
+
+expose_library(LIBRARY)
 
 CONFIG = poreflux_config.complete(
     config,
@@ -28,6 +24,13 @@ LOGS = f"logs/{CONFIG['study']}"
 SHARDS = CONFIG["shards"]
 PRESSURES = CONFIG["learning"]["source_pressures_bar"]
 SIZES = CONFIG["learning"]["sizes"]
+LEARNERS = CONFIG["learning"]["learners"]
+# What every training job is told besides its data.
+TRAINING = {
+    "protocol": CONFIG["learning"]["protocol"],
+    "seed": CONFIG["seed"],
+    "device": CONFIG["learning"]["device"],
+}
 
 SETS = dict(CONFIG["structures"])
 if CONFIG["predict"]["cifs"]:
@@ -45,7 +48,7 @@ wildcard_constraints:
     set="|".join(SETS),
     stage="|".join(["structures", *stages.STAGES]),
     shard=r"\d+",
-    pressure=r"[0-9.]+",
+    learner="|".join(LEARNERS),
     size=r"\d+",
 
 
@@ -89,13 +92,21 @@ def stage_tables(stage):
     ]
 
 
+def predictions(wildcards):
+    """The predictions, if there is anything to predict."""
+    if "predict" not in SETS:
+        raise ConfigError(
+            "name CIFs of your own: --config 'predict={cifs: \"my/*.cif\"}'"
+        )
+    return f"{RESULTS}/predict/predictions.csv"
+
+
 def crosscheck_tables():
     """The tables that compare our engines with the reference codes."""
     return [
         f"{RESULTS}/target/crosscheck_{stage}.parquet"
         for stage, block in (("uptake", "gcmc"), ("diffusion", "md"))
-        if CONFIG[block]["crosscheck"]
-        and stage in SETS["target"]["stages"]
+        if CONFIG[block]["crosscheck"] and stage in SETS["target"]["stages"]
     ]
 
 
@@ -105,26 +116,40 @@ def crosscheck_params(stage):
     return stages.stage_params(CONFIG, stage) | block["crosscheck_params"]
 
 
+def source_model(pressure):
+    """Path pattern of the source models at one pressure."""
+    return f"{RESULTS}/study/models/{{learner}}-source-{pressure}bar.npz"
+
+
 def memory(per_worker_mb):
     """Memory of a job: what it holds itself and each worker's share, more after a failure."""
     return lambda wildcards, attempt, threads: attempt * (500 + threads * per_worker_mb)
 
 
-rule collect_tables:
-    """Join the shard tables of a stage: the same table whatever the number of shards."""
-    input:
-        lambda wildcards: shard_tables_of(wildcards.stage, wildcards.set),
-    output:
-        f"{RESULTS}/{{set}}/{{stage}}.parquet",
-    log:
-        f"{LOGS}/collect_tables/{{set}}-{{stage}}.log",
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        code=code_digest("poreflux.tables"),
-        failures=CONFIG["limits"]["failed_share"],
-    message:
-        "Joining the {wildcards.stage} tables of {wildcards.set}"
-    script:
-        "../scripts/collect_tables.py"
+def report_tables(stage):
+    """The tables of a stage, of the source and target sets that pass through it."""
+    return [
+        f"{RESULTS}/{name}/{stage}.parquet"
+        for name in ("source", "target")
+        if name in SETS and stage in ("structures", *SETS[name]["stages"])
+    ]
+
+
+def report_engines():
+    """Versions of the packages outside Poreflux, by stage."""
+    engines = {
+        name: stage.engines(stages.stage_params(CONFIG, name))
+        for name, stage in stages.STAGES.items()
+    }
+    for name, engine in (("uptake", "raspa3"), ("diffusion", "lammps")):
+        block = CONFIG[stages.STAGES[name].block]
+        if block["crosscheck"]:
+            engines[f"{name} (cross-check)"] = stages.STAGES[name].engines(
+                {"engine": engine}
+            )
+    packages = {"mlp": "torch", "xgboost": "xgboost-cpu"}
+    engines["learning"] = {
+        packages[learner]: package_version(packages[learner])
+        for learner in CONFIG["learning"]["learners"]
+    }
+    return engines

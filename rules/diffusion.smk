@@ -11,6 +11,8 @@ rule simulate_diffusion:
         f"{LOGS}/simulate_diffusion/{{set}}-{{shard}}.log",
     benchmark:
         f"{LOGS}/simulate_diffusion/{{set}}-{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/simulation.yaml"
     threads: CONFIG["threads_per_shard"]
     resources:
         mem_mb=memory(1500),
@@ -39,6 +41,12 @@ rule crosscheck_diffusion:
         table=f"{RESULTS}/target/crosscheck_diffusion.parquet",
     log:
         f"{LOGS}/crosscheck_diffusion/target.log",
+    conda:
+        "../envs/simulation.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(1500),
+        runtime=lambda wildcards, attempt: attempt * 240,
     params:
         stage="diffusion",
         wanted=CONFIG["md"]["crosscheck"],
@@ -47,10 +55,6 @@ rule crosscheck_diffusion:
         code=code_digest("poreflux.crosscheck"),
         store=CONFIG["store"],
         limits=CONFIG["limits"],
-    threads: 2
-    resources:
-        mem_mb=memory(1500),
-        runtime=lambda wildcards, attempt: attempt * 240,
     message:
         "Repeating target structures with LAMMPS"
     script:

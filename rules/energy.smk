@@ -11,6 +11,8 @@ rule build_energy_histogram:
         f"{LOGS}/build_energy_histogram/{{set}}-{{shard}}.log",
     benchmark:
         f"{LOGS}/build_energy_histogram/{{set}}-{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/simulation.yaml"
     threads: CONFIG["threads_per_shard"]
     resources:
         mem_mb=memory(600),

@@ -10,11 +10,13 @@ rule build_features:
         table=f"{RESULTS}/{{set}}/features.parquet",
     log:
         f"{LOGS}/build_features/{{set}}.log",
-    params:
-        code=code_digest("poreflux.features"),
+    conda:
+        "../envs/learning.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_digest("poreflux.features"),
     message:
         "Building features of {wildcards.set}"
     script:

@@ -11,6 +11,8 @@ rule describe_geometry:
         f"{LOGS}/describe_geometry/{{set}}-{{shard}}.log",
     benchmark:
         f"{LOGS}/describe_geometry/{{set}}-{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/simulation.yaml"
     threads: CONFIG["threads_per_shard"]
     resources:
         mem_mb=memory(600),

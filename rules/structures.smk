@@ -13,6 +13,8 @@ rule read_structures:
         f"{LOGS}/read_structures/{{set}}-{{shard}}.log",
     benchmark:
         f"{LOGS}/read_structures/{{set}}-{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/simulation.yaml"
     threads: CONFIG["threads_per_shard"]
     resources:
         mem_mb=memory(800),

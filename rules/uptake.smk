@@ -11,6 +11,8 @@ rule simulate_uptake:
         f"{LOGS}/simulate_uptake/{{set}}-{{shard}}.log",
     benchmark:
         f"{LOGS}/simulate_uptake/{{set}}-{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/simulation.yaml"
     threads: CONFIG["threads_per_shard"]
     resources:
         mem_mb=memory(1500),
@@ -37,6 +39,12 @@ rule crosscheck_uptake:
         table=f"{RESULTS}/target/crosscheck_uptake.parquet",
     log:
         f"{LOGS}/crosscheck_uptake/target.log",
+    conda:
+        "../envs/simulation.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(1500),
+        runtime=lambda wildcards, attempt: attempt * 240,
     params:
         stage="uptake",
         wanted=CONFIG["gcmc"]["crosscheck"],
@@ -45,10 +53,6 @@ rule crosscheck_uptake:
         code=code_digest("poreflux.crosscheck"),
         store=CONFIG["store"],
         limits=CONFIG["limits"],
-    threads: 2
-    resources:
-        mem_mb=memory(1500),
-        runtime=lambda wildcards, attempt: attempt * 240,
     message:
         "Repeating target structures with RASPA3"
     script:

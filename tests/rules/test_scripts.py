@@ -2,7 +2,6 @@
 
 import logging
 import runpy
-import shutil
 import sys
 from types import SimpleNamespace
 

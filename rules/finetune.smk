@@ -1,0 +1,53 @@
+"""Stage finetune: direct and transfer learning of the diffusivity on the same random draws."""
+
+
+rule finetune_models:
+    """Train one learner on every draw of one size, directly and from every source model."""
+    input:
+        features=f"{RESULTS}/target/features.parquet",
+        diffusion=f"{RESULTS}/target/diffusion.parquet",
+        source=[source_model(pressure) for pressure in PRESSURES],
+    output:
+        models=f"{RESULTS}/study/models/{{learner}}-{{size}}.npz",
+        scores=f"{RESULTS}/study/scores/{{learner}}-{{size}}.parquet",
+    log:
+        f"{LOGS}/finetune_models/{{learner}}-{{size}}.log",
+    benchmark:
+        f"{LOGS}/finetune_models/{{learner}}-{{size}}.benchmark.tsv"
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 3000,
+        runtime=lambda wildcards, attempt: attempt * 480,
+    params:
+        draws=CONFIG["learning"]["draws"],
+        training=TRAINING,
+        code=code_digest("poreflux.training"),
+        store=CONFIG["store"],
+    message:
+        "Direct and transfer learning: {wildcards.learner}, draws of {wildcards.size}"
+    script:
+        "../scripts/finetune_models.py"
+
+
+rule collect_scores:
+    """Join the scores of all learners and sizes."""
+    input:
+        expand(
+            f"{RESULTS}/study/scores/{{learner}}-{{size}}.parquet",
+            learner=LEARNERS,
+            size=SIZES,
+        ),
+    output:
+        f"{RESULTS}/study/scores.parquet",
+    log:
+        f"{LOGS}/collect_scores/study.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Joining the scores of all trained models"
+    script:
+        "../scripts/collect_scores.py"

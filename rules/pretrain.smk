@@ -1,0 +1,50 @@
+"""Stage pretrain: models of the source's uptake, one a pressure and learner."""
+
+
+rule pretrain_models:
+    """Train the source models of one learner at every pressure."""
+    input:
+        features=f"{RESULTS}/source/features.parquet",
+        uptake=f"{RESULTS}/source/uptake.parquet",
+        # their scale, not their labels
+        target_features=f"{RESULTS}/target/features.parquet",
+    output:
+        models=[source_model(pressure) for pressure in PRESSURES],
+        scores=f"{RESULTS}/study/pretraining/{{learner}}.parquet",
+    log:
+        f"{LOGS}/pretrain_models/{{learner}}.log",
+    benchmark:
+        f"{LOGS}/pretrain_models/{{learner}}.benchmark.tsv"
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 3000,
+        runtime=lambda wildcards, attempt: attempt * 240,
+    params:
+        pressures_bar=PRESSURES,
+        training=TRAINING,
+        code=code_digest("poreflux.training"),
+        store=CONFIG["store"],
+    message:
+        "Pretraining on uptakes: {wildcards.learner}"
+    script:
+        "../scripts/pretrain_models.py"
+
+
+rule collect_pretraining:
+    """Join the scores of the source models of all learners."""
+    input:
+        expand(f"{RESULTS}/study/pretraining/{{learner}}.parquet", learner=LEARNERS),
+    output:
+        f"{RESULTS}/study/pretraining.parquet",
+    log:
+        f"{LOGS}/collect_pretraining/study.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Joining the scores of the source models"
+    script:
+        "../scripts/collect_scores.py"

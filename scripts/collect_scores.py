@@ -1,0 +1,11 @@
+"""Join score tables into one."""
+
+from poreflux.job import start_log
+from poreflux.tables import concatenate, write_table
+
+job = snakemake  # noqa: F821
+start_log(job)
+order = ("kind", "learner", "size", "source_pressure_bar", "draw")
+table = concatenate(job.input, sort_by=order)
+# sizes beyond the number of structures were reduced to it, and may coincide
+write_table(table.drop_duplicates(ignore_index=True), job.output[0])

@@ -1,0 +1,25 @@
+"""Permutation feature importance of the direct, transferred and source models."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.job import limit_threads, start_log
+from poreflux.learning import importance
+from poreflux.learning.trained import Pretrained
+from poreflux.tables import write_table
+
+job = snakemake  # noqa: F821
+start_log(job)
+limit_threads(job)
+table = importance.run(
+    Path(job.input.models).read_bytes(),
+    [Pretrained.from_bytes(Path(path).read_bytes()) for path in job.input.source],
+    features_target=pd.read_parquet(job.input.features_target),
+    features_source=pd.read_parquet(job.input.features_source),
+    uptake=pd.read_parquet(job.input.uptake),
+    n_repeats=job.params.n_repeats,
+    seed=job.params.seed,
+    learner=job.params.learner,
+)
+write_table(table, job.output.table)

@@ -1,0 +1,27 @@
+"""Train one learner on every draw of one size, directly and from every source model."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.job import limit_threads, start_log, store_of
+from poreflux.learning.study import score_table
+from poreflux.store import write_atomically
+from poreflux.tables import write_table
+from poreflux.training import target_models
+
+job = snakemake  # noqa: F821
+start_log(job)
+limit_threads(job)
+models = target_models(
+    pd.read_parquet(job.input.features),
+    pd.read_parquet(job.input.diffusion),
+    [Path(path).read_bytes() for path in job.input.source],
+    learner=job.wildcards.learner,
+    size=int(job.wildcards.size),
+    draws=job.params.draws,
+    store=store_of(job),
+    **job.params.training,
+)
+write_atomically(job.output.models, models)
+write_table(score_table(models), job.output.scores)

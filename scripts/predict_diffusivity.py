@@ -1,0 +1,23 @@
+"""Predict D, its uncertainty and whether the structure resembles the training set."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.job import limit_threads, start_log
+from poreflux.learning.predict import predict
+from poreflux.store import write_atomically
+
+job = snakemake  # noqa: F821
+start_log(job)
+limit_threads(job)
+tables = [pd.read_parquet(path) for path in (job.input.geometry, job.input.energy)]
+# a structure that lacks either has no features: its first reason counts
+failed = pd.concat([t.loc[t["status"] != "ok", ["name", "reason"]] for t in tables])
+predictions = predict(
+    [Path(path).read_bytes() for path in job.input.models],
+    pd.read_parquet(job.input.features),
+    train_features=pd.read_parquet(job.input.train_features),
+    failed=failed.drop_duplicates("name"),
+)
+write_atomically(job.output.table, predictions.to_csv(index=False).encode())

@@ -1,0 +1,25 @@
+"""Train the source models of one learner at every pressure."""
+
+import pandas as pd
+
+from poreflux.job import limit_threads, start_log, store_of
+from poreflux.learning.study import pretraining_table
+from poreflux.store import write_atomically
+from poreflux.tables import write_table
+from poreflux.training import pretrained_models
+
+job = snakemake  # noqa: F821
+start_log(job)
+limit_threads(job)
+models = pretrained_models(
+    pd.read_parquet(job.input.features),
+    pd.read_parquet(job.input.uptake),
+    job.params.pressures_bar,
+    target_features=pd.read_parquet(job.input.target_features),
+    learner=job.wildcards.learner,
+    store=store_of(job),
+    **job.params.training,
+)
+for model, path in zip(models, job.output.models, strict=True):
+    write_atomically(path, model.to_bytes())
+write_table(pretraining_table(models), job.output.scores)

@@ -1,0 +1,227 @@
+"""The tiny study from CIFs to report, then what reruns when something changes."""
+
+import json
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.e2e
+SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
+STAGES = ("geometry", "energy", "uptake", "diffusion")
+
+
+class Workflow:
+    """The repository's workflow run in a folder of its own, with its own store."""
+
+    def __init__(self, root, folder):
+        self.root, self.folder = root, folder
+        self.results = folder / "results" / "tiny"
+
+    def run(self, *arguments, ok=True):
+        """Run Snakemake; returns ``{rule: jobs}`` of what it ran or, with ``-n``, would run."""
+        done = subprocess.run(
+            [
+                SNAKEMAKE,
+                "--cores",
+                "2",
+                "--snakefile",
+                str(self.root / "Snakefile"),
+                *arguments,
+                "--configfile",
+                str(self.root / "config" / "tiny.yaml"),
+            ],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        text = done.stdout + done.stderr
+        assert (done.returncode == 0) == ok, text[-5000:]
+        return self._jobs(text), text
+
+    @staticmethod
+    def _jobs(text):
+        jobs = {}
+        lines = iter(text.splitlines())
+        for line in lines:
+            if line.startswith("Job stats:"):
+                next(lines)
+                next(lines)
+                for row in lines:
+                    if not row.strip():
+                        break
+                    name, count = row.split()
+                    jobs[name] = int(count)
+                break
+        return jobs
+
+    def entries(self, stage):
+        """Store entries of a stage."""
+        return sorted((self.folder / ".poreflux" / "store" / "objects" / stage).glob("*/*"))
+
+    def table(self, name):
+        """A result table."""
+        return pd.read_parquet(self.results / f"{name}.parquet")
+
+
+@pytest.fixture(scope="module")
+def workflow(root, tmp_path_factory):
+    """The tiny study, run once."""
+    flow = Workflow(root, tmp_path_factory.mktemp("study"))
+    flow.run()
+    return flow
+
+
+def test_tables_have_their_columns_and_rows(workflow):
+    key = {"name", "content_hash", "status", "reason"}
+    for name, columns in {
+        "structures": {"formula", "n_atoms", "volume_A3", "density_g_cm3"},
+        "geometry": {"lcd_A", "pld_A", "asa_m2_cm3", "asa_m2_g", "void_fraction"},
+        "energy": {"n_grid", *(f"h{i:02d}" for i in range(50))},
+        "uptake": {
+            "pressure_bar",
+            "fugacity_bar",
+            "uptake_molecules_per_cell",
+            "uptake_mol_kg",
+            "uptake_cm3stp_cm3",
+            "uptake_err_cm3stp_cm3",
+            "n_equilibration",
+            "n_production",
+            "engine",
+        },
+    }.items():
+        for group, n in (("source", 12), ("target", 14)):
+            table = workflow.table(f"{group}/{name}")
+            assert key | columns <= set(table.columns), name
+            assert table["name"].nunique() == n
+            assert (table["status"] == "ok").all(), table[["name", "reason"]]
+    diffusion = workflow.table("target/diffusion")
+    assert {
+        "d_m2_s",
+        "d_err_m2_s",
+        "msd_loglog_slope",
+        "diffusive",
+        "n_molecules",
+        "engine",
+    } <= set(diffusion.columns)
+
+
+def test_numbers_are_physical(workflow):
+    geometry = workflow.table("target/geometry")
+    assert (geometry["lcd_A"] >= geometry["pld_A"]).all()
+    assert geometry["void_fraction"].between(0, 1).all()
+    uptake = workflow.table("target/uptake").set_index(["name", "pressure_bar"])
+    wide = uptake["uptake_mol_kg"].unstack()
+    assert (wide[1.0] < wide[10.0]).all() and (wide[10.0] < wide[65.0]).all()
+    assert uptake["fugacity_bar"].xs(65.0, level=1).iloc[0] == pytest.approx(56.739, abs=5e-4)
+    diffusion = workflow.table("target/diffusion")
+    fast = diffusion[diffusion["diffusive"].astype(bool)]
+    assert len(fast) >= 8
+    assert fast["d_m2_s"].between(1e-11, 1e-6).all()
+
+
+def test_our_engines_agree_with_the_reference_codes(workflow):
+    for stage in ("uptake", "diffusion"):
+        table = workflow.table(f"target/crosscheck_{stage}")
+        assert len(table) and (table["status"] == "ok").all()
+        assert (table["deviation_se"].abs() < 4).all(), table.to_string()
+
+
+def test_scores_cover_every_model(workflow):
+    scores = workflow.table("study/scores")
+    assert len(scores) == 2 * 1 * 3 * (1 + 2)  # learners, sizes, draws, direct and two sources
+    assert set(scores["kind"]) == {"dl", "tl"}
+    direct = scores["kind"] == "dl"
+    assert scores.loc[direct, "source_pressure_bar"].isna().all()
+    assert set(scores.loc[~direct, "source_pressure_bar"]) == {1.0, 65.0}
+    importance = workflow.table("study/importance")
+    assert importance["feature"].nunique() == 55
+
+
+def test_report_is_whole(workflow):
+    page = workflow.results / "report" / "index.html"
+    pictures = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            if tag == "img":
+                pictures.append(dict(attributes)["src"])
+
+    Reader().feed(page.read_text(encoding="utf-8"))
+    assert pictures
+    for picture in pictures:
+        assert (page.parent / picture).stat().st_size > 1000
+
+
+def test_second_run_does_nothing(workflow):
+    _, text = workflow.run()
+    assert "Nothing to be done" in text
+
+
+def test_shard_jobs_log_progress(workflow):
+    for path in (workflow.folder / "logs" / "tiny" / "simulate_uptake").glob("*.log"):
+        assert "structures done" in path.read_text()
+
+
+def test_deleted_results_come_back_from_the_store_the_same(workflow):
+    before = {s: workflow.entries(s) for s in (*STAGES, "build", "pretrain", "finetune")}
+    kept = {
+        path.relative_to(workflow.results): path.read_bytes()
+        for path in workflow.results.glob("*/*.parquet")
+    }
+    times = {p: p.stat().st_mtime_ns for paths in before.values() for p in paths}
+    shutil.rmtree(workflow.results)
+    workflow.run()
+    for stage, paths in before.items():
+        assert workflow.entries(stage) == paths, stage
+    assert {p: p.stat().st_mtime_ns for p in times} == times
+    for path, data in kept.items():
+        assert (workflow.results / path).read_bytes() == data, path
+
+
+def test_number_of_shards_changes_no_result(workflow):
+    before = {name: workflow.table(name) for name in ("target/uptake", "target/diffusion")}
+    entries = workflow.entries("uptake")
+    workflow.run("uptake", "diffusion", "--config", "shards=3")
+    assert workflow.entries("uptake") == entries
+    for name, table in before.items():
+        pd.testing.assert_frame_equal(workflow.table(name), table)
+    workflow.run()
+
+
+def test_one_md_parameter_reruns_diffusion_and_what_follows(workflow):
+    jobs, _ = workflow.run("-n", "--config", "md={n_molecules: 41}")
+    assert jobs["simulate_diffusion"] == 2
+    assert {"simulate_uptake", "describe_geometry", "pretrain_models"}.isdisjoint(jobs)
+
+
+def test_own_cifs_are_predicted_and_bad_ones_have_a_reason(workflow, cifs):
+    own = workflow.folder / "my"
+    own.mkdir()
+    for name in ("KOSJEJ_clean", "TARVUD_clean"):
+        shutil.copy(cifs / f"{name}.cif", own)
+    (own / "broken.cif").write_text("data_x\n_cell_length_a 10\n")
+    geometry = workflow.entries("geometry")
+    workflow.run("predict", "--config", 'predict={cifs: "my/*.cif"}')
+    # both are in the study under the same content hash: nothing is computed again
+    assert workflow.entries("geometry") == geometry
+    table = pd.read_csv(workflow.results / "predict" / "predictions.csv").set_index("name")
+    assert set(table.columns) >= {"d_m2_s", "log10_d_std", "in_domain", "status", "reason"}
+    good = table.loc[["KOSJEJ_clean", "TARVUD_clean"]]
+    assert (good["status"] == "ok").all() and good["in_domain"].all()
+    assert good["d_m2_s"].between(1e-12, 1e-6).all() and (good["log10_d_std"] > 0).all()
+    assert table.loc["broken", "status"] == "failed" and "atoms" in table.loc["broken", "reason"]
+    assert np.isnan(table.loc["broken", "d_m2_s"])
+
+
+def test_manifest_says_what_made_an_artifact(workflow):
+    path = workflow.entries("geometry")[0]
+    manifest = json.loads(path.read_bytes().split(b"\n")[1])
+    assert manifest["stage"] == "geometry" and "scipy" in manifest["engines"]
+    assert "/" not in json.dumps(manifest["params"])
