@@ -98,6 +98,7 @@ def test_space_group_name_expands_where_operators_are_missing():
         (cif([CARBON], a="-4"), "cell lengths"),
         (cif([CARBON], a="abc"), "_cell_length_a"),
         (cif([CARBON], beta="180"), "cell angles"),
+        (cif([CARBON], beta="179.5"), "collapsed"),
         (cif([CARBON], "_symmetry_space_group_name_H-M 'not a group'"), "unknown space group"),
     ],
 )

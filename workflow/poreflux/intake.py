@@ -89,17 +89,11 @@ def _files(patterns) -> dict[str, str]:
 
 def _names(names, base: Path) -> list[str]:
     if isinstance(names, str):
-        candidates = [Path(names), base / names]
-        path = next((p for p in candidates if p.is_file()), None)
+        packaged = Path(str(resources.files("poreflux").joinpath("data", names)))
+        path = next((p for p in (Path(names), base / names, packaged) if p.is_file()), None)
         if path is None:
-            packaged = resources.files("poreflux").joinpath("data", names)
-            if not packaged.is_file():
-                raise ConfigError(f"names: {names} is neither a file nor a list of the package")
-            text = packaged.read_text()
-        else:
-            text = path.read_text()
-        names = [line.partition("#")[0].strip() for line in text.splitlines()]
-    names = [n for n in names or () if n]
+            raise ConfigError(f"names: {names} is neither a file nor a list of the package")
+        return sources.read_names(path)
     if not names:
         raise ConfigError("a set with 'package' needs 'names': a list or a file of names")
     if len(set(names)) != len(names):

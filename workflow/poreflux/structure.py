@@ -26,6 +26,8 @@ FRACTIONAL_DIGITS = 8
 CELL_DIGITS = 6
 # The largest cell taken; a bigger one is a damaged file or not a crystal.
 MAX_ATOMS = 50_000
+# Opposite faces nearer than this: a collapsed cell, in which every atom overlaps its images.
+MIN_WIDTH_A = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +180,8 @@ def make_structure(lengths_A, angles_deg, species, frac) -> Structure:
     Raises
     ------
     StructureError
-        If the cell is impossible, there are no atoms or too many, or a coordinate is not finite.
+        If the cell is impossible or collapsed, there are no atoms or too many, or a coordinate
+        is not finite.
     """
     frac = np.asarray(frac, float).reshape(-1, 3)
     if not len(frac):
@@ -189,7 +192,12 @@ def make_structure(lengths_A, angles_deg, species, frac) -> Structure:
         raise StructureError("an atom has a coordinate that is not a number")
     lengths = tuple(float(round(float(x), CELL_DIGITS)) for x in lengths_A)
     angles = tuple(float(round(float(x), CELL_DIGITS)) for x in angles_deg)
-    cell_matrix(lengths, angles)
+    widths = 1.0 / np.linalg.norm(np.linalg.inv(cell_matrix(lengths, angles)), axis=0)
+    if widths.min() < MIN_WIDTH_A:
+        raise StructureError(
+            f"the cell is collapsed: opposite faces {widths.min():.3g} Å apart "
+            f"(lengths {list(lengths)} Å, angles {list(angles)} degrees)"
+        )
     frac = np.round(frac - np.floor(frac), FRACTIONAL_DIGITS)
     frac = np.where(frac >= 1.0, 0.0, frac) + 0.0
     order = np.lexsort((frac[:, 2], frac[:, 1], frac[:, 0], np.asarray(species)))
