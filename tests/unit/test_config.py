@@ -47,6 +47,24 @@ def test_defaults_fill_at_any_depth_and_numbers_are_normal(schema):
     assert complete(config, schema) == config
 
 
+def test_values_inside_braces_on_the_command_line_arrive_as_strings(schema):
+    given = {
+        "md": {"n_molecules": "41", "timestep_fs": "2", "engine": "grid"},
+        "gcmc": {"block_pockets": "false"},
+        "learning": {"sizes": ["10", "20"], "source_pressures_bar": ["1", "65"]},
+        "structures": {"target": {"limit": "5", "cifs": "my/*.cif"}, "x": {"cifs": "null"}},
+    }
+    config = complete(given, schema)
+    assert config["md"]["n_molecules"] == 41
+    assert config["md"]["timestep_fs"] == 2.0
+    assert config["gcmc"]["block_pockets"] is False
+    assert config["learning"]["sizes"] == [10, 20]
+    assert config["learning"]["source_pressures_bar"] == [1.0, 65.0]
+    assert config["structures"]["target"]["limit"] == 5
+    assert config["structures"]["target"]["cifs"] == "my/*.cif"
+    assert config["structures"]["x"]["cifs"] is None
+
+
 def test_input_is_not_changed(schema):
     config = {"gcmc": {"temperature_K": 300}}
     before = copy.deepcopy(config)

@@ -67,8 +67,29 @@ def _resolve(schema: dict, root: dict) -> dict:
     return schema
 
 
+def _types(schema: dict) -> list[str]:
+    types = schema.get("type", [])
+    return [types] if isinstance(types, str) else types
+
+
+def _from_text(value: str, schema: dict):
+    """What a string means where no string is allowed: ``--config 'md={n_molecules: 41}'``.
+
+    Snakemake leaves every value inside braces on its command line a string.
+    """
+    if not _types(schema) or "string" in _types(schema):
+        return None if value == "null" and "null" in _types(schema) else value
+    try:
+        meant = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return value if meant is None and "null" not in _types(schema) else meant
+
+
 def _fill(value, schema: dict, root: dict):
     schema = _resolve(schema, root)
+    if isinstance(value, str):
+        value = _from_text(value, schema)
     if schema.get("type") == "object" and isinstance(value, dict):
         for key, sub in schema.get("properties", {}).items():
             sub = _resolve(sub, root)
