@@ -8,8 +8,10 @@ sys.path.insert(0, LIBRARY)
 
 from poreflux import config as poreflux_config
 from poreflux import intake, stages
+from poreflux.crosscheck import COMPARED
 from poreflux.errors import ConfigError
 from poreflux.job import expose_library
+from poreflux.learning import PACKAGES
 from poreflux.store import code_digest, package_version
 
 expose_library(LIBRARY)
@@ -105,8 +107,9 @@ def crosscheck_tables():
     """The tables that compare our engines with the reference codes."""
     return [
         f"{RESULTS}/target/crosscheck_{stage}.parquet"
-        for stage, block in (("uptake", "gcmc"), ("diffusion", "md"))
-        if CONFIG[block]["crosscheck"] and stage in SETS["target"]["stages"]
+        for stage in COMPARED
+        if CONFIG[stages.STAGES[stage].block]["crosscheck"]
+        and stage in SETS["target"]["stages"]
     ]
 
 
@@ -141,15 +144,12 @@ def report_engines():
         name: stage.engines(stages.stage_params(CONFIG, name))
         for name, stage in stages.STAGES.items()
     }
-    for name, engine in (("uptake", "raspa3"), ("diffusion", "lammps")):
-        block = CONFIG[stages.STAGES[name].block]
-        if block["crosscheck"]:
+    for name, (engine, *_) in COMPARED.items():
+        if CONFIG[stages.STAGES[name].block]["crosscheck"]:
             engines[f"{name} (cross-check)"] = stages.STAGES[name].engines(
                 {"engine": engine}
             )
-    packages = {"mlp": "torch", "xgboost": "xgboost-cpu"}
     engines["learning"] = {
-        packages[learner]: package_version(packages[learner])
-        for learner in CONFIG["learning"]["learners"]
+        PACKAGES[learner]: package_version(PACKAGES[learner]) for learner in LEARNERS
     }
     return engines

@@ -13,7 +13,7 @@ import yaml
 
 from poreflux.errors import ConfigError
 
-# Snakemake's own additions to the config dict are none of ours.
+# Where a value comes from that stands in none of the files.
 COMMAND_LINE = "the command line (--config)"
 
 

@@ -9,14 +9,12 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from poreflux.features import diffusion_labels, labelled, uptake_labels
+from poreflux.learning import PACKAGES
 from poreflux.learning.study import pretrain, run_size
 from poreflux.learning.trained import Pretrained
 from poreflux.store import Ingredients, Store, code_digest, package_version
 
 log = logging.getLogger(__name__)
-
-# The packages whose versions decide what a training gives.
-ENGINES = {"mlp": "torch", "xgboost": "xgboost-cpu"}
 
 
 def table_digest(*tables: pd.DataFrame | pd.Series) -> str:
@@ -157,4 +155,4 @@ def _stored(store: Store, made_of: Ingredients, train: Callable[[], bytes]) -> b
 
 
 def _engine(learner: str) -> dict[str, str]:
-    return {ENGINES[learner]: package_version(ENGINES[learner])}
+    return {PACKAGES[learner]: package_version(PACKAGES[learner])}

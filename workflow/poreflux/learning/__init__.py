@@ -4,3 +4,7 @@
 ``predict`` uses them on new structures. ``mlp`` and ``xgb`` are the learners, ``trained`` the
 common form of what they return, ``splits`` the draws.
 """
+
+# The package behind each learner; its version decides what a training gives. It stands here, where
+# nothing heavy is imported, for the workflow reads it on every start.
+PACKAGES = {"mlp": "torch", "xgboost": "xgboost-cpu"}
