@@ -53,7 +53,10 @@ def run_script(root, tmp_path, monkeypatch):
 
 @pytest.fixture
 def config(root):
-    return complete({}, load_schema(root / "config" / "schema.json"))
+    return complete(
+        {"structure_checks": {"fail_on": ["overlapping_atoms"]}},
+        load_schema(root / "config" / "schema.json"),
+    )
 
 
 @pytest.fixture

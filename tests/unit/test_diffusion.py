@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from poreflux.cif import read_cif
 from poreflux.diffusion import grid_engine, largest_cavity_A, self_diffusivity, simulate, warm_up
 from poreflux.diffusion.grid_engine import (
     Dynamics,
@@ -17,7 +18,7 @@ from poreflux.diffusion.grid_engine import (
 from poreflux.errors import ConfigError, StructureError
 from poreflux.forcefield import guest_parameters
 from poreflux.potential import grid_shape, lj_grid
-from poreflux.structure import cell_matrix, make_structure, read_cif
+from poreflux.structure import cell_matrix, make_structure
 from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
 
 CH4 = guest_parameters("CH4")

@@ -6,12 +6,12 @@ import subprocess
 import numpy as np
 import pytest
 
+from poreflux.cif import read_cif
 from poreflux.diffusion import engine_versions, grid_engine, lammps_engine, simulate
 from poreflux.diffusion.grid_engine import Dynamics
 from poreflux.errors import ExternalToolError
 from poreflux.forcefield import guest_parameters
 from poreflux.potential import grid_shape, lj_grid
-from poreflux.structure import read_cif
 from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
 
 CH4 = guest_parameters("CH4")

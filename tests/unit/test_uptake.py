@@ -8,10 +8,11 @@ import pytest
 from scipy import ndimage
 
 from poreflux import uptake
+from poreflux.cif import read_cif
 from poreflux.errors import ConfigError, StructureError
 from poreflux.forcefield import guest_parameters
 from poreflux.potential import grid_shape, lj_grid, spline_coefficients
-from poreflux.structure import cell_matrix, make_structure, read_cif
+from poreflux.structure import cell_matrix, make_structure
 from poreflux.units import BOLTZMANN_BAR_A3_PER_K
 from poreflux.uptake import grid
 from poreflux.uptake import kernels as k

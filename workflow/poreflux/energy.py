@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from poreflux.cif import read_cif
 from poreflux.forcefield import guest_parameters
 from poreflux.potential import lj_grid
-from poreflux.structure import Structure, read_cif
+from poreflux.structure import Structure
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from poreflux import checks as quality
 from poreflux import sources
+from poreflux.cif import parse_with_remarks, read_bytes
 from poreflux.errors import ConfigError, StructureError
 from poreflux.parallel import run_isolated
 from poreflux.progress import Progress
 from poreflux.store import Ingredients, Store, code_digest, package_version
-from poreflux.structure import Structure, parse_cif
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,11 @@ SUMMARY_COLUMNS = [
     "n_atoms",
     "volume_A3",
     "density_g_cm3",
+    "warnings",
 ]
-STRUCTURE_COLUMNS = ["lengths_A", "angles_deg", "species", "frac"]
+# The word under ``names`` for every structure of an archive.
+ALL_NAMES = "all"
+STRUCTURE_COLUMNS = ["lengths_A", "angles_deg", "species", "frac", "listed"]
 
 
 def list_members(spec: dict, base: Path) -> dict[str, str]:
@@ -63,7 +67,8 @@ def list_members(spec: dict, base: Path) -> dict[str, str]:
     if spec.get("cifs"):
         members = _files(spec["cifs"])
     elif spec.get("package"):
-        members = dict.fromkeys(_names(spec.get("names"), base)[: spec.get("first")], "")
+        names = _names(spec, base)
+        members = dict.fromkeys(names[: spec.get("first")], "")
     else:
         raise ConfigError("a set under 'structures' needs 'cifs' or 'package' and 'names'")
     limit = spec.get("limit")
@@ -87,7 +92,10 @@ def _files(patterns) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _names(names, base: Path) -> list[str]:
+def _names(spec: dict, base: Path) -> list[str]:
+    names = spec.get("names")
+    if names == ALL_NAMES and spec["package"] == "core-mof":
+        return sources.core_mof_names(spec["archive"])
     if isinstance(names, str):
         packaged = Path(str(resources.files("poreflux").joinpath("data", names)))
         path = next((p for p in (Path(names), base / names, packaged) if p.is_file()), None)
@@ -127,7 +135,9 @@ def read_structures(
     store : Store
         Keeps what ``pormake`` builds.
     checks : dict
-        Parameters of :func:`poreflux.structure.read_cif`.
+        ``structure_checks`` of the configuration: ``symmetry`` (:func:`poreflux.cif.read_cif`),
+        ``min_distance_A`` (:func:`poreflux.checks.find_warnings`) and ``fail_on``, codes of
+        warnings that are failures.
     workers, seconds, memory_mb
         As in :func:`poreflux.parallel.run_isolated`.
 
@@ -153,28 +163,30 @@ def read_structures(
         progress.step()
     table = pd.DataFrame([rows[n] for n in sorted(rows)])
     table = table.reindex(columns=SUMMARY_COLUMNS + STRUCTURE_COLUMNS)
-    return table.assign(content_hash=table["content_hash"].fillna(""))
+    return table.assign(
+        content_hash=table["content_hash"].fillna(""), warnings=table["warnings"].fillna("")
+    )
 
 
 def _parse(cif: bytes | StructureError | str, checks: dict) -> dict:
     if isinstance(cif, StructureError):
         raise cif
-    if isinstance(cif, str):
-        try:
-            cif = Path(cif).read_bytes()
-        except OSError as error:
-            raise StructureError(f"cannot be read: {error.strerror}") from error
-    s: Structure = parse_cif(cif, **checks)
+    data = read_bytes(cif) if isinstance(cif, str) else cif
+    s, warnings = parse_with_remarks(data, symmetry=checks.get("symmetry", "expand"))
+    warnings |= quality.find_warnings(s, min_distance_A=checks.get("min_distance_A", 0.5))
+    quality.fail_on(warnings, checks.get("fail_on", ()))
     return {
         "content_hash": s.content_hash,
         "formula": s.formula,
         "n_atoms": s.n_atoms,
         "volume_A3": s.volume_A3,
         "density_g_cm3": s.density_g_cm3,
+        "warnings": quality.join(warnings),
         "lengths_A": list(s.lengths_A),
         "angles_deg": list(s.angles_deg),
         "species": list(s.species),
         "frac": s.frac.ravel().tolist(),
+        "listed": s.listed.tolist(),
     }
 
 

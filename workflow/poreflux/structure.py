@@ -1,22 +1,20 @@
-"""Crystal structures: reading CIFs, checking them, and the canonical form that identifies them.
+"""Crystal structures in the canonical form that identifies them.
 
 A :class:`Structure` is always canonical: symmetry expanded to P1, coordinates wrapped and
 rounded, atoms sorted. Everything downstream computes from that form, so that two CIFs with
-the same content hash give the same bits whatever their names, formatting or atom order.
+the same content hash give the same bits whatever their names, formatting or atom order
+(but for the areas that Zeo++ samples, see :attr:`Structure.listed`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import gemmi
 import numpy as np
-from scipy.spatial import cKDTree
 
 from poreflux.errors import StructureError
 
@@ -34,7 +32,7 @@ MIN_WIDTH_A = 1.0
 class Structure:
     """A periodic structure in canonical form.
 
-    Build one with :func:`read_cif` or :func:`make_structure`, which check and canonicalise.
+    Build one with :func:`poreflux.cif.read_cif` or :func:`make_structure`, which check it.
 
     Attributes
     ----------
@@ -44,12 +42,16 @@ class Structure:
         Element symbols, sorted.
     frac : ndarray (n_atoms, 3)
         Fractional coordinates in [0, 1).
+    listed : ndarray (n_atoms,) int or None
+        The order in which the atoms were given: ``species[listed[0]]`` came first. No part of
+        the identity; Zeo++'s numbers depend on it a little.
     """
 
     lengths_A: tuple[float, float, float]
     angles_deg: tuple[float, float, float]
     species: tuple[str, ...]
     frac: np.ndarray
+    listed: np.ndarray | None = None
 
     @property
     def n_atoms(self) -> int:
@@ -203,212 +205,10 @@ def make_structure(lengths_A, angles_deg, species, frac) -> Structure:
     order = np.lexsort((frac[:, 2], frac[:, 1], frac[:, 0], np.asarray(species)))
     frac = np.ascontiguousarray(frac[order])
     frac.setflags(write=False)
-    return Structure(lengths, angles, tuple(species[i] for i in order), frac)
-
-
-def read_cif(path, *, symmetry: str = "expand", min_distance_A: float = 0.5) -> Structure:
-    """Read a CIF file into a canonical structure, checked.
-
-    Parameters
-    ----------
-    path : str or Path
-        A CIF file; its first data block with atoms is read.
-    symmetry : {'expand', 'as-listed'}
-        Apply the file's symmetry operators, or take the listed atoms alone.
-    min_distance_A : float
-        Two atoms closer than this are an error (0 switches the check off).
-
-    Raises
-    ------
-    StructureError
-        With the reason: unreadable, empty, no cell or atoms, partial occupancy, unknown
-        element, overlapping atoms.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise StructureError(f"cannot be read: {error.strerror}") from error
-    return parse_cif(data, symmetry=symmetry, min_distance_A=min_distance_A)
-
-
-def parse_cif(data: bytes, *, symmetry: str = "expand", min_distance_A: float = 0.5) -> Structure:
-    """The same as :func:`read_cif` for the bytes of a CIF file."""
-    if symmetry not in ("expand", "as-listed"):
-        raise ValueError(f"symmetry must be 'expand' or 'as-listed', got {symmetry!r}")
-    block = _block_with_atoms(data)
-    lengths = [_number(block, f"_cell_length_{x}") for x in "abc"]
-    angles = [_number(block, f"_cell_angle_{x}") for x in ("alpha", "beta", "gamma")]
-    species, frac = _listed_atoms(block)
-    cell = cell_matrix(lengths, angles)
-    if symmetry == "expand":
-        species, frac = _expand(_operators(block), species, frac, cell)
-    structure = make_structure(lengths, angles, species, frac)
-    if min_distance_A > 0:
-        _check_overlaps(structure, min_distance_A)
-    return structure
+    return Structure(
+        lengths, angles, tuple(species[i] for i in order), frac, listed=np.argsort(order)
+    )
 
 
 def _fixed(values, digits: int) -> str:
     return " ".join(f"{v:.{digits}f}" for v in values)
-
-
-def _block_with_atoms(data: bytes) -> gemmi.cif.Block:
-    if not data.strip():
-        raise StructureError("the file is empty")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        # Old CIFs carry Latin-1 author names; every byte is a Latin-1 character.
-        text = data.decode("latin-1")
-    if "\0" in text:
-        raise StructureError("not a CIF: the file holds binary data")
-    try:
-        document = gemmi.cif.read_string(text)
-    except (ValueError, RuntimeError) as error:
-        raise StructureError(f"not a valid CIF: {str(error).splitlines()[0]}") from error
-    for block in document:
-        if block.find_loop("_atom_site_fract_x") or block.find_value("_atom_site_fract_x"):
-            return block
-    raise StructureError("no atoms: no _atom_site_fract_x in the file")
-
-
-def _number(block: gemmi.cif.Block, tag: str) -> float:
-    text = block.find_value(tag)
-    if text is None:
-        raise StructureError(f"no {tag} in the file")
-    return _to_float(text, tag)
-
-
-def _to_float(text: str, what: str) -> float:
-    value = gemmi.cif.as_number(text)  # understands standard uncertainties: 9.806(4)
-    if not np.isfinite(value):
-        raise StructureError(f"{what} is {text!r}, not a number")
-    return value
-
-
-def _listed_atoms(block: gemmi.cif.Block) -> tuple[list[str], np.ndarray]:
-    tags = ["fract_x", "fract_y", "fract_z", "?type_symbol", "?label", "?occupancy"]
-    table = block.find("_atom_site_", tags)
-    if not len(table):
-        raise StructureError("no atoms: the _atom_site_ loop is empty or incomplete")
-    has_symbol, has_label, has_occupancy = (table.has_column(i) for i in (3, 4, 5))
-    if not (has_symbol or has_label):
-        raise StructureError("atoms have neither _atom_site_type_symbol nor _atom_site_label")
-    species, frac = [], []
-    for row in table:
-        label = gemmi.cif.as_string(row[4]) if has_label else gemmi.cif.as_string(row[3])
-        symbol = gemmi.cif.as_string(row[3]) if has_symbol else ""
-        species.append(_element(symbol, label))
-        frac.append([_to_float(row[i], f"coordinate {'xyz'[i]} of atom {label}") for i in range(3)])
-        if has_occupancy and row[5] not in (".", "?"):
-            occupancy = _to_float(row[5], f"occupancy of atom {label}")
-            if abs(occupancy - 1.0) > 1e-3:
-                raise StructureError(
-                    f"disordered: atom {label} has occupancy {occupancy:g}; "
-                    "resolve the disorder in the CIF first"
-                )
-    return species, np.array(frac)
-
-
-def _element(symbol: str, label: str) -> str:
-    """Element from a type symbol (``Zn2+``, ``ZN``, ``D``), else from a label (``Zn1``)."""
-    for text, both_cases in ((symbol, True), (label, False)):
-        match = re.match(r"[A-Za-z]{1,2}", text)
-        if not match:
-            continue
-        letters = match.group()
-        # In a label "CA1" is an alpha carbon, "Ca1" is calcium.
-        if len(letters) == 2 and (both_cases or letters[1].islower()):
-            candidates = [letters.capitalize(), letters[0].upper()]
-        else:
-            candidates = [letters[0].upper()]
-        # A type symbol is taken as it stands: "Xy" is an error, not xenon or X.
-        for candidate in candidates[:1] if both_cases and len(letters) == 2 else candidates:
-            if candidate == "D":
-                return "H"
-            if gemmi.Element(candidate).atomic_number > 0:
-                return candidate
-        if both_cases:
-            break
-    raise StructureError(f"unknown element {symbol or label!r} (atom {label})")
-
-
-def _operators(block: gemmi.cif.Block) -> list[gemmi.Op]:
-    """Symmetry operators: listed ones first, else those of the space group named."""
-    for tag in ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz"):
-        texts = [gemmi.cif.as_string(x) for x in block.find_values(tag)]
-        if texts:
-            try:
-                return [gemmi.Op(t) for t in texts]
-            except (ValueError, RuntimeError) as error:
-                raise StructureError(f"symmetry operator not understood: {error}") from error
-    for tag in ("_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M"):
-        text = block.find_value(tag)
-        if text and text not in (".", "?"):
-            name = gemmi.cif.as_string(text)
-            group = gemmi.find_spacegroup_by_name(name)
-            if group is None:
-                raise StructureError(f"unknown space group {name!r} and no symmetry operators")
-            return list(group.operations())
-    for tag in ("_space_group_IT_number", "_symmetry_Int_Tables_number"):
-        text = block.find_value(tag)
-        if text and text not in (".", "?"):
-            group = gemmi.find_spacegroup_by_number(int(_to_float(text, tag)))
-            if group is None:
-                raise StructureError(f"{tag} is {text}: no such space group")
-            return list(group.operations())
-    return [gemmi.Op("x,y,z")]
-
-
-def _expand(operators, species, frac, cell) -> tuple[list[str], np.ndarray]:
-    """Images of each atom under the operators, those on special positions merged."""
-    if len(operators) * len(species) > 20 * MAX_ATOMS:
-        raise StructureError(
-            f"{len(species)} atoms x {len(operators)} symmetry operators are more than a cell holds"
-        )
-    if len(operators) <= 1:
-        return species, frac
-    rotations = np.array([op.rot for op in operators], float) / gemmi.Op.DEN
-    shifts = np.array([op.tran for op in operators], float) / gemmi.Op.DEN
-    images = np.einsum("oij,aj->aoi", rotations, frac) + shifts
-    images -= np.floor(images)
-    all_species, all_frac = [], []
-    for symbol, points in zip(species, images, strict=True):
-        kept: list[np.ndarray] = []
-        for point in points:
-            if kept:
-                d = np.array(kept) - point
-                d -= np.round(d)
-                # 0.1 Å: the spread of images that rounded coordinates give one site
-                if (np.linalg.norm(d @ cell, axis=1) < 0.1).any():
-                    continue
-            kept.append(point)
-        all_species += [symbol] * len(kept)
-        all_frac += kept
-    return all_species, np.array(all_frac)
-
-
-def _check_overlaps(structure: Structure, min_distance_A: float) -> None:
-    """Raise for the closest pair of atoms, images included, nearer than ``min_distance_A``."""
-    margin = min_distance_A / structure.perpendicular_widths_A
-    points, owners = [structure.frac], [np.arange(structure.n_atoms)]
-    for axis in range(3):
-        base, owner = np.concatenate(points), np.concatenate(owners)
-        for shift in (1.0, -1.0):
-            near = base[:, axis] < margin[axis] if shift > 0 else base[:, axis] > 1 - margin[axis]
-            moved = base[near].copy()
-            moved[:, axis] += shift
-            points.append(moved)
-            owners.append(owner[near])
-    owner = np.concatenate(owners)
-    tree = cKDTree(np.concatenate(points) @ structure.cell)
-    pairs = tree.query_pairs(min_distance_A, output_type="ndarray")
-    if not len(pairs):
-        return
-    distance = np.linalg.norm(tree.data[pairs[:, 0]] - tree.data[pairs[:, 1]], axis=1)
-    i, j = pairs[np.argmin(distance)]
-    a, b = structure.species[owner[i]], structure.species[owner[j]]
-    raise StructureError(
-        f"overlapping atoms: {a} and {b} are {distance.min():.3f} Å apart "
-        f"(limit {min_distance_A:g} Å), {len(pairs)} such pairs"
-    )

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
+from poreflux.cif import read_cif
 from poreflux.diffusion import grid_engine, lammps_engine
 from poreflux.diffusion.lammps_engine import engine_versions
 from poreflux.diffusion.msd import DiffusionFit, fit_diffusion
@@ -27,7 +28,7 @@ from poreflux.errors import ConfigError
 from poreflux.forcefield import Guest, framework_parameters, guest_parameters
 from poreflux.pores import Accessibility, accessible, pocket_share
 from poreflux.potential import grid_shape, lj_grid
-from poreflux.structure import Structure, read_cif
+from poreflux.structure import Structure
 from poreflux.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
 
 __all__ = ["Diffusivity", "engine_versions", "self_diffusivity", "simulate", "warm_up"]

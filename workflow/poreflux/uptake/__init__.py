@@ -23,12 +23,13 @@ from pathlib import Path
 
 import numpy as np
 
+from poreflux.cif import read_cif
 from poreflux.eos import fugacity
 from poreflux.errors import ConfigError
 from poreflux.forcefield import Guest, guest_parameters
 from poreflux.potential import grid_shape, lj_grid
 from poreflux.random_stream import seed_from
-from poreflux.structure import Structure, read_cif
+from poreflux.structure import Structure
 from poreflux.units import molecules_per_cell_to_cm3stp_cm3, molecules_per_cell_to_mol_kg
 from poreflux.uptake import grid, raspa3
 from poreflux.uptake.statistics import Estimate
