@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from poreflux import geometry, sources
+from poreflux.cif import parse_cif, read_cif
 from poreflux.errors import StructureError
 from poreflux.geometry.network import voronoi_network
 from poreflux.geometry.periodic import half_diagonal_A, images
 from poreflux.geometry.radii import RADII_A, atom_radii
 from poreflux.geometry.sampling import _rand, _seeded
 from poreflux.geometry.spheres import spheres_of
-from poreflux.structure import make_structure, parse_cif, read_cif
+from poreflux.structure import make_structure
 
 RIGHT = (90.0, 90.0, 90.0)
 FCC = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
@@ -268,11 +269,22 @@ def test_half_diagonal_of_a_box():
 def test_order_of_the_file(cifs, tmp_path):
     path = cifs / "CIFJAE_clean.cif"
     s = read_cif(path)
-    order = geometry.listed_order(path.read_bytes(), s)
-    listed = "".join(s.species[i] for i in order)
     body = [line.split() for line in path.read_text().splitlines() if line.count(".") >= 3]
-    assert listed == "".join(words[1] for words in body if len(words) >= 5)
-    assert geometry.describe(path) == geometry.compute(s, order=order)
+    atoms = [words for words in body if len(words) >= 5]
+    assert [s.species[i] for i in s.listed] == [words[1] for words in atoms]
+    backwards = path.read_text().splitlines()
+    first = backwards.index(next(x for x in backwards if x.split() == atoms[0]))
+    backwards[first : first + len(atoms)] = backwards[first : first + len(atoms)][::-1]
+    turned = tmp_path / "turned.cif"
+    turned.write_text("\n".join(backwards) + "\n")
+    # one content, two orders: the same network, other random points on the surfaces
+    other = read_cif(turned)
+    assert other.content_hash == s.content_hash
+    assert np.array_equal(other.listed, s.listed[::-1])
+    assert geometry.describe(path) != geometry.describe(turned)
+    canonical = geometry.describe(path, atom_order="canonical")
+    assert canonical == geometry.describe(turned, atom_order="canonical")
+    assert geometry.describe(turned).asa_m2_g == pytest.approx(canonical.asa_m2_g, rel=0.05)
 
 
 def test_same_input_gives_the_same_bits(cifs):
@@ -291,8 +303,8 @@ def test_wrong_input():
         geometry.compute(triclinic(), engine="raspa")
     with pytest.raises(ValueError, match="asa_probe_A must be > 0"):
         geometry.compute(triclinic(), asa_probe_A=0.0)
-    with pytest.raises(ValueError, match="each of the 4 atoms"):
-        geometry.compute(triclinic(), order=[0, 1])
+    with pytest.raises(ValueError, match="listed, canonical"):
+        geometry.compute(triclinic(), atom_order="random")
     with pytest.raises(StructureError, match="cannot be read"):
         geometry.describe("no such file.cif")
 
@@ -327,9 +339,4 @@ def test_published_values_from_the_archive(reference):
     names = ["ENITAX_clean", "QUKQAQ_clean", "cm503311x_OH-mil-53-Al-lp-ortho_clean"]
     pytest.importorskip("CoRE_MOF")
     for name, data in sources.core_mof_cifs("2019-ASR", names):
-        s = parse_cif(data)
-        check(geometry.compute(s, order=geometry.listed_order(data, s)), table.loc[name])
-
-
-def test_versions():
-    assert geometry.engine_versions().keys() <= {"pyzeo"}
+        check(geometry.compute(parse_cif(data)), table.loc[name])

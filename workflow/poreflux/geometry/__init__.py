@@ -9,22 +9,22 @@ hundred times as long.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import gemmi
 import numpy as np
 
+from poreflux.cif import read_cif
 from poreflux.geometry.network import voronoi_network
 from poreflux.geometry.radii import atom_radii
 from poreflux.geometry.sampling import accessible_area_A2, accessible_fraction
 from poreflux.geometry.spheres import Spheres, spheres_of
 from poreflux.geometry.zeopp import zeopp_descriptors
-from poreflux.structure import FRACTIONAL_DIGITS, Structure, make_structure, read_cif
+from poreflux.structure import Structure, make_structure
 
 ENGINES = ("fast", "zeopp")
+ATOM_ORDERS = ("listed", "canonical")
 # Floors of clearance tried in turn, Å: half the 2.4 Å that CoRE MOF asks of a pore, less for
 # denser structures, none as the last resort.
 FLOORS_A = (1.19, 0.5, -math.inf)
@@ -67,7 +67,7 @@ def compute(
     asa_samples_per_atom: int = 2000,
     void_probe_A: float = 1.40,
     void_samples: int = 50_000,
-    order: Sequence[int] | None = None,
+    atom_order: str = "listed",
 ) -> Geometry:
     """Pore descriptors of a framework.
 
@@ -87,11 +87,11 @@ def compute(
         Radius of the probe of the void fraction, Å.
     void_samples : int
         Monte Carlo samples in the cell.
-    order : sequence of int, optional
-        Indices of ``structure``'s atoms in the order in which Zeo++ would read them. Zeo++'s
-        numbers depend on it a little: the fineness of its spheres (some 0.01 Å in the
-        diameters) and the random points of the areas (about 1 %, of small areas 5 %). Without
-        it, heavy elements come first, as in most files of crystallographers.
+    atom_order : {'listed', 'canonical'}
+        The order in which Zeo++ reads the atoms: that of the file (``structure.listed``), or
+        that of the canonical form, heavy elements first. Its numbers depend on it a little: the
+        fineness of its spheres (some 0.01 Å in the diameters) and the random points of the
+        areas (about 1 %, of small areas 5 %). Published values carry the order of their files.
 
     Returns
     -------
@@ -122,9 +122,10 @@ def compute(
         if not value > 0:
             raise ValueError(f"{name} must be > 0 Å, got {value}")
     radii = atom_radii(structure.species)
-    order = _heavy_first(structure) if order is None else np.asarray(order, int)
-    if not np.array_equal(np.sort(order), np.arange(structure.n_atoms)):
-        raise ValueError(f"order must list each of the {structure.n_atoms} atoms once")
+    if atom_order not in ATOM_ORDERS:
+        raise ValueError(f"atom_order must be one of {', '.join(ATOM_ORDERS)}, got {atom_order!r}")
+    listed = structure.listed if atom_order == "listed" else None
+    order = _heavy_first(structure) if listed is None else listed
     sampling = {
         "asa_probe_A": asa_probe_A,
         "asa_samples_per_atom": asa_samples_per_atom,
@@ -139,7 +140,7 @@ def compute(
 
 
 def describe(path: str | Path, **params) -> Geometry:
-    """Pore descriptors of the CIF file ``path``, atoms in the order of the file.
+    """Pore descriptors of the CIF file ``path``.
 
     Parameters
     ----------
@@ -153,53 +154,7 @@ def describe(path: str | Path, **params) -> Geometry:
     StructureError
         If the file cannot be read as a structure, or Zeo++ has no radius for an element.
     """
-    structure = read_cif(path)
-    order = listed_order(Path(path).read_bytes(), structure)
-    return compute(structure, **({"order": order} | params))
-
-
-def listed_order(data: bytes, structure: Structure) -> np.ndarray | None:
-    """The order in which a P1 CIF file lists the atoms of the structure read from it.
-
-    Parameters
-    ----------
-    data : bytes
-        The CIF file.
-    structure : Structure
-        What :func:`poreflux.structure.parse_cif` made of it.
-
-    Returns
-    -------
-    ndarray (n_atoms,) int or None
-        Indices into the structure's atoms; None where the file does not list each atom once
-        (symmetry expanded).
-    """
-    for block in gemmi.cif.read_string(data.decode("latin-1")):
-        table = block.find("_atom_site_", ["fract_x", "fract_y", "fract_z"])
-        if len(table):
-            break
-    if len(table) != structure.n_atoms:
-        return None
-    frac = [[gemmi.cif.as_number(row[i]) for i in range(3)] for row in table]
-    # The canonical form of nameless atoms: both sides sorted by place alone.
-    cell = (structure.lengths_A, structure.angles_deg)
-    nameless = make_structure(*cell, ["X"] * len(frac), frac)
-    by_place = np.lexsort(structure.frac.T[::-1])
-    if not np.array_equal(structure.frac[by_place], nameless.frac):
-        return None
-    listed = np.round(np.asarray(frac) - np.floor(frac), FRACTIONAL_DIGITS)
-    listed = np.where(listed >= 1.0, 0.0, listed) + 0.0
-    order = np.empty(len(frac), int)
-    order[np.lexsort(listed.T[::-1])] = by_place
-    return order
-
-
-def engine_versions() -> dict[str, str]:
-    """Versions of the programs that this stage calls: ``{'pyzeo': ...}``."""
-    try:
-        return {"pyzeo": metadata.version("pyzeo")}
-    except metadata.PackageNotFoundError:
-        return {}
+    return compute(read_cif(path), **params)
 
 
 def warm_up() -> None:

@@ -12,6 +12,7 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from poreflux.errors import StructureError
 from poreflux.geometry.periodic import (
     clearance_grid,
+    half_diagonal,
     half_diagonal_A,
     images,
     neighbour_lists,
@@ -20,13 +21,15 @@ from poreflux.geometry.spheres import Spheres
 from poreflux.structure import Structure
 
 # Spacing and reach, Å, of the grids that bound the widest clearance, tried in turn.
-GRIDS = ((0.5, 4.0), (1.0, 10.0), (2.0, 30.0), (4.0, 1000.0))
-# Directions, of a whole sphere, tried to tell whether a sphere is exposed; no direction is
-# farther from all of them than so much (rad; 0.035 measured).
-DIRECTIONS = 6000
-DIRECTIONS_APART = 0.038
+GRIDS = ((0.5, 4.0), (1.0, 10.0), (2.0, 24.0), (4.0, 60.0), (10.0, 150.0), (50.0, 1000.0))
+# Patches of a sphere's surface smaller than this (rad) that no one atom covers count as open.
+FINEST_RAD = 0.01
 # Added to the images' margin, so that few edges leave it.
 MARGIN_A = 0.1
+# Grid points, along each axis, that share one ball.
+BLOCK = 2
+# Corners of a simplex that make each of its facets.
+FACETS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 # Two nodes nearer than this are one: far above the error of Qhull's vertices, far below any
 # length that matters.
 SAME_NODE_A = 1e-4
@@ -185,24 +188,59 @@ def voronoi_network(
         wall = _exposed(structure, radii, spheres, floor_A)
     if not wall.any():
         return _empty(structure.cell)
-    widest = _widest_clearance(structure, radii) + spheres.gap_A
-    margin = max(widest, 0.0) + spheres.radii.max() + MARGIN_A
+    clearance = _clearance_bound(structure, radii) + spheres.gap_A
+    margin = max(clearance.max(), 0.0) + spheres.radii.max() + MARGIN_A
+    balls = _balls(structure.cell, clearance + spheres.radii[0]) if one_size else None
     for _ in range(6):
-        network = _network(structure.cell, frac, spheres.radii, wall, floor_A, margin)
+        network = _network(structure.cell, frac, spheres.radii, wall, floor_A, margin, balls)
         if network is not None:
             return network
         # an edge leaves the region in which all spheres are there
-        margin *= 1.5
+        balls, margin = None, margin if balls is not None else 1.5 * margin
     raise StructureError("the Voronoi network could not be closed periodically")
 
 
-def _widest_clearance(structure: Structure, radii: np.ndarray) -> float:
-    """An upper bound of the clearance anywhere in the cell, Å."""
+def _clearance_bound(structure: Structure, radii: np.ndarray) -> np.ndarray:
+    """An upper bound of the clearance within half a step of each point of a periodic grid, Å."""
     for spacing, cap in GRIDS:
         grid = clearance_grid(structure, radii, spacing, cap)
         if grid.max() < cap:
             break
-    return float(grid.max()) + half_diagonal_A(structure, grid.shape)
+    # clearance changes by no more than the way
+    return grid + half_diagonal_A(structure, grid.shape)
+
+
+def _balls(cell: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Few balls that together hold the ball of radius ``reach`` around any point of the cell.
+
+    ``reach`` is a periodic grid; each block of it gives one ball: rows of x, y, z, radius, Å.
+    """
+    step = cell / np.array(reach.shape)[:, None]
+    # the far faces of the cell are nearest to the images of the first points
+    reach = np.pad(reach, (0, 1), mode="wrap")
+    n = -(-np.array(reach.shape) // BLOCK)
+    fill = [(0, size) for size in n * BLOCK - reach.shape]
+    blocks = np.pad(reach, fill, constant_values=-np.inf)
+    blocks = blocks.reshape(n[0], BLOCK, n[1], BLOCK, n[2], BLOCK).max(axis=(1, 3, 5)).ravel()
+    corner = np.stack(np.meshgrid(*map(np.arange, n), indexing="ij"), -1).reshape(-1, 3) * BLOCK
+    balls = np.column_stack(
+        [(corner + (BLOCK - 1) / 2) @ step, blocks + half_diagonal(step) * BLOCK]
+    )
+    # the largest first: most points that lie in any lie in one of those
+    return np.ascontiguousarray(balls[np.argsort(-balls[:, 3], kind="stable")])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _in_any_ball(points, balls):
+    out = np.zeros(len(points), np.bool_)
+    for i in range(len(points)):
+        x, y, z = points[i]
+        for b in range(len(balls)):
+            dx, dy, dz = x - balls[b, 0], y - balls[b, 1], z - balls[b, 2]
+            if dx * dx + dy * dy + dz * dz <= balls[b, 3] * balls[b, 3]:
+                out[i] = balls[b, 3] > 0.0
+                break
+    return out
 
 
 def _empty(cell) -> Network:
@@ -221,10 +259,14 @@ def _empty(cell) -> Network:
     )
 
 
-def _network(cell, frac, radii, wall, floor, margin) -> Network | None:
-    """The network from the spheres within ``margin`` of the cell; None if that is too little."""
+def _network(cell, frac, radii, wall, floor, margin, balls) -> Network | None:
+    """The network from the spheres within ``margin`` of the cell, and of these, outside of it,
+    those in ``balls`` (None: all); None if that is too little."""
     everything = np.flatnonzero(wall)
-    points, owner, _ = images(frac[everything], cell, margin)
+    points, owner, lattice = images(frac[everything], cell, margin)
+    if balls is not None:
+        needed = ~lattice.any(axis=1) | _in_any_ball(points, balls)
+        points, owner, lattice = points[needed], owner[needed], lattice[needed]
     r = radii[everything][owner]
     middle = cell.sum(axis=0) / 2
     x = points - middle
@@ -260,37 +302,37 @@ def _network(cell, frac, radii, wall, floor, margin) -> Network | None:
     base = np.floor(node_frac[home]).astype(int)
     wrapped = node_frac[home] - base  # a tiny negative number may give exactly 1
 
-    # Edges: facets between a home simplex and its neighbours, three spheres each.
+    # Edges: facets of home simplices, three spheres each. One edge is two facets: those whose
+    # spheres are the same but for a lattice vector.
     tail = np.repeat(np.arange(len(home)), 4)
+    trio = simplices[home][:, FACETS].reshape(-1, 3)
+    partner, partner_shift = _partners(owner[trio], lattice[trio])
+    paired = partner >= 0
+    head = np.where(paired, tail[partner], -1)
+    shift = partner_shift + base[head] - base[tail]
+    # Where more than four spheres meet, Qhull cuts the facets of one body in different ways;
+    # there the node at the far end tells.
     opposite = hull.neighbors[home].ravel()
-    trio = np.stack([simplices[home][:, [j for j in range(4) if j != k]] for k in range(4)], 1)
-    trio = trio.reshape(-1, 3)
-    closed = ~lower[opposite]
+    closed = ~paired & ~lower[opposite]
     a = centre[home][tail]
     b = np.where(closed[:, None], a, centre[opposite])
-    along = b - a
-    length2 = np.maximum((along * along).sum(axis=1), 1e-300)
-    bottleneck = np.full(len(tail), np.inf)
-    for k in range(1 if np.ptp(radii) == 0.0 else 3):
-        p = x[trio[:, k]]
-        t = np.clip(((p - a) * along).sum(axis=1) / length2, 0.0, 1.0)
-        gap = np.linalg.norm(a + t[:, None] * along - p, axis=1) - r[trio[:, k]]
-        bottleneck = np.minimum(bottleneck, gap)
+    b[paired] = (wrapped[head] + shift + base[tail])[paired] @ cell - middle
+    bottleneck = _bottleneck(a, b, x[trio], r[trio], np.ptp(radii) == 0.0)
     used = bottleneck >= floor
     if (closed & used).any():
         return None
-    tail, opposite, bottleneck = tail[used], opposite[used], bottleneck[used]
-
-    # The home node that the far end is an image of.
-    far = (centre[opposite] + middle) @ inverse
-    step = np.floor(far).astype(int)
     copies, which, copy_shift = images(wrapped, cell, 10 * SAME_NODE_A)
     tree = cKDTree(copies)
+    odd = np.flatnonzero(used & ~paired)
+    far = (b[odd] + middle) @ inverse
+    step = np.floor(far).astype(int)
     miss, nearest = tree.query((far - step) @ cell, distance_upper_bound=SAME_NODE_A)
     if np.isinf(miss).any():
         return None
-    head = which[nearest]
-    shift = step + copy_shift[nearest] - base[tail]
+    head[odd] = which[nearest]
+    shift[odd] = step + copy_shift[nearest] - base[tail[odd]]
+    tail, head, shift, bottleneck = tail[used], head[used], shift[used], bottleneck[used]
+
     # Coincident nodes (spheres that meet in more than fours) are one.
     pairs = tree.query_pairs(SAME_NODE_A, output_type="ndarray")
     pairs = pairs[copy_shift[pairs[:, 0]].any(axis=1) == 0] if len(pairs) else pairs
@@ -319,6 +361,53 @@ def _network(cell, frac, radii, wall, floor, margin) -> Network | None:
     )
 
 
+def _partners(owner, lattice) -> tuple[np.ndarray, np.ndarray]:
+    """For each trio of spheres, the one other that is the same up to a lattice vector.
+
+    Parameters
+    ----------
+    owner : ndarray (n, 3) int
+        Which spheres.
+    lattice : ndarray (n, 3, 3) int
+        The lattice shift of each.
+
+    Returns
+    -------
+    partner : ndarray (n,) int
+        Row of the other trio; -1 where there is none, or more than one.
+    shift : ndarray (n, 3) int
+        Lattice vector from the other trio to this one.
+    """
+    # the order within a trio must not depend on where it lies: by owner, then by shift
+    place = np.lexsort((lattice[..., 2], lattice[..., 1], lattice[..., 0], owner), axis=-1)
+    owner = np.take_along_axis(owner, place, 1)
+    lattice = np.take_along_axis(lattice, place[..., None], 1)
+    key = np.column_stack([owner, (lattice[:, 1:] - lattice[:, :1]).reshape(len(owner), -1)])
+    order = np.lexsort(key.T)
+    new = np.append(True, (np.diff(key[order], axis=0) != 0).any(axis=1))
+    start = np.flatnonzero(new)
+    twos = start[np.diff(np.append(start, len(order))) == 2]
+    i, j = order[twos], order[twos + 1]
+    partner, shift = np.full(len(owner), -1), np.zeros((len(owner), 3), int)
+    partner[i], partner[j] = j, i
+    shift[i] = lattice[i, 0] - lattice[j, 0]
+    shift[j] = -shift[i]
+    return partner, shift
+
+
+def _bottleneck(a, b, centres, radii, one_size) -> np.ndarray:
+    """Smallest clearance on the way from a to b, from the three spheres around it, Å."""
+    along = b - a
+    length2 = np.maximum((along * along).sum(axis=1), 1e-300)
+    lowest = np.full(len(a), np.inf)
+    for k in range(1 if one_size else 3):
+        p = centres[:, k]
+        t = np.clip(((p - a) * along).sum(axis=1) / length2, 0.0, 1.0)
+        gap = np.linalg.norm(a + t[:, None] * along - p, axis=1) - radii[:, k]
+        lowest = np.minimum(lowest, gap)
+    return lowest
+
+
 def _is_true(node_frac, power, cell, frac, radii, wall, margin) -> np.ndarray:
     """Whether no sphere of the crystal is nearer (in power) to a node than those that made it."""
     if wall.all() or not len(node_frac):
@@ -333,15 +422,9 @@ def _is_true(node_frac, power, cell, frac, radii, wall, margin) -> np.ndarray:
 
 
 def _exposed(structure: Structure, radii: np.ndarray, spheres: Spheres, floor: float):
-    """Which spheres may have a piece of inflated surface outside all others; none is missed.
-
-    Points on the inflated surface are tried one by one. A point of such a piece keeps off
-    every atom by what that atom's own spheres ask for; a tried point near it, by ``tolerance``
-    less.
-    """
+    """Which spheres may have a piece of inflated surface outside all others; none is missed."""
     inflated = spheres.radii[0] + floor
-    tolerance = inflated * DIRECTIONS_APART
-    keep = spheres.keep_off(radii, floor) - tolerance
+    keep = spheres.keep_off(radii, floor)
     reach = radii.max() + floor + keep.max()
     points, owner, _ = images(structure.frac, structure.cell, reach)
     neighbour, start = neighbour_lists(structure.cart, points, reach)
@@ -349,7 +432,7 @@ def _exposed(structure: Structure, radii: np.ndarray, spheres: Spheres, floor: f
         spheres.centres - structure.cart[spheres.parent],
         spheres.parent,
         inflated,
-        DIRECTIONS,
+        FINEST_RAD,
         points,
         keep[owner],
         neighbour,
@@ -358,9 +441,14 @@ def _exposed(structure: Structure, radii: np.ndarray, spheres: Spheres, floor: f
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _any_direction_open(offset, parent, inflated, n_sphere, points, keep, neighbour, start):
+def _any_direction_open(offset, parent, inflated, finest, points, keep, neighbour, start):
+    """Whether any point of the surface of each sphere keeps off all atoms by ``keep``.
+
+    The surface is cut into patches of directions, each quartered until one atom covers it, its
+    middle is open, or it is smaller than ``finest`` (rad; then it counts as open).
+    """
     out = np.zeros(len(offset), np.bool_)
-    golden = math.pi * (3.0 - math.sqrt(5.0))
+    patches = np.empty((256, 4))
     for s in range(len(offset)):
         a = parent[s]
         ox, oy, oz = offset[s, 0], offset[s, 1], offset[s, 2]
@@ -376,6 +464,8 @@ def _any_direction_open(offset, parent, inflated, n_sphere, points, keep, neighb
             ux, uy, uz = ox / length, oy / length, oz / length
         elif inflated < own:
             continue
+        if lowest > 1.0:
+            continue
         # two directions at right angles to it
         if abs(uz) < 0.9:
             norm = math.sqrt(ux * ux + uy * uy)
@@ -384,18 +474,30 @@ def _any_direction_open(offset, parent, inflated, n_sphere, points, keep, neighb
             norm = math.sqrt(uy * uy + uz * uz)
             vx, vy, vz = 0.0, -uz / norm, uy / norm
         wx, wy, wz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        # patches: middle and half widths of the angle to the way out and of that around it
+        half = 0.5 * math.acos(lowest)
+        for quarter in range(4):
+            patches[quarter] = (half, half, (quarter + 0.5) * 0.5 * math.pi, 0.25 * math.pi)
+        n_patches = 4
         last = start[a]
-        for d in range(n_sphere):
-            cos = 1.0 - (2 * d + 1.0) / n_sphere
-            if cos < lowest:
-                break
-            sin = math.sqrt(1.0 - cos * cos)
-            p, q = sin * math.cos(golden * d), sin * math.sin(golden * d)
+        while n_patches > 0:
+            n_patches -= 1
+            theta, d_theta, phi, d_phi = patches[n_patches]
+            cos, sin = math.cos(theta), math.sin(theta)
+            p, q = sin * math.cos(phi), sin * math.sin(phi)
             x = ox + inflated * (cos * ux + p * vx + q * wx) + points[a, 0]
             y = oy + inflated * (cos * uy + p * vy + q * wy) + points[a, 1]
             z = oz + inflated * (cos * uz + p * vz + q * wz) + points[a, 2]
-            free = True
-            # what blocked the last direction often blocks this one
+            # along the meridian, then along the widest parallel of the patch
+            widest = 1.0
+            if theta + d_theta < 0.5 * math.pi:
+                widest = math.sin(theta + d_theta)
+            elif theta - d_theta > 0.5 * math.pi:
+                widest = math.sin(theta - d_theta)
+            size = d_theta + widest * d_phi
+            across = inflated * size
+            covered, is_open = False, True
+            # what covered the last patch often covers this one
             for m in range(start[a] - 1, start[a + 1]):
                 k = last if m < start[a] else m
                 if k >= start[a + 1]:
@@ -404,13 +506,24 @@ def _any_direction_open(offset, parent, inflated, n_sphere, points, keep, neighb
                 if keep[n] <= 0.0:
                     continue
                 dx, dy, dz = x - points[n, 0], y - points[n, 1], z - points[n, 2]
-                if dx * dx + dy * dy + dz * dz < keep[n] * keep[n]:
-                    free = False
-                    last = k
-                    break
-            if free:
+                d2 = dx * dx + dy * dy + dz * dz
+                if d2 < keep[n] * keep[n]:
+                    is_open = False
+                    left = keep[n] - across
+                    if left > 0.0 and d2 < left * left:
+                        covered = True
+                        last = k
+                        break
+            if covered:
+                continue
+            if is_open or size < finest:
                 out[s] = True
                 break
+            d_theta, d_phi = 0.5 * d_theta, 0.5 * d_phi
+            for i in range(-1, 2, 2):
+                for j in range(-1, 2, 2):
+                    patches[n_patches] = (theta + i * d_theta, d_theta, phi + j * d_phi, d_phi)
+                    n_patches += 1
     return out
 
 

@@ -107,9 +107,13 @@ def clearance_grid(
 
 def half_diagonal_A(structure: Structure, shape: tuple[int, int, int]) -> float:
     """No point of the cell is farther than this from the nearest grid point, Å."""
+    return half_diagonal(structure.cell / np.array(shape)[:, None])
+
+
+def half_diagonal(edges: np.ndarray) -> float:
+    """Half the longest diagonal of the body that three vectors span, rows of ndarray (3, 3)."""
     signs = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]])
-    diagonals = signs @ (structure.cell / np.array(shape)[:, None])
-    return float(0.5 * np.linalg.norm(diagonals, axis=1).max())
+    return float(0.5 * np.linalg.norm(signs @ edges, axis=1).max())
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
