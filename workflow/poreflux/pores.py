@@ -179,26 +179,31 @@ def _flood(is_open):
                     queue[tail] = there
                     tail += 1
                 elif rank < 3 and shifts[there] != shift:
-                    rank = _extend(basis, rank, shift - shifts[there])
+                    rank = extend_basis(basis, rank, lattice_vector(shift - shifts[there]))
         ranks[label] = rank
     return labels.reshape(is_open.shape), ranks, label
 
 
 @njit(cache=True)
-def _extend(basis, rank, packed):
-    """Add a packed lattice vector to an orthogonal basis; return the new rank."""
+def lattice_vector(packed):
+    """Three components of a lattice shift that is packed into one integer, 21 bits an axis."""
     half, full = np.int64(1) << 20, np.int64(1) << 21
     z = (packed + half) % full - half
     packed = (packed - z) // full
     y = (packed + half) % full - half
     x = (packed - y) // full
-    vector = np.array([float(x), float(y), float(z)])
-    length = math.sqrt((vector * vector).sum())
+    return np.array([float(x), float(y), float(z)])
+
+
+@njit(cache=True)
+def extend_basis(basis, rank, vector):
+    """Add a vector to the orthonormal rows ``basis[:rank]``; return the new rank."""
+    left_over = vector.copy()
     for row in range(rank):
-        vector -= (vector * basis[row]).sum() * basis[row]
-    left = math.sqrt((vector * vector).sum())
+        left_over -= (left_over * basis[row]).sum() * basis[row]
+    left = math.sqrt((left_over * left_over).sum())
     # lattice vectors are small integers: an independent part is far above round-off
-    if left > 1e-6 * length:
-        basis[rank] = vector / left
+    if left > 1e-6 * math.sqrt((vector * vector).sum()):
+        basis[rank] = left_over / left
         return rank + 1
     return rank

@@ -103,13 +103,15 @@ def _scatter_lj(energy, frac, cell, widths, four_epsilon, sigma2, cutoff):
                 while k <= last:
                     kk = k % nz
                     run = min(last - k + 1, nz - kk)
+                    # a slice, so that no index can be negative and the loop is vectorised
+                    part = row[kk : kk + run]
                     for m in range(run):
                         t = k + m - fk
                         r2 = p2 + t * (2.0 * ps + t * step2)
                         r2 = max(r2, min2)
                         x = s2 / r2
                         x = x * x * x
-                        row[kk + m] += e4 * x * (x - 1.0)
+                        part[m] += e4 * x * (x - 1.0)
                     k += run
 
 
