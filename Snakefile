@@ -1,4 +1,5 @@
-# Poreflux: structures -> geometry, energy, uptake, diffusion -> features -> learning -> report.
+# Poreflux: structures -> geometry, energy, percolation, uptake, diffusion -> features -> learning
+# -> report.
 # One file under rules/ a stage, in the order in which data flow.
 
 from snakemake.utils import min_version
@@ -13,6 +14,7 @@ include: "rules/common.smk"
 include: "rules/structures.smk"
 include: "rules/geometry.smk"
 include: "rules/energy.smk"
+include: "rules/percolation.smk"
 include: "rules/uptake.smk"
 include: "rules/diffusion.smk"
 include: "rules/collect.smk"
@@ -38,6 +40,16 @@ rule geometry:
 rule energy:
     input:
         stage_tables("energy"),
+
+
+rule percolation:
+    input:
+        stage_tables("percolation"),
+
+
+rule descriptors:
+    input:
+        f"{RESULTS}/report/descriptors/index.html",
 
 
 rule uptake:

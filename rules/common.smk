@@ -38,7 +38,7 @@ SETS = dict(CONFIG["structures"])
 if CONFIG["predict"]["cifs"]:
     SETS["predict"] = {
         "cifs": CONFIG["predict"]["cifs"],
-        "stages": ["geometry", "energy"],
+        "stages": ["geometry", "energy", "percolation"],
     }
 MEMBERS = {
     name: intake.list_members(spec, Path(workflow.basedir))
@@ -58,6 +58,8 @@ localrules:
     all,
     geometry,
     energy,
+    percolation,
+    descriptors,
     uptake,
     diffusion,
     study,
@@ -109,7 +111,7 @@ def crosscheck_tables():
         f"{RESULTS}/target/crosscheck_{stage}.parquet"
         for stage in COMPARED
         if CONFIG[stages.STAGES[stage].block]["crosscheck"]
-        and stage in SETS["target"]["stages"]
+        and stage in SETS.get("target", {"stages": []})["stages"]
     ]
 
 
@@ -135,6 +137,15 @@ def report_tables(stage):
         f"{RESULTS}/{name}/{stage}.parquet"
         for name in ("source", "target")
         if name in SETS and stage in ("structures", *SETS[name]["stages"])
+    ]
+
+
+def descriptor_tables(stage):
+    """The tables of a stage, of every set: of ``structures`` or one of the descriptors."""
+    return [
+        f"{RESULTS}/{name}/{stage}.parquet"
+        for name in SETS
+        if stage in ("structures", *SETS[name]["stages"])
     ]
 
 

@@ -23,7 +23,7 @@ rule simulate_diffusion:
         engines=stages.STAGES["diffusion"].engines(
             stages.stage_params(CONFIG, "diffusion")
         ),
-        code=code_digest(stages.STAGES["diffusion"].module),
+        code=stages.STAGES["diffusion"].code,
         store=CONFIG["store"],
         limits=CONFIG["limits"],
     message:

@@ -23,7 +23,7 @@ rule describe_geometry:
         engines=stages.STAGES["geometry"].engines(
             stages.stage_params(CONFIG, "geometry")
         ),
-        code=code_digest(stages.STAGES["geometry"].module),
+        code=stages.STAGES["geometry"].code,
         store=CONFIG["store"],
         limits=CONFIG["limits"],
     message:

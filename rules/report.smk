@@ -7,6 +7,7 @@ rule build_report:
         structures=report_tables("structures"),
         geometry=report_tables("geometry"),
         energy=report_tables("energy"),
+        percolation=report_tables("percolation"),
         uptake=report_tables("uptake"),
         diffusion=[t for t in report_tables("diffusion") if "/target/" in t],
         crosschecks=crosscheck_tables(),
@@ -32,5 +33,34 @@ rule build_report:
         code=code_digest("poreflux.report"),
     message:
         "Writing the report"
+    script:
+        "../scripts/build_report.py"
+
+
+rule build_descriptor_report:
+    """Write the page on structures and descriptors alone, of every set: no simulation needed."""
+    input:
+        structures=descriptor_tables("structures"),
+        geometry=descriptor_tables("geometry"),
+        energy=descriptor_tables("energy"),
+        percolation=descriptor_tables("percolation"),
+    output:
+        html=f"{RESULTS}/report/descriptors/index.html",
+        figures=directory(f"{RESULTS}/report/descriptors/figures"),
+    log:
+        f"{LOGS}/build_report/descriptors.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        study=CONFIG["study"],
+        config=CONFIG,
+        engines=report_engines(),
+        sections=["structures", "descriptors"],
+        code=code_digest("poreflux.report"),
+    message:
+        "Writing the report on structures and descriptors"
     script:
         "../scripts/build_report.py"

@@ -21,7 +21,7 @@ rule simulate_uptake:
         stage="uptake",
         settings=stages.stage_params(CONFIG, "uptake"),
         engines=stages.STAGES["uptake"].engines(stages.stage_params(CONFIG, "uptake")),
-        code=code_digest(stages.STAGES["uptake"].module),
+        code=stages.STAGES["uptake"].code,
         store=CONFIG["store"],
         limits=CONFIG["limits"],
     message:

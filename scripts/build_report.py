@@ -16,4 +16,4 @@ facts = {
     "config": job.params.config,
     "engines": job.params.engines,
 }
-build(tables, facts, Path(job.output.html).parent)
+build(tables, facts, Path(job.output.html).parent, job.params.get("sections"))

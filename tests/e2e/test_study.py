@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
-STAGES = ("geometry", "energy", "uptake", "diffusion")
+STAGES = ("geometry", "energy", "percolation", "uptake", "diffusion")
 
 
 class Workflow:
@@ -81,9 +81,10 @@ def workflow(root, tmp_path_factory):
 def test_tables_have_their_columns_and_rows(workflow):
     key = {"name", "content_hash", "status", "reason"}
     for name, columns in {
-        "structures": {"formula", "n_atoms", "volume_A3", "density_g_cm3"},
+        "structures": {"formula", "n_atoms", "volume_A3", "density_g_cm3", "warnings"},
         "geometry": {"lcd_A", "pld_A", "asa_m2_cm3", "asa_m2_g", "void_fraction"},
         "energy": {"n_grid", *(f"h{i:02d}" for i in range(50))},
+        "percolation": {"barrier_1_K", "henry_mol_kg_bar", "heat_of_adsorption_kJ_mol"},
         "uptake": {
             "pressure_bar",
             "fugacity_bar",
@@ -124,6 +125,23 @@ def test_numbers_are_physical(workflow):
     fast = diffusion[diffusion["diffusive"].astype(bool)]
     assert len(fast) >= 8
     assert fast["d_m2_s"].between(1e-11, 1e-6).all()
+
+
+def test_uptake_at_low_pressure_is_that_of_the_henry_coefficient(workflow):
+    """Two stages, two codes: a grid average, and Monte Carlo with attraction between guests.
+
+    At 1 bar the pores fill (fewer than Henry's law) or draw more in (a little more).
+    """
+    for group in ("source", "target"):
+        henry = workflow.table(f"{group}/percolation").set_index("name")["henry_mol_kg_bar"]
+        uptake = (
+            workflow.table(f"{group}/uptake").set_index(["name", "pressure_bar"]).xs(1.0, level=1)
+        )
+        ratio = uptake["uptake_mol_kg"] / (henry * uptake["fugacity_bar"])
+        dilute = uptake["uptake_mol_kg"] < 0.5
+        assert dilute.sum() >= 4
+        assert ratio[dilute].between(0.7, 1.15).all(), ratio[dilute]
+        assert ratio.between(0.05, 1.15).all(), ratio
 
 
 def test_our_engines_agree_with_the_reference_codes(workflow):

@@ -15,6 +15,17 @@ def snakemake(root, cwd, *arguments):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
+def test_descriptors_of_whole_archives_are_planned_without_simulation(root, tmp_path):
+    config = str(root / "config" / "core_mof.yaml")
+    done = snakemake(root, tmp_path, "-n", "descriptors", "--configfile", config)
+    assert done.returncode == 0, done.stderr
+    jobs = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+    # three archives in sixteen shards
+    for rule in ("read_structures", "describe_geometry", "map_percolation"):
+        assert jobs[rule] == "48"
+    assert "simulate_uptake" not in jobs and "pretrain_models" not in jobs
+
+
 @pytest.mark.parametrize("config", ["config.yaml"])
 def test_dry_run_plans_every_stage(root, tmp_path, config):
     done = snakemake(root, tmp_path, "-n", "--configfile", str(root / "config" / config))
@@ -23,6 +34,7 @@ def test_dry_run_plans_every_stage(root, tmp_path, config):
         "read_structures",
         "describe_geometry",
         "build_energy_histogram",
+        "map_percolation",
         "simulate_uptake",
         "simulate_diffusion",
         "build_features",

@@ -47,6 +47,15 @@ def test_defaults_fill_at_any_depth_and_numbers_are_normal(schema):
     assert complete(config, schema) == config
 
 
+def test_a_set_given_as_null_is_left_out(schema):
+    sets = {"x": {"cifs": "a"}, "y": {"cifs": "b"}}
+    for nothing in (None, "null"):
+        config = complete({"structures": sets | {"source": nothing, "y": nothing}}, schema)
+        assert "source" not in config["structures"]
+        assert "y" not in config["structures"]
+        assert config["structures"]["x"]["cifs"] == "a"
+
+
 def test_values_inside_braces_on_the_command_line_arrive_as_strings(schema):
     given = {
         "md": {"n_molecules": "41", "timestep_fs": "2", "engine": "grid"},

@@ -46,6 +46,7 @@ def simulated_set(rng, prefix, n, failed):
         n_atoms=good * rng.integers(40, 600, n),
         volume_A3=good * rng.uniform(1500, 20000, n),
         density_g_cm3=good * density,
+        warnings=np.where(np.arange(n) % 5 == 0, "no_metal: Si O2; density: 0.01 g/cm3", ""),
     )
     pld = 2.5 + 12 * void**2 * rng.lognormal(0, 0.25, n)
     geometry = base.assign(
@@ -61,6 +62,14 @@ def simulated_set(rng, prefix, n, failed):
     energy = base.assign(n_grid=5000)
     for k in range(BINS):
         energy[f"h{k:02d}"] = good * shares[:, k]
+    barrier = 300 + 6000 * (1 - void) ** 2
+    percolation = base.assign(
+        barrier_1_K=good * barrier,
+        dimensionality=good * np.where(barrier < 2000, 3, 1),
+        accessible_fraction=good * void,
+        henry_mol_kg_bar=good * rng.uniform(0.1, 3, n),
+        heat_of_adsorption_kJ_mol=good * rng.uniform(8, 30, n),
+    )
     rows = []
     for k in range(n):
         if not ok[k]:
@@ -95,6 +104,7 @@ def simulated_set(rng, prefix, n, failed):
         "structures": structures,
         "geometry": geometry,
         "energy": energy,
+        "percolation": percolation,
         "uptake": pd.DataFrame(rows),
         "diffusion": diffusion,
     }
@@ -205,7 +215,7 @@ def complete_facts(root, **changes):
             "source": {
                 "package": "pormake",
                 "names": ["a"],
-                "stages": ["geometry", "energy", "uptake"],
+                "stages": ["geometry", "energy", "percolation", "uptake"],
             },
             "target": {"package": "core-mof", "names": ["b"]},
         },
@@ -305,6 +315,7 @@ def test_complete_page_has_every_figure_and_nothing_missing(whole):
     assert names == {
         "descriptors",
         "energy",
+        "percolation",
         "isotherms",
         "uptake_quartiles",
         "crosscheck_uptake",
@@ -323,6 +334,30 @@ def test_complete_page_has_every_figure_and_nothing_missing(whole):
     assert "not shown" not in read.text
     assert "nan" not in read.text.lower().replace("nanosecond", "")
     assert "script" not in read.tags and "link" not in read.tags
+
+
+def test_page_on_descriptors_alone(tables, facts, tmp_path):
+    few = {k: t for k, t in tables.items() if k.split("/")[-1] in ("structures", "percolation")}
+    report.build(few, facts, tmp_path, ["structures", "descriptors"])
+    read = Page((tmp_path / "index.html").read_text())
+    assert {"structures", "descriptors", "provenance"} <= set(read.ids)
+    assert not {"uptake", "transfer", "importance"} & set(read.ids)
+    assert {p.stem for p in (tmp_path / "figures").iterdir()} == {"percolation"}
+
+
+def test_warnings_are_counted_by_code():
+    table = pd.DataFrame(
+        {
+            "name": ["b", "a", "c"],
+            "warnings": ["close_contacts: C, H 0.8 Å; no_metal: C H4", "close_contacts: x: y", ""],
+        }
+    )
+    found = summary.warning_counts({"t/structures": table}, ["t", "absent"])
+    assert found[["set", "code", "structures", "example"]].values.tolist() == [
+        ["t", "close_contacts", 2, "x: y"],
+        ["t", "no_metal", 1, "C H4"],
+    ]
+    assert found["names"].tolist() == [["a", "b"], ["b"]]
 
 
 def test_page_needs_nothing_from_outside(whole):
@@ -406,6 +441,7 @@ TOGETHER = (
     (
         "source/geometry",
         "source/energy",
+        "source/percolation",
         "source/uptake",
         "target/structures",
         "target/crosscheck_uptake",
@@ -417,6 +453,7 @@ TOGETHER = (
         "source/structures",
         "target/geometry",
         "target/energy",
+        "target/percolation",
         "target/uptake",
         "target/crosscheck_diffusion",
         "study/importance",

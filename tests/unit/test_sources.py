@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import poreflux
-from poreflux import sources
-from poreflux.errors import DataError, StructureError
+from poreflux import intake, sources
+from poreflux.errors import ConfigError, DataError, StructureError
 
 MOF5 = "pcu+N16+E14"  # Zn4O(CO2)6 nodes, benzene linkers: MOF-5 without its alternation
 
@@ -38,6 +38,16 @@ def mof5() -> bytes:
 
 
 # --- CoRE MOF -------------------------------------------------------------------------------
+
+
+def test_a_set_of_a_whole_archive():
+    spec = {"package": "core-mof", "archive": "2014", "names": "all"}
+    members = intake.list_members(spec, Path())
+    assert list(members) == sources.core_mof_names("2014")
+    assert set(members.values()) == {""}
+    assert len(intake.list_members(spec | {"limit": 7}, Path())) == 7
+    with pytest.raises(ConfigError, match="neither a file nor a list"):
+        intake.list_members({"package": "pormake", "names": "all"}, Path())
 
 
 @pytest.mark.parametrize(("archive", "count"), [("2019-ASR", 12020), ("2019-FSR", 7061)])

@@ -132,3 +132,13 @@ def test_code_digest_sees_code_and_data_of_the_closure(package, file, text, chan
     (package / file).write_text(text)
     code_digest.cache_clear()
     assert (code_digest("poreflux.a") != before) == changes
+
+
+def test_code_digest_without_a_module(package):
+    whole, part = code_digest("poreflux.a"), code_digest("poreflux.a", without=("poreflux.b",))
+    assert whole != part
+    for file, text in (("b.py", "def g():\n    return 2\n"), ("data/t.csv", "3\n")):
+        (package / file).write_text(text)
+    code_digest.cache_clear()
+    assert code_digest("poreflux.a", without=("poreflux.b",)) == part
+    assert code_digest("poreflux.a") != whole

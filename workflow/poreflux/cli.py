@@ -87,9 +87,9 @@ def _why(store: Store, options) -> None:
     for file in options.configfile:
         _update(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
     config = complete(merged, load_schema(options.schema), options.configfile)
-    content_hash = _hash_of(options.structure, Path("results") / config["study"])
+    row = _row_of(options.structure, Path("results") / config["study"])
     params = stages.stage_params(config, options.stage)
-    _say(store.why(stages.ingredients(options.stage, content_hash, params)))
+    _say(store.why(stages.ingredients(options.stage, row, params)))
 
 
 def _update(base: dict, other: dict) -> None:
@@ -100,15 +100,15 @@ def _update(base: dict, other: dict) -> None:
             base[key] = value
 
 
-def _hash_of(structure: str, results: Path) -> str:
-    if len(structure) == 64 and set(structure) <= set("0123456789abcdef"):
-        return structure
+def _row_of(structure: str, results: Path) -> dict:
+    """The row of a structure, given by name or content hash, in a table of the study."""
     tables = sorted(results.glob("*/structures.parquet"))
     for path in tables:
-        table = pd.read_parquet(path, columns=["name", "content_hash", "status"])
-        found = table[(table["name"] == structure) & (table["status"] == "ok")]
+        table = pd.read_parquet(path, columns=["name", "content_hash", "status", "listed"])
+        is_it = (table["name"] == structure) | (table["content_hash"] == structure)
+        found = table[is_it & (table["status"] == "ok")]
         if len(found):
-            return found["content_hash"].iloc[0]
+            return found.iloc[0].to_dict()
     looked = ", ".join(map(str, tables)) or f"{results} (no tables yet)"
     raise DataError(f"no structure named {structure!r} in {looked}")
 

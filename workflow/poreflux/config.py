@@ -40,14 +40,21 @@ def complete(config: dict, schema: dict, files: Iterable[str | Path] = ()) -> di
     -------
     dict
         A new, complete configuration. Whole numbers given where the schema says ``number``
-        become floats, so that ``298`` and ``298.0`` are the same parameter.
+        become floats, so that ``298`` and ``298.0`` are the same parameter. A set under
+        ``structures`` that is given as null is left out.
 
     Raises
     ------
     ConfigError
         Names file, key, value, what is allowed and the nearest valid key; all errors at once.
     """
-    filled = _fill(copy.deepcopy(config), schema, schema)
+    given = copy.deepcopy(config)
+    sets = given.get("structures")
+    # a set of the default configuration that this study does without
+    dropped = [k for k, v in sets.items() if v in (None, "null")] if isinstance(sets, dict) else []
+    for name in dropped:
+        del sets[name]
+    filled = _fill(given, schema, schema)
     errors = sorted(
         jsonschema.Draft202012Validator(schema).iter_errors(filled),
         key=lambda e: [str(p) for p in e.absolute_path],
@@ -55,6 +62,8 @@ def complete(config: dict, schema: dict, files: Iterable[str | Path] = ()) -> di
     if errors:
         files = list(files)
         raise ConfigError("\n".join(_explain(e, files) for e in errors))
+    for name in dropped:
+        filled["structures"].pop(name, None)
     return filled
 
 

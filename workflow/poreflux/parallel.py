@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import logging
 import multiprocessing
 import os
@@ -39,6 +40,9 @@ class Outcome:
         Class name of the exception, ``'Timeout'``, ``'Crash'``, or empty.
     cpu_s, wall_s : float
         CPU (the task's child processes included) and wall time it took.
+    peak_mb : float
+        Largest resident memory of the task's process, what it shares with its parent included,
+        or of a child of it, MB; 0 where the process did not live to tell.
     """
 
     index: int
@@ -47,6 +51,7 @@ class Outcome:
     error: str
     cpu_s: float
     wall_s: float
+    peak_mb: float = 0.0
 
 
 def run_isolated(
@@ -79,6 +84,9 @@ def run_isolated(
     """
     waiting = list(enumerate(tasks))[::-1]
     running: dict = {}
+    # What there is now is left alone by the children's garbage collectors, which would touch, and
+    # so copy, all of it.
+    gc.freeze()
     try:
         while waiting or running:
             while waiting and len(running) < max(1, workers):
@@ -108,6 +116,7 @@ def run_isolated(
     finally:
         for _, process, _ in running.values():
             _kill(process)
+        gc.unfreeze()
 
 
 def _child(sender, function, task, memory_mb) -> None:
@@ -130,7 +139,7 @@ def _child(sender, function, task, memory_mb) -> None:
         reason = f"internal error: {type(error).__name__}: {error}"
         log.error("%s\n%s", reason, traceback.format_exc())
         result = (type(error).__name__, reason, None)
-    sender.send_bytes(pickle.dumps((*result, _cpu_seconds() - before)))
+    sender.send_bytes(pickle.dumps((*result, _cpu_seconds() - before, _peak_mb())))
     sender.close()
     # No interpreter shutdown: engines' exit handlers may hang or crash after the work is done.
     logging.shutdown()
@@ -139,14 +148,15 @@ def _child(sender, function, task, memory_mb) -> None:
 
 def _collect(receiver, index, process, wall_s) -> Outcome:
     try:
-        error, reason, value, cpu_s = pickle.loads(receiver.recv_bytes())
+        error, reason, value, cpu_s, peak_mb = pickle.loads(receiver.recv_bytes())
         process.join()
     except (EOFError, OSError):
         process.join()
         code = process.exitcode
         what = signal.Signals(-code).name if code and code < 0 else f"exit status {code}"
-        error, reason, value, cpu_s = "Crash", f"the process died ({what})", None, wall_s
-    return Outcome(index, value, reason, error, cpu_s, wall_s)
+        error, reason, value = "Crash", f"the process died ({what})", None
+        cpu_s, peak_mb = wall_s, 0.0
+    return Outcome(index, value, reason, error, cpu_s, wall_s, peak_mb)
 
 
 def _kill(process) -> None:
@@ -156,10 +166,17 @@ def _kill(process) -> None:
     process.join()
 
 
+def _usage() -> list:
+    return [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+
+
 def _cpu_seconds() -> float:
-    return sum(
-        sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    return sum(u.ru_utime + u.ru_stime for u in _usage())
+
+
+def _peak_mb() -> float:
+    # Linux counts in kB
+    return max(u.ru_maxrss for u in _usage()) / 1024
 
 
 def _address_space() -> int:

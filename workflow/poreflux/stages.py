@@ -8,6 +8,7 @@ returns the table.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import json
 import logging
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # What decides where or how much is computed, never what comes out.
 NOT_INGREDIENTS = ("device",)
+# The reader of CIFs: what it makes of a file is in the structure's content hash.
+READER = "poreflux.cif"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Stage:
         Whether the study's seed is one of its parameters.
     packages : dict of str to tuple of str
         PyPI packages whose versions are ingredients, by ``engine`` (``'*'``: any engine).
+    listed_when : tuple
+        The parameter and its value with which the order of the atoms in the file counts.
     """
 
     name: str
@@ -52,6 +57,12 @@ class Stage:
     block: str
     seeded: bool = False
     packages: dict = dataclasses.field(default_factory=dict)
+    listed_when: tuple = ()
+
+    @property
+    def code(self) -> str:
+        """Digest of the library code that computes the stage from a structure."""
+        return code_digest(self.module, without=(READER,))
 
     def engines(self, params: dict) -> dict[str, str]:
         """Versions of the external engines that these parameters call."""
@@ -68,8 +79,10 @@ STAGES = {
             "compute",
             "geometry",
             packages={"fast": ("scipy",), "zeopp": ("pyzeo",)},
+            listed_when=("atom_order", "listed"),
         ),
         Stage("energy", "poreflux.energy", "compute", "energy"),
+        Stage("percolation", "poreflux.percolation", "compute", "percolation"),
         Stage(
             "uptake",
             "poreflux.uptake",
@@ -98,15 +111,29 @@ def stage_params(config: dict, name: str) -> dict:
     return params | ({"seed": config["seed"]} if stage.seeded else {})
 
 
-def ingredients(name: str, content_hash: str, params: dict) -> Ingredients:
-    """What determines the artifact of one structure in one stage."""
+def ingredients(name: str, row: dict, params: dict) -> Ingredients:
+    """What determines the artifact of one structure in one stage.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`STAGES`.
+    row : dict
+        Of a structures table: ``content_hash`` and ``listed``.
+    params : dict
+        See :func:`stage_params`.
+    """
     stage = STAGES[name]
+    inputs = {}
+    if stage.listed_when and params.get(stage.listed_when[0]) == stage.listed_when[1]:
+        order = np.asarray(row["listed"], "<i4")
+        inputs["listed"] = hashlib.sha256(order.tobytes()).hexdigest()
     return Ingredients(
         stage=name,
-        subject=content_hash,
-        inputs={},
+        subject=row["content_hash"],
+        inputs=inputs,
         params={k: v for k, v in params.items() if k not in NOT_INGREDIENTS},
-        code=code_digest(stage.module),
+        code=stage.code,
         engines=stage.engines(params),
     )
 
@@ -146,59 +173,61 @@ def run_stage(
         the stage's columns. A failed structure is one row with the reason.
     """
     rows = structures.to_dict("records")
+    made_of = [ingredients(name, row, params) if row["status"] == "ok" else None for row in rows]
+    keys = [m.key if m else "" for m in made_of]
     results: dict[str, dict] = {}
-    todo: dict[str, Structure] = {}
-    for row in rows:
-        content_hash = row["content_hash"]
-        if row["status"] != "ok" or content_hash in results or content_hash in todo:
+    todo: dict[str, tuple[Ingredients, Structure]] = {}
+    for row, key, made in zip(rows, keys, made_of, strict=True):
+        if not made or key in results or key in todo:
             continue
-        found = store.get(ingredients(name, content_hash, params))
+        found = store.get(made)
         if found:
-            results[content_hash] = json.loads(found.payload)
+            results[key] = json.loads(found.payload)
         else:
-            todo[content_hash] = structure_of(row)
+            todo[key] = made, structure_of(row)
     log.info("%s: %d structures, %d stored, %d to do", name, len(rows), len(results), len(todo))
     if todo:
         results |= _compute(name, todo, params, store, workers, seconds, memory_mb)
 
     out = []
-    for row in rows:
-        key = {"name": row["name"], "content_hash": row["content_hash"]}
-        result = results.get(row["content_hash"]) if row["status"] == "ok" else row
+    for row, key in zip(rows, keys, strict=True):
+        columns = {"name": row["name"], "content_hash": row["content_hash"]}
+        result = results.get(key, row)
         if result["status"] == "ok":
-            out += [key | {"status": "ok", "reason": ""} | r for r in result["rows"]]
+            out += [columns | {"status": "ok", "reason": ""} | r for r in result["rows"]]
         else:
-            out.append(key | {"status": "failed", "reason": result["reason"]})
+            out.append(columns | {"status": "failed", "reason": result["reason"]})
     return pd.DataFrame(out, columns=None if out else ["name", "content_hash", "status", "reason"])
 
 
 def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str, dict]:
-    stage = STAGES[name]
     function = resolve(name)
-    hashes = list(todo)
-    progress = Progress(len(hashes), "structures", log)
+    keys = list(todo)
+    progress = Progress(len(keys), "structures", log)
     results = {}
     for outcome in run_isolated(
         _rows_of,
-        [(function, todo[h], params) for h in hashes],
+        [(function, todo[key][1], params) for key in keys],
         workers=workers,
         seconds=seconds,
         memory_mb=memory_mb,
     ):
-        content_hash = hashes[outcome.index]
+        key = keys[outcome.index]
+        made_of, _ = todo[key]
         if outcome.error:
-            log.warning("%s failed: %s", content_hash[:12], outcome.reason)
+            log.warning("%s failed: %s", made_of.subject[:12], outcome.reason)
             result = {"status": "failed", "reason": outcome.reason}
         else:
             result = {"status": "ok", "rows": outcome.value}
-        results[content_hash] = result
+        results[key] = result
         # A property of the structure is kept; a limit, a crash or a lacking program is not:
         # the next run tries again.
         if outcome.error in ("", "StructureError"):
             store.put(
-                ingredients(stage.name, content_hash, params),
+                made_of,
                 json.dumps(result).encode(),
                 cpu_s=round(outcome.cpu_s, 3),
+                peak_mb=round(outcome.peak_mb, 1),
             )
         progress.step()
     return results
@@ -236,4 +265,5 @@ def structure_of(row: dict) -> Structure:
         tuple(map(float, row["angles_deg"])),
         tuple(row["species"]),
         frac,
+        listed=np.array(row["listed"], int),
     )

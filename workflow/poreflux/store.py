@@ -240,7 +240,7 @@ def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
 
 
 @cache
-def code_digest(module: str) -> str:
+def code_digest(module: str, without: tuple[str, ...] = ()) -> str:
     """Digest of a library module and all library modules and data files it draws on.
 
     Walks the imports inside ``poreflux`` (at any depth of the code), so lazily imported
@@ -251,6 +251,8 @@ def code_digest(module: str) -> str:
     ----------
     module : str
         Dotted name, e.g. ``poreflux.uptake``.
+    without : tuple of str
+        Modules that do not count, nor what only they draw on.
 
     Returns
     -------
@@ -262,7 +264,7 @@ def code_digest(module: str) -> str:
     while todo:
         name = todo.pop()
         path = _module_file(name)
-        if name in parts or path is None or name == "poreflux":
+        if name in parts or path is None or name == "poreflux" or name in without:
             continue
         tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
         parts[name] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()

@@ -7,6 +7,7 @@ draw on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from poreflux.report import models, overview, page, simulation
 from poreflux.report.study import Study
 from poreflux.store import write_atomically
 
+# Sections of the page, in its order: those that hold results, then how they were made.
 SECTIONS = (
     simulation.structures,
     simulation.descriptors,
@@ -23,11 +25,15 @@ SECTIONS = (
     models.pretraining,
     models.transfer,
     models.importance,
-    overview.provenance,
 )
 
 
-def build(tables: dict[str, pd.DataFrame], facts: dict, folder: str | Path) -> Path:
+def build(
+    tables: dict[str, pd.DataFrame],
+    facts: dict,
+    folder: str | Path,
+    sections: Sequence[str] | None = None,
+) -> Path:
     """Write ``index.html`` and ``figures/*.png`` and ``*.svg``.
 
     Parameters
@@ -41,6 +47,9 @@ def build(tables: dict[str, pd.DataFrame], facts: dict, folder: str | Path) -> P
         packages by stage).
     folder : str or Path
         Made if need be. Figures of an earlier report that this one does not have are removed.
+    sections : sequence of str, optional
+        Names of the sections wanted (default: all); the provenance is always there, the
+        headline only with all.
 
     Returns
     -------
@@ -54,12 +63,13 @@ def build(tables: dict[str, pd.DataFrame], facts: dict, folder: str | Path) -> P
     folder = Path(folder)
     study = Study(tables, facts, folder / "figures")
     study.folder.mkdir(parents=True, exist_ok=True)
-    sections = [section(study) for section in SECTIONS]
+    wanted = [s for s in SECTIONS if sections is None or s.__name__ in sections]
+    parts = [section(study) for section in wanted]
     text = page.document(
         f"Poreflux: {study.name}",
         "From crystal structures to the diffusion of methane, by transfer learning",
-        overview.headline(study),
-        sections,
+        overview.headline(study) if sections is None else [],
+        [*parts, overview.provenance(study)],
     )
     for path in study.folder.iterdir():
         if path.suffix in (".png", ".svg") and path.stem not in study.drawn:

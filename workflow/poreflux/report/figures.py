@@ -113,30 +113,31 @@ def set_colour(name: str, names: Sequence[str]) -> str:
 
 
 @styled
-def descriptors(geometry: dict[str, pd.DataFrame], marks: dict[str, tuple[float, str]]) -> Figure:
-    """Distributions of pore sizes, surface area and void fraction in every set.
+def distributions(
+    sets: dict[str, pd.DataFrame],
+    panels: Sequence[tuple[str, str]],
+    marks: dict[str, tuple[float, str]],
+) -> Figure:
+    """Distributions of up to four columns in every set.
 
     Parameters
     ----------
-    geometry : dict of str to DataFrame
-        By set: lcd_A, pld_A, asa_m2_cm3, void_fraction; finite.
+    sets : dict of str to DataFrame
+        By set, with the columns of the panels; what is not finite is left out.
+    panels : sequence of (str, str)
+        Columns and the labels of their axes; an even number.
     marks : dict of str to (float, str)
         By column: where to draw a vertical line, and its label.
     """
-    panels = (
-        ("lcd_A", "Largest cavity diameter (Å)"),
-        ("pld_A", "Pore-limiting diameter (Å)"),
-        ("asa_m2_cm3", "Accessible surface area (m² cm⁻³)"),
-        ("void_fraction", "Void fraction"),
-    )
-    figure, axes = _grid(2, 2, height=5.0)
+    figure, axes = _grid(len(panels) // 2, 2, height=2.5 * (len(panels) // 2))
     for axis, (column, label) in zip(axes.flat, panels, strict=True):
-        edges = _edges([table[column] for table in geometry.values()])
-        for name, table in geometry.items():
-            colour = set_colour(name, list(geometry))
-            counts, _ = np.histogram(table[column], edges)
+        finite = {name: _finite(table[column]) for name, table in sets.items()}
+        edges = _edges(list(finite.values()))
+        for name, table in sets.items():
+            colour = set_colour(name, list(sets))
+            counts, _ = np.histogram(finite[name], edges)
             shares = 100 * counts / len(table)
-            fill = name == "source" or len(geometry) == 1
+            fill = name == "source" or len(sets) == 1
             if fill:
                 axis.stairs(shares, edges, fill=True, color=colour, alpha=0.35)
             axis.stairs(shares, edges, color=colour, lw=1.0 if fill else 1.8)
@@ -157,15 +158,15 @@ def descriptors(geometry: dict[str, pd.DataFrame], marks: dict[str, tuple[float,
         axis.set_ylim(bottom=0)
     handles = [
         Patch(
-            facecolor=set_colour(name, list(geometry))
-            if name == "source" or len(geometry) == 1
+            facecolor=set_colour(name, list(sets))
+            if name == "source" or len(sets) == 1
             else "none",
-            edgecolor=set_colour(name, list(geometry)),
+            edgecolor=set_colour(name, list(sets)),
             alpha=0.8,
             lw=1.8,
             label=f"{name} (n = {len(table)})",
         )
-        for name, table in geometry.items()
+        for name, table in sets.items()
     ]
     _legend_above(figure, handles)
     return figure
@@ -685,6 +686,11 @@ def _grid(rows, columns, *, height, ratios=None, **share):
     keywords = {"width_ratios": ratios} if ratios else {}
     axes = figure.subplots(rows, columns, squeeze=False, **share, **keywords)
     return figure, axes
+
+
+def _finite(values) -> np.ndarray:
+    values = np.asarray(values, float)
+    return values[np.isfinite(values)]
 
 
 def _edges(arrays, bins: int = 24) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from poreflux.report import figures, page
@@ -19,6 +20,7 @@ from poreflux.report.summary import (
     outcome_counts,
     quartiles,
     usable,
+    warning_counts,
 )
 
 # Lennard-Jones diameter of united-atom methane, Å: TraPPE, Martin and Siepmann,
@@ -28,6 +30,20 @@ METHANE_DIAMETER_A = 3.73
 POCKET_SHARE = 0.01
 # Below this the displacement within 2 ns is mostly vibration, m2/s.
 SLOW_M2_S = 1e-10
+GEOMETRY_PANELS = (
+    ("lcd_A", "Largest cavity diameter (Å)"),
+    ("pld_A", "Pore-limiting diameter (Å)"),
+    ("asa_m2_cm3", "Accessible surface area (m² cm⁻³)"),
+    ("void_fraction", "Void fraction"),
+)
+PERCOLATION_PANELS = (
+    ("barrier_kT", "Barrier to percolation (kT)"),
+    ("log_henry", "log₁₀ Henry coefficient (mol kg⁻¹ bar⁻¹)"),
+    ("heat_of_adsorption_kJ_mol", "Heat of adsorption (kJ mol⁻¹)"),
+    ("accessible_fraction", "Accessible fraction"),
+)
+# Beyond this many kT nothing travels within any simulation.
+BARRIER_DRAWN_KT = 30
 # Names or rows that a table lists before it says "and so on".
 MAX_NAMES = 4
 MAX_ROWS = 40
@@ -66,11 +82,17 @@ def structures(study: Study) -> Section:
         ),
         *_properties(study),
     ]
-    failed = failures(study.tables, list(dict.fromkeys(counts["set"])))
-    blocks.append(page.heading("Failures"))
+    names = list(dict.fromkeys(counts["set"]))
+    return Section(
+        "structures", "Structures", [*blocks, *_failures(study, names), *_warnings(study, names)]
+    )
+
+
+def _failures(study: Study, sets: list[str]) -> list[Html]:
+    blocks = [page.heading("Failures")]
+    failed = failures(study.tables, sets)
     if failed.empty:
-        blocks.append(page.paragraph("No structure failed in any stage."))
-        return Section("structures", "Structures", blocks)
+        return [*blocks, page.paragraph("No structure failed in any stage.")]
     shown = failed.sort_values(
         ["structures", "set", "stage"], ascending=[False, True, True], kind="stable"
     )
@@ -88,7 +110,32 @@ def structures(study: Study) -> Section:
         blocks.append(
             page.paragraph(f"{page.counted(len(shown) - MAX_ROWS, 'further reason')} not listed.")
         )
-    return Section("structures", "Structures", blocks)
+    return blocks
+
+
+def _warnings(study: Study, sets: list[str]) -> list[Html]:
+    blocks = [page.heading("Warnings")]
+    found = warning_counts(study.tables, sets)
+    if found.empty:
+        return [*blocks, page.paragraph("No structure was read with a warning.")]
+    shown = found.sort_values(["set", "structures"], ascending=[True, False], kind="stable")
+    return [
+        *blocks,
+        page.table(
+            ["Set", "Warning", "Structures", "For example", "Names"],
+            [
+                [
+                    r.set,
+                    r.code.replace("_", " "),
+                    page.whole(r.structures),
+                    r.example,
+                    _names(r.names),
+                ]
+                for r in shown.itertuples()
+            ],
+            "Structures that were read with a warning, and passed on",
+        ),
+    ]
 
 
 def _properties(study: Study) -> list[Html]:
@@ -128,8 +175,9 @@ def _names(names: list[str]) -> str:
 
 
 def descriptors(study: Study) -> Section:
-    """Pore geometry and energy histograms of the sets side by side."""
-    return Section("descriptors", "Descriptors", [*_geometry(study), *_energy(study)])
+    """Pore geometry, energy histograms and percolation of the sets side by side."""
+    blocks = [*_geometry(study), *_energy(study), *_percolation(study)]
+    return Section("descriptors", "Descriptors", blocks)
 
 
 def _geometry(study: Study) -> list[Html]:
@@ -144,7 +192,7 @@ def _geometry(study: Study) -> list[Html]:
     blocks.append(
         study.figure(
             "descriptors",
-            figures.descriptors(sets, marks),
+            figures.distributions(sets, GEOMETRY_PANELS, marks),
             "Distributions of the geometric descriptors, as shares of each set.",
             "Histograms of largest cavity diameter, pore-limiting diameter, surface area and "
             "void fraction of each set; medians are in the table below.",
@@ -204,6 +252,47 @@ def _energy(study: Study) -> list[Html]:
             "Share of grid points against energy for each set.",
         )
     )
+    return blocks
+
+
+def _percolation(study: Study) -> list[Html]:
+    blocks = [page.heading("Percolation")]
+    sets = study.by_set("percolation", "barrier_1_K", "dimensionality", "accessible_fraction")
+    if not sets:
+        return [*blocks, page.missing("Percolation", study.why_nowhere("percolation"))]
+    temperature = float(study.setting("percolation", "temperature_K", default=298.0))
+    drawn = {
+        name: t.assign(
+            barrier_kT=t["barrier_1_K"].clip(upper=BARRIER_DRAWN_KT * temperature) / temperature,
+            log_henry=np.log10(t["henry_mol_kg_bar"].where(t["henry_mol_kg_bar"] > 0)),
+        )
+        for name, t in sets.items()
+    }
+    blocks += [
+        *_absent_sets(study, sets, "percolation", "Percolation"),
+        study.figure(
+            "percolation",
+            figures.distributions(drawn, PERCOLATION_PANELS, {}),
+            "The lowest energy at which the guest can travel through the crystal in one direction, "
+            f"above its Henry free energy (all above {BARRIER_DRAWN_KT} kT in the last bin), and "
+            "what it finds at infinite dilution in the channels.",
+            "Histograms of the barrier, the Henry coefficient, the heat of adsorption and the "
+            "accessible fraction of each set.",
+        ),
+        page.table(
+            ["Set", "No channel", "1-D", "2-D", "3-D", "Barrier (K)", "Henry (mol kg⁻¹ bar⁻¹)"],
+            [
+                [
+                    name,
+                    *(page.whole((t["dimensionality"] == d).sum()) for d in range(4)),
+                    _spread(t["barrier_1_K"], lambda v: page.whole(round(v))),
+                    _spread(t["henry_mol_kg_bar"], page.decimal),
+                ]
+                for name, t in sets.items()
+            ],
+            "Structures by the dimensionality of their channels; median (first to third quartile)",
+        ),
+    ]
     return blocks
 
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 
-STAGES = ("structures", "geometry", "energy", "uptake", "diffusion")
+STAGES = ("structures", "geometry", "energy", "percolation", "uptake", "diffusion")
 # Features of the reference model that the distance between importances looks at (Lim & Kim 2022).
 TOP_FEATURES = 10
 # Two values that differ by more than this many combined standard errors disagree.
@@ -33,6 +33,7 @@ SUMMARY_COLUMNS = [
     "gain",
 ]
 
+_WARNING = re.compile(r"(?:^|; )([a-z_]+): ")
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -172,6 +173,31 @@ def failures(tables: dict[str, pd.DataFrame], sets: list[str]) -> pd.DataFrame:
             before |= set(failed["name"])
     rows = [entry | {"structures": len(entry["names"])} for entry in found.values()]
     return pd.DataFrame(rows, columns=["set", "stage", "reason", "structures", "names", "varied"])
+
+
+def warning_counts(tables: dict[str, pd.DataFrame], sets: list[str]) -> pd.DataFrame:
+    """Structures with each warning of the structure checks.
+
+    Returns
+    -------
+    DataFrame
+        set, code, structures (number), names (list), example (the first one's text).
+    """
+    found: dict[tuple, dict] = {}
+    for name in sets:
+        table = tables.get(f"{name}/structures")
+        if table is None or "warnings" not in table.columns:
+            continue
+        for row in table[table["warnings"].fillna("") != ""].sort_values("name").itertuples():
+            # code: text; code: text
+            parts = _WARNING.split(row.warnings)[1:]
+            for code, text in zip(parts[::2], parts[1::2], strict=True):
+                entry = found.setdefault(
+                    (name, code), {"set": name, "code": code, "names": [], "example": text.strip()}
+                )
+                entry["names"].append(row.name)
+    rows = [entry | {"structures": len(entry["names"])} for entry in found.values()]
+    return pd.DataFrame(rows, columns=["set", "code", "structures", "names", "example"])
 
 
 def isotherm_quartiles(uptake: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,32 @@
+"""Stage percolation: one job a shard; finished structures come from the store."""
+
+
+rule map_percolation:
+    """Finding the percolation energies of one shard of structures."""
+    input:
+        structures=shard_table("structures"),
+    output:
+        table=shard_table("percolation"),
+    log:
+        f"{LOGS}/map_percolation/{{set}}-{{shard}}.log",
+    benchmark:
+        f"{LOGS}/map_percolation/{{set}}-{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/simulation.yaml"
+    threads: CONFIG["threads_per_shard"]
+    resources:
+        mem_mb=memory(600),
+        runtime=lambda wildcards, attempt: attempt * 240,
+    params:
+        stage="percolation",
+        settings=stages.stage_params(CONFIG, "percolation"),
+        engines=stages.STAGES["percolation"].engines(
+            stages.stage_params(CONFIG, "percolation")
+        ),
+        code=stages.STAGES["percolation"].code,
+        store=CONFIG["store"],
+        limits=CONFIG["limits"],
+    message:
+        "Finding the percolation energies: {wildcards.set}, shard {wildcards.shard}"
+    script:
+        "../scripts/map_percolation.py"

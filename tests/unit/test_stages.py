@@ -1,0 +1,76 @@
+"""Keys of the stages: what is an ingredient and what is not, and how shards use the store."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from poreflux import stages
+from poreflux.cif import read_cif
+from poreflux.store import Store, code_digest
+
+GEOMETRY = {"engine": "fast", "atom_order": "listed", "asa_samples_per_atom": 50}
+
+
+def row(structure, name, order=None):
+    listed = structure.listed if order is None else order
+    return {
+        "name": name,
+        "content_hash": structure.content_hash,
+        "status": "ok",
+        "reason": "",
+        "lengths_A": list(structure.lengths_A),
+        "angles_deg": list(structure.angles_deg),
+        "species": list(structure.species),
+        "frac": structure.frac.ravel().tolist(),
+        "listed": list(listed),
+    }
+
+
+@pytest.fixture(scope="module")
+def rows(cifs):
+    """One content under three names, the last with its atoms in another order."""
+    s = read_cif(cifs / "CIFJAE_clean.cif")
+    return [row(s, "one"), row(s, "two"), row(s, "turned", s.listed[::-1])]
+
+
+def test_order_of_the_file_counts_where_it_changes_the_numbers(rows):
+    def key(stage, which, params):
+        return stages.ingredients(stage, rows[which], params).key
+
+    assert key("geometry", 0, GEOMETRY) == key("geometry", 1, GEOMETRY)
+    assert key("geometry", 0, GEOMETRY) != key("geometry", 2, GEOMETRY)
+    canonical = GEOMETRY | {"atom_order": "canonical"}
+    assert key("geometry", 0, canonical) == key("geometry", 2, canonical)
+    assert key("energy", 0, {}) == key("energy", 2, {})
+
+
+def test_equal_structures_are_computed_once_and_found_again(rows, tmp_path):
+    store = Store(tmp_path)
+    table = stages.run_stage("geometry", pd.DataFrame(rows), GEOMETRY, store=store)
+    assert table["name"].tolist() == ["one", "two", "turned"]
+    assert (table["status"] == "ok").all()
+    assert len(list(store.entries("geometry"))) == 2
+    one, two, turned = table.drop(columns="name").to_dict("records")
+    assert one == two
+    # other random points on the same surface
+    assert turned["asa_m2_g"] != one["asa_m2_g"]
+    assert turned["asa_m2_g"] == pytest.approx(one["asa_m2_g"], rel=0.2)
+    again = stages.run_stage("geometry", pd.DataFrame(rows), GEOMETRY, store=store)
+    pd.testing.assert_frame_equal(again, table)
+    facts = store.get(stages.ingredients("geometry", rows[0], GEOMETRY)).manifest["facts"]
+    assert facts["cpu_s"] > 0
+    assert facts["peak_mb"] > 10
+
+
+def test_the_reader_of_cifs_is_no_ingredient():
+    """What it makes of a file is in the content hash; mending it must not redo simulations."""
+    for stage in stages.STAGES.values():
+        assert stage.code == code_digest(stage.module, without=("poreflux.cif",))
+        assert stage.code != code_digest(stage.module)
+
+
+def test_structure_of_a_row_is_the_structure(rows, cifs):
+    s = read_cif(cifs / "CIFJAE_clean.cif")
+    back = stages.structure_of(rows[0])
+    assert back.content_hash == s.content_hash
+    assert np.array_equal(back.listed, s.listed)
