@@ -16,7 +16,7 @@ import numpy as np
 from poreflux.cif import read_cif
 from poreflux.forcefield import guest_parameters
 from poreflux.potential import lj_grid
-from poreflux.structure import Structure
+from poreflux.structure import Structure, make_structure
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ def compute(
     low, high = range_K
     counts, _ = np.histogram(np.clip(energy, low, high), bins=bins, range=(low, high))
     return EnergyHistogram(n_grid=energy.size, histogram=counts / energy.size)
+
+
+def warm_up() -> None:
+    """Compile the kernel, or load it from numba's cache, before processes are forked."""
+    compute(make_structure((9.0,) * 3, (90.0,) * 3, ["C"], [[0.0, 0.0, 0.0]]))
 
 
 def histogram(path: str | Path, **params) -> EnergyHistogram:
