@@ -132,16 +132,19 @@ def test_uptake_at_low_pressure_is_that_of_the_henry_coefficient(workflow):
 
     At 1 bar the pores fill (fewer than Henry's law) or draw more in (a little more).
     """
+    parts = []
     for group in ("source", "target"):
         henry = workflow.table(f"{group}/percolation").set_index("name")["henry_mol_kg_bar"]
-        uptake = (
-            workflow.table(f"{group}/uptake").set_index(["name", "pressure_bar"]).xs(1.0, level=1)
-        )
-        ratio = uptake["uptake_mol_kg"] / (henry * uptake["fugacity_bar"])
-        dilute = uptake["uptake_mol_kg"] < 0.5
-        assert dilute.sum() >= 4
-        assert ratio[dilute].between(0.7, 1.15).all(), ratio[dilute]
-        assert ratio.between(0.05, 1.15).all(), ratio
+        uptake = workflow.table(f"{group}/uptake").set_index(["name", "pressure_bar"])
+        one_bar = uptake.xs(1.0, level=1)
+        law = henry * one_bar["fugacity_bar"]
+        parts.append(pd.DataFrame({"mol_kg": one_bar["uptake_mol_kg"], "law": law}))
+    both = pd.concat(parts)
+    ratio = both["mol_kg"] / both["law"]
+    assert ratio.between(0.3, 1.15).all(), ratio
+    dilute = both["mol_kg"] < 0.5
+    assert dilute.sum() >= 6
+    assert ratio[dilute].between(0.6, 1.05).all(), ratio[dilute]
 
 
 def test_our_engines_agree_with_the_reference_codes(workflow):
