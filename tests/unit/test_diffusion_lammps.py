@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from poreflux.cif import read_cif
-from poreflux.diffusion import engine_versions, grid_engine, lammps_engine, simulate
+from poreflux.diffusion import grid_engine, lammps_engine, simulate
 from poreflux.diffusion.grid_engine import Dynamics
 from poreflux.errors import ExternalToolError
 from poreflux.forcefield import guest_parameters
@@ -157,8 +157,3 @@ def test_torn_dump_is_an_error(tmp_path):
     path.write_text("\n".join([*header, "8 0 0 0"]) + "\n")
     with pytest.raises(ExternalToolError, match="not whole frames"):
         lammps_engine.read_dump(path, 2)
-
-
-def test_versions_are_found_without_importing():
-    versions = engine_versions()
-    assert set(versions) == {"lammps", "packmol"}

