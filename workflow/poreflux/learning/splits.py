@@ -6,7 +6,7 @@ of the draw: no draw depends on how many others there are or in which order they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,3 +128,50 @@ def draws(
         parts = split(size, seed_from(seed, "split", size, draw), fractions)
         result.append(Split(members[parts.train], members[parts.validation], members[parts.test]))
     return result
+
+
+def grouped_folds(
+    groups: Sequence[str], n_folds: int, seed: int, *, n_repeats: int = 1
+) -> np.ndarray:
+    """Fold numbers for cross-validation in which no group is ever split.
+
+    Parameters
+    ----------
+    groups : sequence of str, length n
+        The group of each row: an article, a synthesis condition.
+    n_folds : int
+        Folds; each has as many groups as the next, or one more. With fewer groups than folds
+        every group is a fold.
+    seed : int
+        Equal seeds give equal folds.
+    n_repeats : int
+        Times that the groups are dealt anew.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_repeats, n)
+        Number of the fold of each row. It depends on the names of the groups, not on the order
+        of rows; repeat ``k`` is the same whatever ``n_repeats`` is.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two groups.
+    """
+    names, which = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    if len(names) < 2:
+        raise DataError(
+            f"cross-validation needs at least 2 groups of rows, got {len(names)}: "
+            "no fold could be held out"
+        )
+    dealt = np.arange(len(names)) % min(n_folds, len(names))
+    result = np.empty((n_repeats, len(which)), dtype=np.int64)
+    for repeat in range(n_repeats):
+        stream = np.random.default_rng(np.random.SeedSequence(seed_from(seed, "folds", repeat)))
+        result[repeat] = stream.permutation(dealt)[which]
+    return result
+
+
+def leave_one_group_out(groups: Sequence[str]) -> np.ndarray:
+    """Fold numbers (1, n), each group a fold of its own, in the order of their names."""
+    return np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1][None, :]

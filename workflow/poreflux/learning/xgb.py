@@ -19,21 +19,17 @@ from functools import cached_property
 import numpy as np
 import xgboost
 
+from poreflux.learning.boosting import train
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.splits import Split
 from poreflux.random_stream import seed_from
 
-# One thread: the sum of gradients, and with it the model, is then the same on every machine.
 _PARAMETERS = {
-    "objective": "reg:squarederror",
-    "tree_method": "hist",
     "learning_rate": 0.1,
     "max_depth": 3,
     "min_child_weight": 3,
     "subsample": 0.7,
     "colsample_bytree": 0.5,
-    "nthread": 1,
-    "verbosity": 0,
 }
 _ROUNDS = 150
 
@@ -125,8 +121,7 @@ def fit(
     for part, seed in zip(splits, seeds, strict=True):
         # XGBoost takes seeds of 32 bits.
         parameters = _PARAMETERS | {"seed": seed_from(seed, "xgboost") >> 33}
-        rows = xgboost.DMatrix(x[part.train], label=y[part.train], nthread=1)
-        booster = xgboost.train(parameters, rows, num_boost_round=_ROUNDS)
+        booster = train(x[part.train], y[part.train], parameters, _ROUNDS)
         models.append(bytes(booster.save_raw("ubj")))
         step(1)
     return Boosters(tuple(models), source)
