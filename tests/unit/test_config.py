@@ -3,6 +3,7 @@
 import copy
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 
@@ -16,8 +17,10 @@ def schema(root):
 
 
 def every_object(schema, path="config"):
-    if schema.get("type") == "object":
+    if "object" in np.atleast_1d(schema.get("type", [])):
         yield path, schema
+        if isinstance(schema.get("additionalProperties"), dict):
+            yield from every_object(schema["additionalProperties"], f"{path}.*")
     for key, sub in schema.get("properties", {}).items():
         yield from every_object(sub, f"{path}.{key}")
     for key, sub in schema.get("$defs", {}).items():
@@ -28,7 +31,9 @@ def test_schema_is_valid_closed_and_described(schema):
     jsonschema.Draft202012Validator.check_schema(schema)
     for path, sub in every_object(schema):
         assert "additionalProperties" in sub, path
-        assert sub["additionalProperties"] is False or "$ref" in sub["additionalProperties"], path
+        # a name of the user's own stands for a value whose kind is stated
+        extra = sub["additionalProperties"]
+        assert extra is False or "$ref" in extra or "type" in extra, path
         for key, leaf in sub.get("properties", {}).items():
             assert "$ref" in leaf or leaf.get("description"), f"{path}.{key} lacks a description"
 
@@ -45,6 +50,26 @@ def test_defaults_fill_at_any_depth_and_numbers_are_normal(schema):
     assert config["gcmc"]["temperature_K"] == 300.0
     assert type(config["gcmc"]["temperature_K"]) is float
     assert complete(config, schema) == config
+
+
+def test_a_part_that_may_be_null_is_filled_where_it_is_given(schema):
+    assert complete({}, schema)["synthesis"] is None
+    column = {"name": "size", "unit": "nm"}
+    given = {"target": column, "group": "doi", "numeric": {"t": {"min": 1}}}
+    tables = {"literature": "a.csv", "in_house": "b.csv", "columns": given}
+    filled = complete({"synthesis": tables}, schema)["synthesis"]
+    assert filled["cases"] == {"in_house": {"group": None, "rescale": {}}}
+    assert filled["transfer"]["weights"][0] == 1.0
+    assert filled["columns"]["target"]["scale"] == "log"
+    assert filled["columns"]["numeric"]["t"] == {
+        "unit": "",
+        "scale": "linear",
+        "min": 1.0,
+        "max": None,
+    }
+    del given["group"]
+    with pytest.raises(ConfigError, match=r"synthesis.columns 'group' is a required property"):
+        complete({"synthesis": tables}, schema)
 
 
 def test_a_set_given_as_null_is_left_out(schema):

@@ -99,13 +99,13 @@ def _fill(value, schema: dict, root: dict):
     schema = _resolve(schema, root)
     if isinstance(value, str):
         value = _from_text(value, schema)
-    if schema.get("type") == "object" and isinstance(value, dict):
+    if "object" in _types(schema) and isinstance(value, dict):
         for key, sub in schema.get("properties", {}).items():
             sub = _resolve(sub, root)
             if key not in value:
                 if "default" in sub:
                     value[key] = copy.deepcopy(sub["default"])
-                elif sub.get("type") == "object":
+                elif _types(sub) == ["object"]:
                     value[key] = {}
                 else:
                     continue
@@ -114,9 +114,9 @@ def _fill(value, schema: dict, root: dict):
         if isinstance(extra, dict):
             for key in set(value) - set(schema.get("properties", {})):
                 value[key] = _fill(value[key], extra, root)
-    elif schema.get("type") == "array" and isinstance(value, list) and "items" in schema:
+    elif "array" in _types(schema) and isinstance(value, list) and "items" in schema:
         value = [_fill(v, schema["items"], root) for v in value]
-    elif schema.get("type") == "number" and type(value) is int:
+    elif "number" in _types(schema) and type(value) is int:
         value = float(value)
     return value
 

@@ -20,7 +20,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -137,6 +137,16 @@ class Store:
                 f"cannot write to the store {self.root}: {error.strerror}; "
                 "free space or set POREFLUX_STORE to a folder that can be written"
             ) from error
+
+    def get_or_make(self, ingredients: Ingredients, make: Callable[[], bytes]) -> bytes:
+        """The payload of an artifact: as stored, or made now and stored."""
+        found = self.get(ingredients)
+        if found:
+            log.info("%s: taken from the store", ingredients.stage)
+            return found.payload
+        payload = make()
+        self.put(ingredients, payload)
+        return payload
 
     def entries(self, stage: str = "*", subject: str = "*") -> Iterator[Path]:
         """Paths of the entries of a stage, of one subject or all, in sorted order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -34,3 +35,12 @@ def concatenate(paths, *, sort_by=("name",)) -> pd.DataFrame:
     table = pd.concat(filled, ignore_index=True)
     columns = [c for c in sort_by if c in table.columns]
     return table.sort_values(columns, kind="stable", ignore_index=True)
+
+
+def table_digest(*tables: pd.DataFrame | pd.Series) -> str:
+    """sha256 (hex) of the contents of tables, whatever file they came from."""
+    digest = hashlib.sha256()
+    for table in tables:
+        # floats are written so that they read back as they were
+        digest.update(table.to_csv(index=isinstance(table, pd.Series)).encode())
+    return digest.hexdigest()

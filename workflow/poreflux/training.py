@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -13,17 +13,9 @@ from poreflux.learning import PACKAGES
 from poreflux.learning.study import pretrain, run_size
 from poreflux.learning.trained import Pretrained
 from poreflux.store import Ingredients, Store, code_digest, package_version
+from poreflux.tables import table_digest
 
 log = logging.getLogger(__name__)
-
-
-def table_digest(*tables: pd.DataFrame | pd.Series) -> str:
-    """sha256 (hex) of the contents of tables, whatever file they came from."""
-    digest = hashlib.sha256()
-    for table in tables:
-        # floats are written so that they read back as they were
-        digest.update(table.to_csv(index=isinstance(table, pd.Series)).encode())
-    return digest.hexdigest()
 
 
 def pretrained_models(
@@ -73,7 +65,7 @@ def pretrained_models(
                 scale_features=target_features,
             ).to_bytes()
 
-        models.append(Pretrained.from_bytes(_stored(store, made_of, train)))
+        models.append(Pretrained.from_bytes(store.get_or_make(made_of, train)))
         log.info("%s at %g bar: R2 %.3f on the test share", learner, pressure, models[-1].r2)
     return models
 
@@ -141,17 +133,7 @@ def target_models(
             device=device,
         )[1]
 
-    return _stored(store, made_of, train)
-
-
-def _stored(store: Store, made_of: Ingredients, train: Callable[[], bytes]) -> bytes:
-    found = store.get(made_of)
-    if found:
-        log.info("%s: taken from the store", made_of.stage)
-        return found.payload
-    payload = train()
-    store.put(made_of, payload)
-    return payload
+    return store.get_or_make(made_of, train)
 
 
 def _engine(learner: str) -> dict[str, str]:

@@ -1,0 +1,210 @@
+"""Tables of synthesis conditions: every cell checked, nothing guessed, no order that matters."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from poreflux.errors import DataError
+from poreflux.synthesis.table import (
+    MISSING,
+    Column,
+    Schema,
+    make_case,
+    missing_values,
+    read_table,
+)
+
+SCHEMA = Schema(
+    target_name="size_nm",
+    target=Column("nm", "log"),
+    group="doi",
+    numeric={
+        "c_mol_per_L": Column("mol/L", "log"),
+        "temperature_C": Column("°C", "linear", -50.0, 200.0),
+    },
+    categorical=("solvent",),
+    keep={"clean": ("1",)},
+)
+HEADER = "doi,size_nm,c_mol_per_L,temperature_C,solvent,clean,remark\n"
+GOOD = """10.1/a,100,0.1,25,methanol,1,x
+10.1/a,120,0.2,25,methanol,1,
+10.1/b,50,0.1,,water,1,
+10.1/b,40,0.05,-10,,1,
+10.1/c,,0.1,25,water,1,
+10.1/c,70,0.3,25,water,0,
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a CSV of some lines and returns its path."""
+
+    def write(lines, header=HEADER, name="t.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes((header + lines).encode(encoding))
+        return path
+
+    return write
+
+
+def test_rows_are_read_as_they_are_and_missing_values_stay_missing(written):
+    rows, dropped = read_table(written(GOOD), SCHEMA)
+    assert sorted(rows["row"]) == [1, 2, 3, 4]
+    by_row = rows.set_index("row")
+    assert by_row.loc[1, ["target", "c_mol_per_L", "temperature_C"]].tolist() == [100, 0.1, 25]
+    assert np.isnan(by_row.loc[3, "temperature_C"]) and by_row.loc[4, "solvent"] == MISSING
+    assert dropped.to_dict("list") == {
+        "row": [5, 6],
+        "column": ["size_nm", "clean"],
+        "reason": ["missing", "'0', not among 1"],
+    }
+    counted = missing_values(rows, SCHEMA).set_index("column")["n_missing"]
+    assert counted.to_dict() == {"c_mol_per_L": 0, "temperature_C": 1, "solvent": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("10.1/a,9,overnight,25,water,1,", "row 7, column c_mol_per_L: 'overnight' is no number"),
+        ("10.1/a,9,0,25,water,1,", "row 7, column c_mol_per_L: 0 must be above 0"),
+        ("10.1/a,9,inf,25,water,1,", "row 7, column c_mol_per_L: inf is not finite"),
+        ("10.1/a,9,0.1,298,water,1,", "row 7, column temperature_C: 298 is above the highest"),
+        ("10.1/a,9,0.1,-60,water,1,", "row 7, column temperature_C: -60 is below the lowest"),
+        ("10.1/a,-9,0.1,25,water,1,", "row 7, column size_nm: -9 must be above 0"),
+        ("10.1/a,9,NA,25,water,1,", "row 7, column c_mol_per_L: 'NA' is no number"),
+        ('10.1/a,9,"1,5",25,water,1,', "row 7, column c_mol_per_L: '1,5' is no number"),
+    ],
+)
+def test_a_wrong_value_names_file_row_and_column(written, line, said):
+    path = written(GOOD + line + "\n")
+    with pytest.raises(DataError) as error:
+        read_table(path, SCHEMA)
+    assert f"{path}, {said}" in str(error.value)
+
+
+def test_a_wrong_value_in_a_row_that_is_dropped_anyway_is_no_error(written):
+    rows, dropped = read_table(written(GOOD + "10.1/a,9,overnight,25,water,0,\n"), SCHEMA)
+    assert 7 in dropped["row"].tolist() and 7 not in rows["row"].tolist()
+
+
+def test_many_errors_are_told_together_and_counted(written):
+    path = written(GOOD + "10.1/a,9,much,25,water,1,\n" * 14)
+    with pytest.raises(DataError, match=r"row 7, (.|\n)*row 16, (.|\n)*and 4 more"):
+        read_table(path, SCHEMA)
+
+
+def test_what_stands_for_missing_is_configured_not_guessed(written):
+    schema = Schema(**{**SCHEMA.__dict__, "missing": ("", "NA")})
+    rows, _ = read_table(written(GOOD + "10.1/a,9,NA,25,water,1,\n"), schema)
+    assert rows.set_index("row")["c_mol_per_L"].isna()[7]
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (HEADER.replace("solvent", "Solvent"), "no column 'solvent'; it has: doi, size_nm"),
+        (HEADER.replace("clean", "cleaned"), "no column 'clean'"),
+        (HEADER.replace("size_nm", "size"), "no column 'size_nm'"),
+    ],
+)
+def test_a_missing_column_names_those_there_are(written, header, said):
+    with pytest.raises(DataError, match=said):
+        read_table(written(GOOD, header), SCHEMA)
+
+
+def test_a_file_that_is_no_table_says_so(tmp_path, written):
+    with pytest.raises(DataError, match="there is no table"):
+        read_table(tmp_path / "none.csv", SCHEMA)
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        read_table(written('10.1/a,"100,0.1\n'), SCHEMA)
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        read_table(written("10.1/a,100,0.1,25,m\xe9thanol,1,\n", encoding="latin-1"), SCHEMA)
+    broken = tmp_path / "t.parquet"
+    broken.write_bytes(b"PAR1 but not really")
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        read_table(broken, SCHEMA)
+
+
+def test_no_rows_left_says_why_the_first_went(written):
+    with pytest.raises(DataError, match=r"no rows are left of 1: row 1, column clean"):
+        read_table(written("10.1/a,100,0.1,25,methanol,0,\n"), SCHEMA)
+
+
+def test_parquet_crlf_and_bom_give_the_same_rows(written, tmp_path):
+    plain, _ = read_table(written(GOOD), SCHEMA)
+    windows = written(GOOD.replace("\n", "\r\n"), HEADER.replace("\n", "\r\n"), "w.csv")
+    windows.write_bytes(b"\xef\xbb\xbf" + windows.read_bytes())
+    table = pd.read_csv(written(GOOD))
+    table.to_parquet(tmp_path / "t.parquet")
+    # clean is text in CSV and a number in Parquet
+    pd.testing.assert_frame_equal(plain, read_table(windows, SCHEMA)[0])
+    pd.testing.assert_frame_equal(plain, read_table(tmp_path / "t.parquet", SCHEMA)[0])
+
+
+def test_the_order_of_rows_changes_only_their_numbers(written):
+    lines = GOOD.splitlines(keepends=True)
+    rows, _ = read_table(written(GOOD), SCHEMA)
+    turned, _ = read_table(written("".join(lines[::-1])), SCHEMA)
+    pd.testing.assert_frame_equal(rows.drop(columns="row"), turned.drop(columns="row"))
+
+
+def test_new_conditions_need_no_target_and_keep_their_order(written):
+    path = written("0.2,25,methanol\n0.1,25,water\n", "c_mol_per_L,temperature_C,solvent\n")
+    rows, dropped = read_table(path, SCHEMA, target=False)
+    assert rows["row"].tolist() == [1, 2] and dropped.empty and "target" not in rows
+
+
+LITERATURE = "".join(
+    f"10.1/{d},{50 + 10 * i},{0.1 * (i + 1):.1f},25,methanol,1,\n" for d in "abc" for i in range(3)
+)
+OWN = "".join(f"own,{60 + i},{0.1 * (i + 1):.1f},{20 + i},methanol,1,\n" for i in range(4))
+
+
+def test_a_laboratory_in_the_in_house_role_leaves_the_literature(written):
+    literature, _ = read_table(written(LITERATURE), SCHEMA)
+    own, _ = read_table(written(OWN, name="own.csv"), SCHEMA)
+    case = make_case("lab b", literature, own, SCHEMA, group="10.1/b")
+    assert set(case.in_house["group"]) == {"10.1/b"} and len(case.in_house) == 3
+    assert set(case.literature["group"]) == {"10.1/a", "10.1/c"}
+
+
+def test_another_reading_of_a_column_changes_the_in_house_rows_alone(written):
+    literature, _ = read_table(written(LITERATURE), SCHEMA)
+    own, _ = read_table(written(OWN, name="own.csv"), SCHEMA)
+    case = make_case("other", literature, own, SCHEMA, rescale={"c_mol_per_L": 60.0})
+    by_row = case.in_house.set_index("row")["c_mol_per_L"]
+    assert np.allclose(by_row, 60.0 * own.set_index("row").loc[by_row.index, "c_mol_per_L"])
+    assert (case.in_house["condition"] != own["condition"]).all()
+    pd.testing.assert_frame_equal(case.literature, literature)
+
+
+def test_a_group_of_both_tables_counts_as_in_house(written):
+    literature, _ = read_table(written(LITERATURE + OWN), SCHEMA)
+    own, _ = read_table(written(OWN, name="own.csv"), SCHEMA)
+    assert "own" not in set(make_case("a", literature, own, SCHEMA).literature["group"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"group": "10.1/x"}, "no row of the literature has the group '10.1/x'"),
+        ({"rescale": {"time": 60.0}}, "cannot rescale 'time'; numeric columns: c_mol_per_L"),
+        ({"rescale": {"temperature_C": 60.0}}, "row 1, column temperature_C: 1200 after"),
+    ],
+)
+def test_a_case_that_cannot_be_says_why(written, options, said):
+    literature, _ = read_table(written(LITERATURE), SCHEMA)
+    own, _ = read_table(written(OWN, name="own.csv"), SCHEMA)
+    with pytest.raises(DataError, match=said):
+        make_case("x", literature, own, SCHEMA, **options)
+
+
+def test_too_few_conditions_or_articles_are_an_error(written):
+    literature, _ = read_table(written(LITERATURE), SCHEMA)
+    few, _ = read_table(written("".join(OWN.splitlines(True)[:2]) * 3, name="few.csv"), SCHEMA)
+    with pytest.raises(DataError, match="hold 2 different conditions; at least 3"):
+        make_case("x", literature, few, SCHEMA)
+    own, _ = read_table(written(OWN, name="own.csv"), SCHEMA)
+    one = literature[literature["group"] == "10.1/a"]
+    with pytest.raises(DataError, match="fewer than 2 groups"):
+        make_case("x", one, own, SCHEMA)

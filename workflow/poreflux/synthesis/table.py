@@ -1,0 +1,364 @@
+"""Reading tables of synthesis conditions: checked against a schema, nothing guessed.
+
+A table is CSV or Parquet, one experiment a row. The schema names the target, the group (the
+article or laboratory a row comes from), the numeric and the categorical columns. A value that
+is no number, or lies outside its stated range, is an error that names file, row and column; an
+empty cell is missing and stays so, but for the target and the group, without which a row is
+dropped and reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from poreflux.errors import DataError
+
+# A missing category is a level of its own.
+MISSING = "(missing)"
+# Errors shown at once.
+_SHOWN = 10
+DROPPED_COLUMNS = ("row", "column", "reason")
+LOG = "log"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A numeric column.
+
+    Attributes
+    ----------
+    unit : str
+        For axes and tables; no value is converted.
+    scale : str
+        ``"log"`` if steps of equal ratio are alike (concentrations, times, sizes), else
+        ``"linear"``: the scale of distances, interpolation and, for the target, of learning.
+    min, max : float or None
+        Allowed range.
+    """
+
+    unit: str = ""
+    scale: str = "linear"
+    min: float | None = None
+    max: float | None = None
+
+    def forward(self, values):
+        """Values on the column's scale: log10 or as they are."""
+        return np.log10(values) if self.scale == LOG else np.asarray(values, dtype=np.float64)
+
+    def backward(self, values):
+        """Values in the column's unit from those on its scale."""
+        return np.power(10.0, values) if self.scale == LOG else np.asarray(values)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the columns of both tables mean.
+
+    Attributes
+    ----------
+    target_name : str
+    target : Column
+    group : str
+        Column of the article or laboratory.
+    numeric : dict of str to Column
+    categorical : tuple of str
+    keep : dict of str to tuple of str
+        Values that other columns must have, as text; other rows are dropped.
+    missing : tuple of str
+        Texts that stand for a missing value.
+    """
+
+    target_name: str
+    target: Column
+    group: str
+    numeric: Mapping[str, Column]
+    categorical: tuple[str, ...] = ()
+    keep: Mapping[str, tuple[str, ...]] | None = None
+    missing: tuple[str, ...] = ("",)
+
+    @classmethod
+    def from_config(cls, config: dict) -> Schema:
+        """From the block ``synthesis.columns`` of the configuration."""
+        target = dict(config["target"])
+        return cls(
+            target_name=target.pop("name"),
+            target=Column(**target),
+            group=config["group"],
+            numeric={name: Column(**spec) for name, spec in config["numeric"].items()},
+            categorical=tuple(config["categorical"]),
+            keep={
+                k: tuple(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+                for k, values in config["keep"].items()
+            },
+            missing=tuple(config["missing"]),
+        )
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the columns to learn from: numeric, then categorical."""
+        return [*self.numeric, *self.categorical]
+
+
+def read_table(
+    path: str | Path, schema: Schema, *, target: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read and check one table.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.csv`` (comma, UTF-8, a header line) or ``.parquet``.
+    schema : Schema
+    target : bool
+        Whether the table has the target and the group; a table of new conditions has not.
+
+    Returns
+    -------
+    rows : DataFrame
+        Columns row (number of the data row in the file, from 1), condition (text, equal for
+        equal features), group (text), target (in its unit), the numeric columns (float64, NaN
+        where missing) and the categorical ones (text, :data:`MISSING` where missing). Sorted by
+        condition and target, so that the order of rows in the file changes nothing.
+    dropped : DataFrame
+        Columns row, column, reason: rows left out.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, lacks a column, or holds values that are no numbers or outside
+        their range; the message names file, row and column of the first ten.
+    """
+    path = Path(path)
+    cells = _cells(path, schema)
+    needed = [*schema.features, *((schema.keep or {}) if target else ())]
+    needed += [schema.target_name, schema.group] if target else []
+    _check_columns(path, cells, needed)
+    numbers = np.arange(1, len(cells) + 1)
+    dropped = _dropped(cells, numbers, schema) if target else pd.DataFrame(columns=DROPPED_COLUMNS)
+    kept = ~np.isin(numbers, dropped["row"].to_numpy(dtype=np.int64))
+    cells, numbers = cells[kept].reset_index(drop=True), numbers[kept]
+    rows, problems = pd.DataFrame({"row": numbers}), []
+    if target:
+        rows["group"] = cells[schema.group]
+        rows["target"] = _numbers(cells, schema.target_name, schema.target, numbers, problems)
+    for name, column in schema.numeric.items():
+        rows[name] = _numbers(cells, name, column, numbers, problems)
+    if problems:
+        more = f"\n... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise DataError("\n".join(f"{path}, {p}" for p in problems[:_SHOWN]) + more)
+    for name in schema.categorical:
+        rows[name] = cells[name].fillna(MISSING)
+    if rows.empty:
+        raise DataError(f"{path}: no rows are left of {len(kept)}{_why(dropped)}")
+    rows.insert(1, "condition", _conditions(rows, schema))
+    order = ["condition", "target", "row"] if target else ["row"]
+    return rows.sort_values(order, kind="stable", ignore_index=True), dropped
+
+
+def _cells(path: Path, schema: Schema) -> pd.DataFrame:
+    """Every cell as stripped text or, where missing, None."""
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            # Text throughout: what counts as a number is decided here, with its row and column.
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(
+            f"there is no table {path}; name an existing .csv or .parquet file (synthesis)"
+        ) from None
+    except Exception as error:
+        raise DataError(f"{path} cannot be read as a table: {error}") from error
+    repeated = table.columns[table.columns.duplicated()].tolist()
+    if repeated:
+        raise DataError(f"{path}: two columns are named {repeated[0]!r}")
+    missing = set(schema.missing)
+
+    def cell(value):
+        if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA:
+            return None
+        text = str(value).strip()
+        return None if text in missing else text
+
+    # as objects: pandas' own text columns would turn None into NaN
+    return pd.DataFrame(
+        {c: pd.Series([cell(v) for v in table[c]], dtype=object) for c in table.columns}
+    )
+
+
+def _check_columns(path: Path, cells: pd.DataFrame, needed: list[str]) -> None:
+    absent = [c for c in dict.fromkeys(needed) if c not in cells.columns]
+    if absent:
+        raise DataError(
+            f"{path}: no column {', '.join(map(repr, absent))}; it has: {', '.join(cells.columns)} "
+            "(synthesis.columns)"
+        )
+
+
+def _dropped(cells: pd.DataFrame, numbers: np.ndarray, schema: Schema) -> pd.DataFrame:
+    """Rows that are left out, one line each with the first reason."""
+    reasons: dict[int, tuple[str, str]] = {}
+    for name, values in (schema.keep or {}).items():
+        for row, value in zip(numbers, cells[name], strict=True):
+            if value is None or not any(_equal(value, wanted) for wanted in values):
+                shown = "missing" if value is None else repr(value)
+                reasons.setdefault(int(row), (name, f"{shown}, not among {', '.join(values)}"))
+    for name in (schema.target_name, schema.group):
+        for row in numbers[cells[name].isna().to_numpy()]:
+            reasons.setdefault(int(row), (name, "missing"))
+    lines = [(row, *reasons[row]) for row in sorted(reasons)]
+    return pd.DataFrame(lines, columns=DROPPED_COLUMNS)
+
+
+def _equal(cell: str, wanted: str) -> bool:
+    """Whether a cell holds a value: the same text or, if both are numbers, the same number."""
+    try:
+        return float(cell) == float(wanted)
+    except ValueError:
+        return cell == wanted
+
+
+def _why(dropped: pd.DataFrame) -> str:
+    if dropped.empty:
+        return ""
+    first = dropped.iloc[0]
+    return f": row {first['row']}, column {first['column']}: {first['reason']}"
+
+
+def _numbers(
+    cells: pd.DataFrame, name: str, column: Column, rows: np.ndarray, problems: list[str]
+) -> np.ndarray:
+    """A column as float64, NaN where missing; what is wrong goes into ``problems``."""
+    values = np.full(len(cells), np.nan)
+    for i, (row, text) in enumerate(zip(rows, cells[name], strict=True)):
+        if text is None:
+            continue
+        where = f"row {row}, column {name}: "
+        try:
+            value = float(text)
+        except ValueError:
+            problems.append(
+                f"{where}{text!r} is no number; leave the cell empty if the value is missing "
+                "(or list the text under synthesis.columns.missing)"
+            )
+            continue
+        if not np.isfinite(value):
+            problems.append(f"{where}{text} is not finite")
+        elif column.scale == LOG and value <= 0.0:
+            problems.append(f"{where}{text} must be above 0 on a logarithmic scale")
+        elif column.min is not None and value < column.min:
+            problems.append(f"{where}{text} is below the lowest allowed, {column.min:g}")
+        elif column.max is not None and value > column.max:
+            problems.append(f"{where}{text} is above the highest allowed, {column.max:g}")
+        else:
+            values[i] = value
+    return values
+
+
+def _conditions(rows: pd.DataFrame, schema: Schema) -> list[str]:
+    """One text a row, equal for equal features."""
+    parts = [rows[name].map(lambda v: f"{v:.12g}") for name in schema.numeric]
+    parts += [rows[name] for name in schema.categorical]
+    return [" | ".join(values) for values in zip(*parts, strict=True)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question: which in-house rows, against which literature.
+
+    Attributes
+    ----------
+    name : str
+    literature, in_house : DataFrame
+        As :func:`read_table` gives them. No group is in both.
+    """
+
+    name: str
+    literature: pd.DataFrame
+    in_house: pd.DataFrame
+
+
+def make_case(
+    name: str,
+    literature: pd.DataFrame,
+    in_house: pd.DataFrame,
+    schema: Schema,
+    *,
+    group: str | None = None,
+    rescale: Mapping[str, float] | None = None,
+) -> Case:
+    """Put the in-house table, or one group of the literature, into the in-house role.
+
+    Parameters
+    ----------
+    name : str
+    literature, in_house : DataFrame
+        As :func:`read_table` gives them.
+    schema : Schema
+    group : str, optional
+        The group of the literature that takes the in-house role, and so leaves the literature.
+    rescale : mapping of str to float, optional
+        Factors on numeric columns of the in-house rows: another reading of a doubtful unit.
+
+    Returns
+    -------
+    Case
+
+    Raises
+    ------
+    DataError
+        If there is no such group or column, a rescaled value leaves its range, or the in-house
+        rows hold fewer than three conditions.
+    """
+    if group is not None:
+        in_house = literature[literature["group"] == group]
+        if in_house.empty:
+            raise DataError(
+                f"case {name}: no row of the literature has the group {group!r} "
+                "(synthesis.cases; dropped rows do not count)"
+            )
+    in_house = in_house.reset_index(drop=True).copy()
+    for column, factor in (rescale or {}).items():
+        if column not in schema.numeric:
+            known = ", ".join(schema.numeric)
+            raise DataError(f"case {name}: cannot rescale {column!r}; numeric columns: {known}")
+        in_house[column] *= factor
+        spec = schema.numeric[column]
+        low = -np.inf if spec.min is None else spec.min
+        high = np.inf if spec.max is None else spec.max
+        wrong = in_house[(in_house[column] < low) | (in_house[column] > high)]
+        if len(wrong):
+            raise DataError(
+                f"case {name}, row {wrong['row'].iloc[0]}, column {column}: "
+                f"{wrong[column].iloc[0]:g} after rescaling is outside {low:g} to {high:g}"
+            )
+    if rescale:
+        in_house["condition"] = _conditions(in_house, schema)
+        in_house = in_house.sort_values(["condition", "target", "row"], ignore_index=True)
+    n_conditions = in_house["condition"].nunique()
+    if n_conditions < 3:
+        raise DataError(
+            f"case {name}: the in-house rows hold {n_conditions} different conditions; at least "
+            "3 are needed to leave one out and choose a weight on the others"
+        )
+    others = literature[~literature["group"].isin(in_house["group"])].reset_index(drop=True)
+    if others["group"].nunique() < 2:
+        raise DataError(
+            f"case {name}: the literature holds fewer than 2 groups besides the in-house rows, "
+            f"too few for cross-validation by {schema.group}"
+        )
+    return Case(name, others, in_house)
+
+
+def missing_values(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """How many values of each feature are missing: columns column, n_missing, n_rows."""
+    counts = [
+        int((rows[c].isna() if c in schema.numeric else rows[c] == MISSING).sum())
+        for c in schema.features
+    ]
+    return pd.DataFrame({"column": schema.features, "n_missing": counts, "n_rows": len(rows)})

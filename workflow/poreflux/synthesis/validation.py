@@ -1,0 +1,202 @@
+"""Which variant predicts held-out in-house conditions best, and how sure that is.
+
+Two schemes: every condition left out once, and repeated K-fold over conditions. Rows of one
+condition are never on both sides. Intervals are bootstrapped over conditions; variants are
+compared on the same rows, so that what makes a condition hard for all of them cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from poreflux.learning.scoring import interval, r2, resampled_rows
+from poreflux.learning.splits import grouped_folds, leave_one_group_out
+from poreflux.random_stream import seed_from
+from poreflux.synthesis.table import Column
+from poreflux.synthesis.variants import Model, Pretrained, Rows, Settings, Task, fit
+
+LEAVE_ONE_OUT, K_FOLD = "leave-one-condition-out", "k-fold"
+SCHEMES = (LEAVE_ONE_OUT, K_FOLD)
+# Variants that the others are compared with.
+REFERENCES = ("in_house", "baseline", "transfer")
+PREDICTION_COLUMNS = ("scheme", "repeat", "fold", "variant", "row", "condition")
+CHOICES = ("max_depth", "n_trees", "weight", "added_trees", "n_synthetic")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One held-out part: ``scheme``, ``repeat``, ``fold`` and ``held``, bool (n,)."""
+
+    scheme: str
+    repeat: int
+    fold: int
+    held: np.ndarray
+
+
+def folds_of(in_house: Rows, n_folds: int, n_repeats: int, seed: int) -> list[Fold]:
+    """Every held-out part of both schemes.
+
+    Parameters
+    ----------
+    in_house : Rows
+        Grouped by condition.
+    n_folds, n_repeats : int
+        Of the repeated K-fold scheme.
+    seed : int
+        The configuration's.
+    """
+    numbered = {
+        LEAVE_ONE_OUT: leave_one_group_out(in_house.groups),
+        K_FOLD: grouped_folds(
+            in_house.groups, n_folds, seed_from(seed, "validation"), n_repeats=n_repeats
+        ),
+    }
+    return [
+        Fold(scheme, repeat, int(fold), line == fold)
+        for scheme, lines in numbered.items()
+        for repeat, line in enumerate(lines)
+        for fold in np.unique(line)
+    ]
+
+
+def validate(
+    literature: Rows,
+    in_house: Rows,
+    pretrained: Pretrained,
+    folds: Sequence[Fold],
+    variants: Sequence[str],
+    settings: Settings,
+    seed: int,
+    step: Callable[[int], None] = lambda n: None,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, list[Model]]]:
+    """Fit every variant on every fold's training rows and predict its held-out rows.
+
+    Parameters
+    ----------
+    literature, in_house : Rows
+    pretrained : Pretrained
+    folds : sequence of Fold
+    variants : sequence of str
+    settings : Settings
+    seed : int
+    step : callable
+        Called with 1 after each fold.
+
+    Returns
+    -------
+    predictions : DataFrame
+        Columns scheme, repeat, fold, variant, row (number in ``in_house``), condition, y and
+        predicted (both on the target's scale).
+    choices : DataFrame
+        Columns scheme, repeat, fold, variant and :data:`CHOICES` (NaN where a variant has no
+        such choice).
+    models : dict of str to list of Model
+        By variant, in the order of ``folds``.
+    """
+    predictions, choices = [], []
+    models: dict[str, list[Model]] = {variant: [] for variant in variants}
+    for part in folds:
+        rows = np.flatnonzero(part.held)
+        known, asked = in_house[~part.held], in_house[part.held]
+        where = {"scheme": part.scheme, "repeat": part.repeat, "fold": part.fold}
+        task = Task(literature, known, pretrained, settings, seed)
+        for variant in variants:
+            model = fit(variant, task)
+            models[variant].append(model)
+            values = {"row": rows, "condition": asked.groups, "y": asked.y}
+            predicted = pd.DataFrame(values | {"predicted": model.predict(asked)})
+            predictions.append(predicted.assign(variant=variant, **where))
+            chosen = {name: float(model.chosen.get(name, np.nan)) for name in CHOICES}
+            choices.append(where | {"variant": variant} | chosen)
+        step(1)
+    table = pd.concat(predictions, ignore_index=True)
+    return table[[*PREDICTION_COLUMNS, "y", "predicted"]], pd.DataFrame(choices), models
+
+
+def score(
+    predictions: pd.DataFrame, target: Column, n_resamples: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores of every variant, and of every variant against the references, with intervals.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :func:`validate` gives it.
+    target : Column
+        Of the target.
+    n_resamples : int
+        Bootstrap samples.
+    seed : int
+
+    Returns
+    -------
+    scores : DataFrame
+        One row a scheme and variant: n_conditions, n_predictions; rmse, mae and r2 in the
+        target's unit and rmse_scaled on its scale (log10), each with ``_low`` and ``_high``, its
+        95 % interval over conditions.
+    comparisons : DataFrame
+        One row a scheme, variant and reference: difference of rmse (variant minus reference, in
+        the target's unit) and of rmse_scaled, with intervals; ``probability``, the share of
+        samples in which the variant has the lower rmse; ``folds_won``, the share of folds in
+        which its squared error is lower (ties count half).
+    """
+    scores, comparisons = [], []
+    for scheme, rows in predictions.groupby("scheme", sort=False):
+        wide = rows.pivot(
+            index=["repeat", "fold", "row", "condition", "y"],
+            columns="variant",
+            values="predicted",
+        )
+        variants = [v for v in rows["variant"].unique() if v in wide.columns]
+        conditions = wide.index.get_level_values("condition").to_numpy()
+        y_scaled = wide.index.get_level_values("y").to_numpy(dtype=np.float64)
+        y = target.backward(y_scaled)
+        samples = resampled_rows(conditions, n_resamples, seed_from(seed, scheme))
+        fold = wide.index.droplevel([2, 3, 4])
+        measured, sampled, errors = {}, {}, {}
+        for variant in variants:
+            scaled = wide[variant].to_numpy()
+            natural = target.backward(scaled)
+            errors[variant] = np.square(natural - y)
+            measured[variant] = _metrics(y, natural, y_scaled, scaled)
+            lists = [_metrics(y[s], natural[s], y_scaled[s], scaled[s]) for s in samples]
+            sampled[variant] = {k: np.array([m[k] for m in lists]) for k in lists[0]}
+        for variant in variants:
+            line = {"scheme": scheme, "variant": variant}
+            line |= {"n_conditions": len(np.unique(conditions)), "n_predictions": len(y)}
+            for name, value in measured[variant].items():
+                low, high = interval(sampled[variant][name])
+                line |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            scores.append(line)
+            for reference in REFERENCES:
+                if reference == variant or reference not in variants:
+                    continue
+                line = {"scheme": scheme, "variant": variant, "against": reference}
+                for name in ("rmse", "rmse_scaled"):
+                    difference = sampled[variant][name] - sampled[reference][name]
+                    low, high = interval(difference)
+                    value = measured[variant][name] - measured[reference][name]
+                    line |= {f"{name}_difference": value}
+                    line |= {f"{name}_low": low, f"{name}_high": high}
+                lower = sampled[variant]["rmse"] < sampled[reference]["rmse"]
+                line["probability"] = float(lower.mean())
+                squares = pd.DataFrame({"a": errors[variant], "b": errors[reference]}, index=fold)
+                by_fold = squares.groupby(level=["repeat", "fold"]).sum()
+                won = (by_fold["a"] < by_fold["b"]) + 0.5 * (by_fold["a"] == by_fold["b"])
+                line["folds_won"] = float(won.mean())
+                comparisons.append(line)
+    return pd.DataFrame(scores), pd.DataFrame(comparisons)
+
+
+def _metrics(y, predicted, y_scaled, scaled) -> dict[str, float]:
+    error = predicted - y
+    return {
+        "rmse": float(np.sqrt(np.square(error).mean())),
+        "mae": float(np.abs(error).mean()),
+        "r2": float(r2(y, predicted)),
+        "rmse_scaled": float(np.sqrt(np.square(scaled - y_scaled).mean())),
+    }
