@@ -24,6 +24,7 @@ include: "rules/finetune.smk"
 include: "rules/importance.smk"
 include: "rules/predict.smk"
 include: "rules/report.smk"
+include: "rules/synthesis.smk"
 
 
 rule all:
@@ -66,6 +67,11 @@ rule study:
     input:
         f"{RESULTS}/study/scores.parquet",
         f"{RESULTS}/study/importance.parquet",
+
+
+rule synthesis:
+    input:
+        f"{RESULTS}/report/synthesis/index.html",
 
 
 rule predict:

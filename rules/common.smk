@@ -13,6 +13,7 @@ from poreflux.errors import ConfigError
 from poreflux.job import expose_library
 from poreflux.learning import PACKAGES
 from poreflux.store import code_digest, package_version
+from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
 expose_library(LIBRARY)
 
@@ -45,6 +46,13 @@ MEMBERS = {
     for name, spec in SETS.items()
 }
 
+# Looked for at once: Snakemake takes results whose input cannot be named for finished.
+SYNTHESIS_FILES = {
+    name: intake.find_file(CONFIG["synthesis"][name], Path(workflow.basedir))
+    for name in ("literature", "in_house", "new_conditions")
+    if CONFIG["synthesis"] and CONFIG["synthesis"][name]
+}
+
 
 wildcard_constraints:
     set="|".join(SETS),
@@ -63,6 +71,7 @@ localrules:
     uptake,
     diffusion,
     study,
+    synthesis,
     predict,
     validate,
 
@@ -164,3 +173,30 @@ def report_engines():
         PACKAGES[learner]: package_version(PACKAGES[learner]) for learner in LEARNERS
     }
     return engines
+
+
+def synthesis_table(name):
+    """Path of a table of synthesis conditions that the configuration names."""
+    if name not in SYNTHESIS_FILES:
+        raise ConfigError(
+            "there are no tables of synthesis conditions: "
+            "add --configfile config/synthesis.yaml or a file like it"
+        )
+    return SYNTHESIS_FILES[name]
+
+
+def synthesis_settings():
+    """What the configuration says of learning from tables of synthesis conditions."""
+    blocks = ("columns", "structure", "transfer", "augmentation", "validation")
+    given = CONFIG["synthesis"] or {}
+    return {name: given.get(name) for name in (*blocks, "interpretation")}
+
+
+def synthesis_predictions():
+    """The table of new conditions, if there are any to predict."""
+    given = CONFIG["synthesis"] or {}
+    return (
+        [f"{RESULTS}/synthesis/new_conditions.parquet"]
+        if given.get("new_conditions")
+        else []
+    )

@@ -2,78 +2,21 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.e2e
-SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 STAGES = ("geometry", "energy", "percolation", "uptake", "diffusion")
 
 
-class Workflow:
-    """The repository's workflow run in a folder of its own, with its own store."""
-
-    def __init__(self, root, folder):
-        self.root, self.folder = root, folder
-        self.results = folder / "results" / "tiny"
-
-    def run(self, *arguments, ok=True):
-        """Run Snakemake; returns ``{rule: jobs}`` of what it ran or, with ``-n``, would run."""
-        done = subprocess.run(
-            [
-                SNAKEMAKE,
-                "--cores",
-                "2",
-                "--snakefile",
-                str(self.root / "Snakefile"),
-                *arguments,
-                "--configfile",
-                str(self.root / "config" / "tiny.yaml"),
-            ],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        text = done.stdout + done.stderr
-        assert (done.returncode == 0) == ok, text[-5000:]
-        return self._jobs(text), text
-
-    @staticmethod
-    def _jobs(text):
-        jobs = {}
-        lines = iter(text.splitlines())
-        for line in lines:
-            if line.startswith("Job stats:"):
-                next(lines)
-                next(lines)
-                for row in lines:
-                    if not row.strip():
-                        break
-                    name, count = row.split()
-                    jobs[name] = int(count)
-                break
-        return jobs
-
-    def entries(self, stage):
-        """Store entries of a stage."""
-        return sorted((self.folder / ".poreflux" / "store" / "objects" / stage).glob("*/*"))
-
-    def table(self, name):
-        """A result table."""
-        return pd.read_parquet(self.results / f"{name}.parquet")
-
-
 @pytest.fixture(scope="module")
-def workflow(root, tmp_path_factory):
+def workflow(root, start_workflow, tmp_path_factory):
     """The tiny study, run once."""
-    flow = Workflow(root, tmp_path_factory.mktemp("study"))
+    config = root / "config" / "tiny.yaml"
+    flow = start_workflow(tmp_path_factory.mktemp("study"), config, "tiny")
     flow.run()
     return flow
 

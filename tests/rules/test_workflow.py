@@ -62,6 +62,19 @@ def test_a_set_without_structures_says_so(root, tmp_path):
     assert "no CIF files match cifs: none/*.cif" in done.stdout + done.stderr
 
 
+def test_synthesis_without_tables_says_what_to_add(root, tmp_path):
+    done = snakemake(root, tmp_path, "-n", "synthesis")
+    assert done.returncode != 0
+    assert "add --configfile config/synthesis.yaml" in done.stdout + done.stderr
+
+
+def test_synthesis_is_planned_from_its_tables_alone(root, tmp_path):
+    config = str(root / "config" / "synthesis.yaml")
+    done = snakemake(root, tmp_path, "-n", "synthesis", "--configfile", config)
+    assert done.returncode == 0, done.stderr
+    assert "evaluate_case" in done.stdout and "read_structures" not in done.stdout
+
+
 def test_adding_a_cif_touches_one_shard(root, tmp_path, cifs):
     folder = tmp_path / "cifs"
     folder.mkdir()

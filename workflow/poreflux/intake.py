@@ -10,6 +10,8 @@ from __future__ import annotations
 import glob
 import hashlib
 import logging
+import os
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -107,6 +109,31 @@ def _names(spec: dict, base: Path) -> list[str]:
     if len(set(names)) != len(names):
         raise ConfigError("names: a name is listed twice")
     return names
+
+
+def find_file(name: str, base: Path) -> str:
+    """Path of a file that the configuration names, with ``$VARIABLES`` filled in.
+
+    Parameters
+    ----------
+    name : str
+        A relative path is looked for in the working folder, then in ``base``.
+    base : Path
+        The workflow's folder.
+
+    Raises
+    ------
+    ConfigError
+        If a variable is not set or there is no such file.
+    """
+    path = os.path.expandvars(name)
+    unset = re.search(r"\$\{?(\w+)", path)
+    if unset:
+        raise ConfigError(f"{name}: the environment variable {unset[1]} is not set")
+    found = next((p for p in (Path(path), base / path) if p.is_file()), None)
+    if found is None:
+        raise ConfigError(f"{name}: there is no file {path} in the working folder or in {base}")
+    return str(found)
 
 
 def shard_of(name: str, shards: int) -> int:

@@ -2,7 +2,7 @@
 
 ``build`` writes it. ``summary`` computes the numbers, ``figures`` draws, ``page`` makes the
 markup, ``simulation``, ``models`` and ``overview`` hold the sections, ``study`` what they
-draw on.
+draw on. The stage ``synthesis`` has a page of its own: ``synthesis``, ``synthesis_figures``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.report import models, overview, page, simulation
+from poreflux.report import models, overview, simulation
 from poreflux.report.study import Study
-from poreflux.store import write_atomically
 
 # Sections of the page, in its order: those that hold results, then how they were made.
 SECTIONS = (
@@ -65,14 +64,8 @@ def build(
     study.folder.mkdir(parents=True, exist_ok=True)
     wanted = [s for s in SECTIONS if sections is None or s.__name__ in sections]
     parts = [section(study) for section in wanted]
-    text = page.document(
-        f"Poreflux: {study.name}",
+    return study.write(
         "From crystal structures to the diffusion of methane, by transfer learning",
         overview.headline(study) if sections is None else [],
         [*parts, overview.provenance(study)],
     )
-    for path in study.folder.iterdir():
-        if path.suffix in (".png", ".svg") and path.stem not in study.drawn:
-            path.unlink()
-    write_atomically(folder / "index.html", text.encode())
-    return folder / "index.html"

@@ -129,7 +129,7 @@ def distributions(
     marks : dict of str to (float, str)
         By column: where to draw a vertical line, and its label.
     """
-    figure, axes = _grid(len(panels) // 2, 2, height=2.5 * (len(panels) // 2))
+    figure, axes = grid(len(panels) // 2, 2, height=2.5 * (len(panels) // 2))
     for axis, (column, label) in zip(axes.flat, panels, strict=True):
         finite = {name: _finite(table[column]) for name, table in sets.items()}
         edges = _edges(list(finite.values()))
@@ -168,7 +168,7 @@ def distributions(
         )
         for name, table in sets.items()
     ]
-    _legend_above(figure, handles)
+    legend_above(figure, handles)
     return figure
 
 
@@ -179,7 +179,7 @@ def energies(energy: dict[str, pd.DataFrame], range_K: tuple[float, float]) -> F
     The last bin holds everything above its lower edge: the framework itself. It dwarfs the
     rest and is left out of the drawing.
     """
-    figure, axes = _grid(1, 1, height=3.1)
+    figure, axes = grid(1, 1, height=3.1)
     axis = axes[0, 0]
     for name, table in energy.items():
         mean, low, high = mean_histogram(table)
@@ -209,7 +209,7 @@ def energies(energy: dict[str, pd.DataFrame], range_K: tuple[float, float]) -> F
 @styled
 def isotherms(uptake: dict[str, pd.DataFrame]) -> Figure:
     """Isotherms of every structure, set by set, with the median."""
-    figure, axes = _grid(1, len(uptake), height=3.3, sharey=True)
+    figure, axes = grid(1, len(uptake), height=3.3, sharey=True)
     for axis, (name, table) in zip(axes[0], uptake.items(), strict=True):
         wide = table.pivot_table(
             index="name", columns="pressure_bar", values="uptake_cm3stp_cm3", aggfunc="mean"
@@ -248,7 +248,7 @@ def isotherms(uptake: dict[str, pd.DataFrame]) -> Figure:
 @styled
 def uptake_quartiles(uptake: dict[str, pd.DataFrame]) -> Figure:
     """Median and quartiles of the uptake against pressure, the sets side by side."""
-    figure, axes = _grid(1, 1, height=3.2)
+    figure, axes = grid(1, 1, height=3.2)
     axis = axes[0, 0]
     pressures = []
     for k, (name, table) in enumerate(uptake.items()):
@@ -287,7 +287,7 @@ def parity(table: pd.DataFrame, value: str, error: str, quantity: str, engines: 
     engines : tuple of 2 str
         Names of ours and of the reference.
     """
-    figure, axes = _grid(1, 2, height=3.5)
+    figure, axes = grid(1, 2, height=3.5)
     left, right = axes[0]
     both = table[[value, f"{value}_reference"]].to_numpy(float)
     low, high = both.min(), both.max()
@@ -308,7 +308,7 @@ def parity(table: pd.DataFrame, value: str, error: str, quantity: str, engines: 
             "elinewidth": 1,
             "capsize": 2.5,
             "ls": "none",
-            "label": _plain(name),
+            "label": plain(name),
         }
         handles.append(left.errorbar(x, y, xerr=x_err, yerr=y_err, **style))
         scale = 100 / x.where(x != 0).abs()
@@ -324,9 +324,9 @@ def parity(table: pd.DataFrame, value: str, error: str, quantity: str, engines: 
         left.set(xscale="log", yscale="log")
         right.set_xscale("log")
         for axis in (left.xaxis, left.yaxis, right.xaxis):
-            _log_ticks(axis, both)
+            log_ticks(axis, both)
     if len(names) <= MAX_LEGEND:
-        _legend_above(figure, handles)
+        legend_above(figure, handles)
     return figure
 
 
@@ -339,7 +339,7 @@ def diffusivities(table: pd.DataFrame) -> Figure:
     table : DataFrame
         d_m2_s (positive), d_err_m2_s, diffusive (bool).
     """
-    figure, axes = _grid(1, 2, height=3.2, ratios=(1, 1.25))
+    figure, axes = grid(1, 2, height=3.2, ratios=(1, 1.25))
     left, right = axes[0]
     log_d = np.log10(table["d_m2_s"])
     good = table["diffusive"].to_numpy(bool)
@@ -380,10 +380,10 @@ def diffusivities(table: pd.DataFrame) -> Figure:
     right.set(yscale="log", xlabel="Structures, by rising D", ylabel="D ± standard error (m² s⁻¹)")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     for log_axis in (left.xaxis, right.yaxis):
-        _log_ticks(log_axis, table["d_m2_s"])
+        log_ticks(log_axis, table["d_m2_s"])
     if len(table) == 1:
         right.set_xlim(0, 2)
-    _legend_above(figure, left.get_legend_handles_labels()[0])
+    legend_above(figure, left.get_legend_handles_labels()[0])
     return figure
 
 
@@ -417,7 +417,7 @@ def uptake_against_diffusivity(table: pd.DataFrame, pressure_bar: float) -> Figu
         xlabel=f"Uptake at {pressure_bar:g} bar (cm³(STP) cm⁻³)",
         ylabel="D (m² s⁻¹)",
     )
-    _log_ticks(axis.yaxis, table["d_m2_s"])
+    log_ticks(axis.yaxis, table["d_m2_s"])
     bar = figure.colorbar(points, ax=axis, pad=0.02, extend="both")
     bar.set_label("Density (g cm⁻³)")
     bar.outline.set_visible(False)
@@ -427,7 +427,7 @@ def uptake_against_diffusivity(table: pd.DataFrame, pressure_bar: float) -> Figu
 @styled
 def pretraining(table: pd.DataFrame) -> Figure:
     """R2 of the pretrained models on their test structures against the source pressure."""
-    figure, axes = _grid(1, 1, height=3.0)
+    figure, axes = grid(1, 1, height=3.0)
     axis = axes[0, 0]
     colours = (BLUE, VERMILLION, PURPLE, ORANGE)
     low = 1.0
@@ -470,7 +470,7 @@ def score_bars(summary: pd.DataFrame) -> Figure:
         Rows of one learner of :func:`poreflux.report.summary.score_summary`.
     """
     sizes = sorted(summary["size"].unique())
-    figure, axes = _grid(len(sizes), 1, height=0.75 + 1.95 * len(sizes), sharex=True)
+    figure, axes = grid(len(sizes), 1, height=0.75 + 1.95 * len(sizes), sharex=True)
     pressures = sorted(summary["source_pressure_bar"].dropna().unique())
     labels = ["direct", *(f"{p:g}" for p in pressures)]
     for axis, size in zip(axes[:, 0], sizes, strict=True):
@@ -567,7 +567,7 @@ def learning_curves(curves: dict[str, dict[str, pd.DataFrame]]) -> Figure:
     curves : dict of str to dict of str to DataFrame
         By learner, then by label of the line (``direct`` or a source): size, q1, median, q3.
     """
-    figure, axes = _grid(1, len(curves), height=3.3, sharey=True)
+    figure, axes = grid(1, len(curves), height=3.3, sharey=True)
     sizes = sorted({s for lines in curves.values() for t in lines.values() for s in t["size"]})
     lows, highs = [0.0], [0.1]
     for axis, (learner, lines) in zip(axes[0], curves.items(), strict=True):
@@ -614,7 +614,7 @@ def importances(top: pd.DataFrame, labels: dict[str, str], columns: dict) -> Fig
     columns : dict
         Column of ``top`` to legend, at most three, the reference first.
     """
-    figure, axes = _grid(1, 1, height=0.9 + 0.42 * len(top))
+    figure, axes = grid(1, 1, height=0.9 + 0.42 * len(top))
     axis = axes[0, 0]
     y = np.arange(len(top))
     height = 0.8 / len(columns)
@@ -647,7 +647,7 @@ def distances(table: pd.DataFrame, gains: pd.DataFrame) -> Figure:
     gains : DataFrame
         learner, distance, gain, source_pressure_bar; may be empty, then one panel is drawn.
     """
-    figure, axes = _grid(1, 2 if len(gains) else 1, height=3.2)
+    figure, axes = grid(1, 2 if len(gains) else 1, height=3.2)
     left = axes[0, 0]
     left.plot(table["source_pressure_bar"], table["distance"], "o-", color=BLUE)
     best = table.loc[table["distance"].idxmin()]
@@ -680,7 +680,8 @@ def distances(table: pd.DataFrame, gains: pd.DataFrame) -> Figure:
     return figure
 
 
-def _grid(rows, columns, *, height, ratios=None, **share):
+def grid(rows, columns, *, height, ratios=None, **share):
+    """A figure of full width and its axes, (rows, columns)."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)
     keywords = {"width_ratios": ratios} if ratios else {}
@@ -727,11 +728,13 @@ def _bar(axis, x, row, colour) -> None:
         )
 
 
-def _legend_above(figure, handles) -> None:
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(4, max(1, len(handles))))
+def legend_above(figure, handles, most: int = 4) -> None:
+    """One legend for all panels, with ``most`` entries a line."""
+    ncols = min(most, max(1, len(handles)))
+    figure.legend(handles=handles, loc="outside upper left", ncols=ncols)
 
 
-def _log_ticks(axis, values) -> None:
+def log_ticks(axis, values) -> None:
     """Ticks at every power of ten, or at 1, 2 and 5 of each where the values span little."""
     narrow = np.max(values) / np.min(values) < FEW_DECADES
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
@@ -753,7 +756,7 @@ def _rasterise(artist, n: int) -> None:
         artist.set_rasterized(True)
 
 
-def _plain(text: str, longest: int = 28) -> str:
+def plain(text: str, longest: int = 28) -> str:
     """A name as matplotlib shows it: no formulas, no leading underscore, not too long."""
     text = str(text).replace("$", r"\$")
     text = f"\u200b{text}" if text.startswith("_") else text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import yaml
 
@@ -145,21 +147,39 @@ def _speed(study: Study):
     return [], [f"Cost in CPU time, a structure: {page.listed(parts)}; all together {total}."]
 
 
-def provenance(study: Study) -> Section:
-    """Engines, versions, seed, cost and configuration."""
+def provenance(
+    study: Study,
+    authors: str = "Lim and Kim",
+    doi: str = PAPER_DOI,
+    content: str = "structures",
+    stages: Sequence[str] = STAGES,
+) -> Section:
+    """Engines, versions, seed, cost and configuration.
+
+    Parameters
+    ----------
+    study : Study
+    authors, doi : str
+        Of the method.
+    content : str
+        What the random numbers derive from besides the seed.
+    stages : sequence of str
+        Whose engines are named even where they need no external package.
+    """
     blocks = [
         page.paragraph(
             page.fill(
-                'The method is that of Lim and Kim, <a href="https://doi.org/{doi}">doi:{doi}</a>.',
-                doi=PAPER_DOI,
+                'The method is that of {authors}, <a href="https://doi.org/{doi}">doi:{doi}</a>.',
+                authors=authors,
+                doi=doi,
             ),
             f"The study's seed is {study.setting('seed')}: every random number derives from it "
-            "and from the content of the structures."
+            f"and from the content of the {content}."
             if study.setting("seed") is not None
             else "",
         ),
         page.heading("Engines"),
-        *_engines(study),
+        *_engines(study, stages),
         page.heading("Cost"),
         *_cost(study),
         page.heading("Configuration"),
@@ -172,13 +192,13 @@ def provenance(study: Study) -> Section:
     return Section("provenance", "How it was made", blocks)
 
 
-def _engines(study: Study) -> list[Html]:
+def _engines(study: Study, stages: Sequence[str]) -> list[Html]:
     versions = study.facts.get("engines") or {}
     nested = {k: v for k, v in versions.items() if isinstance(v, dict)}
     flat = {k: v for k, v in versions.items() if not isinstance(v, dict)}
     if flat:
         nested["all stages"] = flat
-    names = dict.fromkeys([*(s for s in STAGES if s != "structures"), *nested])
+    names = dict.fromkeys([*(s for s in stages if s != "structures"), *nested])
     rows = []
     for stage in names:
         key = study.setting(BLOCKS.get(stage, stage), "engine")

@@ -171,10 +171,11 @@ def tiles(items: Iterable[tuple[str, str]]) -> Html:
     return fill('<div class="tiles">{boxes}</div>', boxes=joined(boxes))
 
 
-def folded(summary: str, content: Html) -> Html:
-    """Content that opens when its summary is clicked."""
+def folded(summary: str, content: Html, *, opened: bool = False) -> Html:
+    """Content that opens when its summary is clicked, or stands open from the start."""
     return fill(
-        "<details><summary>{summary}</summary>{content}</details>",
+        "<details{state}><summary>{summary}</summary>{content}</details>",
+        state=Html(" open" if opened else ""),
         summary=summary,
         content=content,
     )
@@ -356,6 +357,23 @@ def with_error(value, error, digits: int = 3) -> Number:
     if shift:
         pair = f"({pair}) × 10{str(shift).translate(_SUPERSCRIPTS)}"
     return Number(pair.replace("-", "−"))
+
+
+def with_interval(value, low, high, digits: int = 3) -> Number:
+    """A value and its interval, all to the decimal place that ``digits`` leave the widest end.
+
+    >>> with_interval(13.92, 9.767, 118.07), with_interval(-0.5, -9.7, 0.3, 2)
+    ('14 (10 to 118)', '−0.5 (−9.7 to 0.3)')
+    """
+    ends = [abs(x) for x in (value, low, high) if _finite(x)]
+    if not _finite(value) or not _finite(low) or not _finite(high) or max(ends) == 0:
+        return significant(value, digits)
+    power = math.floor(math.log10(max(ends)))
+    if -3 <= power < 5:
+        texts = [decimal(x, max(0, digits - 1 - power)) for x in (value, low, high)]
+    else:
+        texts = [significant(x, digits) for x in (value, low, high)]
+    return Number("{} ({} to {})".format(*texts))
 
 
 def duration(seconds) -> Number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from poreflux.report import figures, page
 from poreflux.report.summary import STAGES, finite, usable
+from poreflux.store import write_atomically
 
 # Configuration blocks of the stages that have an engine or a cross-check.
 BLOCKS = {"uptake": "gcmc", "diffusion": "md"}
@@ -140,6 +142,24 @@ class Study:
         self.drawn.add(name)
         size = drawing.get_size_inches() * PIXELS_PER_INCH
         return page.figure(name, tuple(size), caption, alternative)
+
+    def write(self, subtitle: str, lead: Sequence[page.Html], sections) -> Path:
+        """Write the page beside the folder of its figures and remove figures it does not have.
+
+        Parameters
+        ----------
+        subtitle : str
+        lead : sequence of Html
+            What stands before the list of sections.
+        sections : sequence of Section
+        """
+        text = page.document(f"Poreflux: {self.name}", subtitle, lead, sections)
+        for path in self.folder.iterdir():
+            if path.suffix in (".png", ".svg") and path.stem not in self.drawn:
+                path.unlink()
+        target = self.folder.parent / "index.html"
+        write_atomically(target, text.encode())
+        return target
 
     def engine(self, stage: str) -> str:
         """Readable name of the engine that a stage runs on."""

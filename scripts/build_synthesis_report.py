@@ -1,0 +1,18 @@
+"""Write the page on transfer between tables of synthesis conditions."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.job import start_log
+from poreflux.report.synthesis import build
+
+job = snakemake  # noqa: F821
+start_log(job)
+facts = {
+    "study": job.params.study,
+    "config": job.params.config,
+    "engines": job.params.engines,
+}
+tables = {Path(path).stem: pd.read_parquet(path) for path in job.input}
+build(tables, facts, Path(job.output.html).parent)

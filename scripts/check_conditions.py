@@ -1,0 +1,17 @@
+"""Read both tables of synthesis conditions, check every cell and record the rows left out."""
+
+import pandas as pd
+
+from poreflux.job import start_log
+from poreflux.synthesis.table import Schema, read_table
+from poreflux.tables import write_table
+
+job = snakemake  # noqa: F821
+start_log(job)
+schema = Schema.from_config(job.params.columns)
+dropped = []
+for name in ("literature", "in_house"):
+    rows, left_out = read_table(job.input[name], schema)
+    write_table(rows, job.output[name])
+    dropped.append(left_out.assign(table=name))
+write_table(pd.concat(dropped, ignore_index=True), job.output.dropped)

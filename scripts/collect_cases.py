@@ -1,0 +1,14 @@
+"""Join the tables of all cases, in the order of the configuration."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.job import start_log
+from poreflux.tables import write_table
+
+job = snakemake  # noqa: F821
+start_log(job)
+for output in job.output:
+    tables = [pd.read_parquet(p) for p in job.input if Path(p).stem == Path(output).stem]
+    write_table(pd.concat(tables, ignore_index=True), output)

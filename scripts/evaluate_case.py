@@ -1,0 +1,24 @@
+"""Compare and interpret every variant on one case."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.job import start_log, store_of
+from poreflux.synthesis.stored import evaluated
+from poreflux.synthesis.table import Schema, make_case
+from poreflux.tables import write_table
+
+job = snakemake  # noqa: F821
+start_log(job)
+schema = Schema.from_config(job.params.settings["columns"])
+case = make_case(
+    job.wildcards.case,
+    pd.read_parquet(job.input.literature),
+    pd.read_parquet(job.input.in_house),
+    schema,
+    **job.params.case,
+)
+tables = evaluated(case, schema, job.params.settings, job.params.seed, store_of(job))
+for path in job.output:
+    write_table(tables[Path(path).stem], path)

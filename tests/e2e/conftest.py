@@ -1,0 +1,74 @@
+"""The whole workflow, run as a user runs it."""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
+
+
+class Workflow:
+    """The repository's workflow run in a folder of its own, with its own store.
+
+    ``config`` is the configuration file, ``study`` the name that it gives.
+    """
+
+    def __init__(self, root, folder, config, study):
+        self.root, self.folder, self.config = root, folder, config
+        self.results = folder / "results" / study
+
+    def run(self, *arguments, ok=True):
+        """Run Snakemake; returns ``{rule: jobs}`` of what it ran or, with ``-n``, would run."""
+        done = subprocess.run(
+            [
+                SNAKEMAKE,
+                "--cores",
+                "2",
+                "--snakefile",
+                str(self.root / "Snakefile"),
+                *arguments,
+                "--configfile",
+                str(self.config),
+            ],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        text = done.stdout + done.stderr
+        assert (done.returncode == 0) == ok, text[-5000:]
+        return self._jobs(text), text
+
+    @staticmethod
+    def _jobs(text):
+        jobs = {}
+        lines = iter(text.splitlines())
+        for line in lines:
+            if line.startswith("Job stats:"):
+                next(lines)
+                next(lines)
+                for row in lines:
+                    if not row.strip():
+                        break
+                    name, count = row.split()
+                    jobs[name] = int(count)
+                break
+        return jobs
+
+    def entries(self, stage):
+        """Store entries of a stage."""
+        return sorted((self.folder / ".poreflux" / "store" / "objects" / stage).glob("*/*"))
+
+    def table(self, name):
+        """A result table."""
+        return pd.read_parquet(self.results / f"{name}.parquet")
+
+
+@pytest.fixture(scope="module")
+def start_workflow(root):
+    """Makes a :class:`Workflow` from a folder, a configuration file and the study's name."""
+    return partial(Workflow, root)
