@@ -8,8 +8,18 @@ from poreflux.config import complete, load_schema
 from poreflux.errors import DataError
 from poreflux.learning import boosting
 from poreflux.learning.boosting import Structure, boost, predict
-from poreflux.synthesis import toy, variants
-from poreflux.synthesis.case import from_bytes, predict_conditions, run_case, to_bytes
+from poreflux.learning.variants import (
+    VARIANTS,
+    Encoder,
+    Model,
+    Rows,
+    Settings,
+    Task,
+    fit,
+    pretrain,
+)
+from poreflux.synthesis import toy
+from poreflux.synthesis.case import from_bytes, predict_conditions, rows_of, run_case, to_bytes
 from poreflux.synthesis.interpretation import (
     AFTER,
     BEFORE,
@@ -21,16 +31,6 @@ from poreflux.synthesis.interpretation import (
 )
 from poreflux.synthesis.table import Column, Schema, make_case, read_table
 from poreflux.synthesis.validation import K_FOLD, LEAVE_ONE_OUT, folds_of, score, validate
-from poreflux.synthesis.variants import (
-    VARIANTS,
-    Encoder,
-    Model,
-    Rows,
-    Settings,
-    Task,
-    fit,
-    pretrain,
-)
 
 SETTINGS = Settings(max_depths=(2,), max_trees=80, tuning_repeats=1, inner_folds=3)
 LINEAR = Schema(
@@ -360,8 +360,8 @@ def test_on_the_example_transfer_beats_the_in_house_rows_alone(example):
     """As the generating model says it must: clear of zero, in nm and on the logarithm."""
     schema, config, case = example
     settings = Settings.from_config(config)
-    literature = variants.rows_of(case.literature, schema, groups="group")
-    in_house = variants.rows_of(case.in_house, schema)
+    literature = rows_of(case.literature, schema, groups="group")
+    in_house = rows_of(case.in_house, schema)
     folds = [f for f in folds_of(in_house, 5, 1, seed=1) if f.scheme == LEAVE_ONE_OUT]
     predictions, _, _ = validate(
         literature,

@@ -75,7 +75,7 @@ def pretrain(
     pressure_bar : float
         Which uptake to learn, bar.
     learner : str
-        ``"mlp"`` or ``"xgboost"``.
+        ``"mlp"``, ``"xgboost"`` or ``"xgboost-weighted"``.
     protocol : str
         ``"fast"``, ``"paper"`` or ``"released"``, see :data:`poreflux.learning.mlp.PROTOCOLS`;
         only the network has more than one.

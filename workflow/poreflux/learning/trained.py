@@ -13,11 +13,11 @@ from typing import Protocol as Interface
 import numpy as np
 
 from poreflux.errors import DataError
-from poreflux.learning import mlp, xgb
+from poreflux.learning import mlp, weighted, xgb
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.splits import Split
 
-LEARNERS = {"mlp": mlp, "xgboost": xgb}
+LEARNERS = {"mlp": mlp, "xgboost": xgb, "xgboost-weighted": weighted}
 
 # What a structure is to a draw, in ``TrainedSize.parts``.
 REST, TRAIN, VALIDATION, TEST = range(4)
@@ -53,7 +53,7 @@ class Pretrained:
     Attributes
     ----------
     learner : str
-        ``"mlp"`` or ``"xgboost"``.
+        A key of :data:`LEARNERS`.
     pressure_bar : float
     r2, rmse, mae : float
         On the test share; errors in cm3(STP)/cm3.

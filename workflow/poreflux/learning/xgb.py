@@ -1,8 +1,8 @@
 """Gradient-boosted trees beside the network: direct, and with the source model as a feature.
 
 Trees have no layer to freeze. Transfer hands the source model's knowledge over as a feature: the
-uptake that a model trained on the source predicts for the target structure. (The weighted
-fine-tuning of Du et al. 2025 is another way and not this one.)
+uptake that a model trained on the source predicts for the target structure. The weighted
+refitting of Du 2025 is another way, see :mod:`poreflux.learning.weighted`.
 
 References
 ----------

@@ -5,8 +5,9 @@ in-house table as it stands, with another reading of a doubtful column, or a lab
 literature in the in-house role. In every case all variants (direct, transferred, augmented)
 predict the same held-out in-house conditions.
 
-``table`` reads, ``variants`` fit, ``validation`` compares, ``interpretation`` explains, ``case``
-does one case, ``stored`` keeps it, ``toy`` makes the example tables.
+``table`` reads, ``validation`` compares the variants of :mod:`poreflux.learning.variants`,
+``interpretation`` explains, ``case`` does one case, ``stored`` keeps it, ``toy`` makes the
+example tables.
 
 References
 ----------

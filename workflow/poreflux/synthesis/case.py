@@ -10,11 +10,7 @@ import numpy as np
 import pandas as pd
 
 from poreflux.learning.container import as_array, pack, unpack
-from poreflux.progress import Progress
-from poreflux.synthesis.interpretation import AFTER, BEFORE, dependence, interpret
-from poreflux.synthesis.table import Case, Schema, missing_values
-from poreflux.synthesis.validation import LEAVE_ONE_OUT, folds_of, score, validate
-from poreflux.synthesis.variants import (
+from poreflux.learning.variants import (
     VARIANTS,
     Model,
     Pretrained,
@@ -23,12 +19,43 @@ from poreflux.synthesis.variants import (
     Task,
     fit,
     pretrain,
-    rows_of,
 )
+from poreflux.progress import Progress
+from poreflux.synthesis.interpretation import AFTER, BEFORE, dependence, interpret
+from poreflux.synthesis.table import Case, Schema, missing_values
+from poreflux.synthesis.validation import LEAVE_ONE_OUT, folds_of, score, validate
 
 log = logging.getLogger(__name__)
 
 PREDICTED_COLUMNS = ("row", "predicted", "low", "high", "in_domain", "variant")
+
+
+def rows_of(table: pd.DataFrame, schema: Schema, groups: str = "condition") -> Rows:
+    """A table of :func:`poreflux.synthesis.table.read_table` as arrays.
+
+    Parameters
+    ----------
+    table : DataFrame
+    schema : Schema
+    groups : str
+        Column of the groups: ``"group"`` (article) or ``"condition"``.
+
+    Returns
+    -------
+    Rows
+        Labels are NaN for a table without a target.
+    """
+    columns = [c.forward(table[name].to_numpy(float)) for name, c in schema.numeric.items()]
+    numbers = np.column_stack(columns) if columns else np.empty((len(table), 0))
+    levels = table[list(schema.categorical)].to_numpy(dtype=str).reshape(len(table), -1)
+    has_target = "target" in table.columns
+    y = schema.target.forward(table["target"].to_numpy(float)) if has_target else None
+    return Rows(
+        numbers,
+        levels,
+        np.full(len(table), np.nan) if y is None else y,
+        table[groups].to_numpy(dtype=str),
+    )
 
 
 def run_case(case: Case, schema: Schema, config: dict, seed: int) -> dict[str, pd.DataFrame]:

@@ -18,10 +18,10 @@ from scipy.stats import rankdata
 from poreflux.learning.boosting import boost, contributions, gains
 from poreflux.learning.importance import importance, normalised
 from poreflux.learning.splits import grouped_folds
+from poreflux.learning.variants import Encoder, Model, Pretrained, Rows, Settings
 from poreflux.random_stream import seed_from
 from poreflux.synthesis.table import Schema
 from poreflux.synthesis.validation import Fold
-from poreflux.synthesis.variants import Encoder, Model, Pretrained, Rows, Settings
 
 BEFORE, AFTER = "before", "after"
 GAIN, PERMUTATION, SHAP = "gain", "permutation", "shap"

@@ -15,9 +15,9 @@ import pandas as pd
 
 from poreflux.learning.scoring import interval, r2, resampled_rows
 from poreflux.learning.splits import grouped_folds, leave_one_group_out
+from poreflux.learning.variants import Model, Pretrained, Rows, Settings, Task, fit
 from poreflux.random_stream import seed_from
 from poreflux.synthesis.table import Column
-from poreflux.synthesis.variants import Model, Pretrained, Rows, Settings, Task, fit
 
 LEAVE_ONE_OUT, K_FOLD = "leave-one-condition-out", "k-fold"
 SCHEMES = (LEAVE_ONE_OUT, K_FOLD)

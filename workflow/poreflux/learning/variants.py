@@ -1,4 +1,6 @@
-"""The ways to learn from a literature table and a few in-house rows, each under a name.
+"""The ways to learn from many foreign rows and a few of one's own, each under a name.
+
+The words are those of the synthesis study: the ``literature`` and the ``in_house`` rows.
 
 Every variant sees the same rows and is asked for the same held-out ones. The transfer variants
 follow Du 2025: cross-validation on the literature, grouped by article, fixes the structure of the
@@ -18,7 +20,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 import xgboost
 
 from poreflux.errors import DataError
@@ -26,7 +27,6 @@ from poreflux.learning.boosting import Structure, boost, choose_structure, predi
 from poreflux.learning.interpolation import interpolate
 from poreflux.learning.splits import grouped_folds
 from poreflux.random_stream import seed_from
-from poreflux.synthesis.table import Schema
 
 
 @dataclass(frozen=True)
@@ -118,34 +118,6 @@ class Rows:
         for part in (self.numbers, self.y):
             content.update(f"{part.shape}".encode() + part.tobytes())
         return content.hexdigest()
-
-
-def rows_of(table: pd.DataFrame, schema: Schema, groups: str = "condition") -> Rows:
-    """A table of :func:`poreflux.synthesis.table.read_table` as arrays.
-
-    Parameters
-    ----------
-    table : DataFrame
-    schema : Schema
-    groups : str
-        Column of the groups: ``"group"`` (article) or ``"condition"``.
-
-    Returns
-    -------
-    Rows
-        Labels are NaN for a table without a target.
-    """
-    columns = [c.forward(table[name].to_numpy(float)) for name, c in schema.numeric.items()]
-    numbers = np.column_stack(columns) if columns else np.empty((len(table), 0))
-    levels = table[list(schema.categorical)].to_numpy(dtype=str).reshape(len(table), -1)
-    has_target = "target" in table.columns
-    y = schema.target.forward(table["target"].to_numpy(float)) if has_target else None
-    return Rows(
-        numbers,
-        levels,
-        np.full(len(table), np.nan) if y is None else y,
-        table[groups].to_numpy(dtype=str),
-    )
 
 
 @dataclass(frozen=True)
