@@ -150,46 +150,40 @@ def score(
             index=["repeat", "fold", "row", "condition", "y"],
             columns="variant",
             values="predicted",
-        )
-        variants = [v for v in rows["variant"].unique() if v in wide.columns]
-        conditions = wide.index.get_level_values("condition").to_numpy()
-        y_scaled = wide.index.get_level_values("y").to_numpy(dtype=np.float64)
-        y = target.backward(y_scaled)
-        samples = resampled_rows(conditions, n_resamples, seed_from(seed, scheme))
-        fold = wide.index.droplevel([2, 3, 4])
-        measured, sampled, errors = {}, {}, {}
-        for variant in variants:
-            scaled = wide[variant].to_numpy()
-            natural = target.backward(scaled)
-            errors[variant] = np.square(natural - y)
-            measured[variant] = _metrics(y, natural, y_scaled, scaled)
-            lists = [_metrics(y[s], natural[s], y_scaled[s], scaled[s]) for s in samples]
-            sampled[variant] = {k: np.array([m[k] for m in lists]) for k in lists[0]}
-        for variant in variants:
+        )[list(rows["variant"].unique())]
+        where = wide.index.to_frame(index=False)
+        samples = resampled_rows(where["condition"], n_resamples, seed_from(seed, scheme))
+        judged = {
+            variant: _judge(where["y"].to_numpy(), wide[variant].to_numpy(), target, samples)
+            for variant in wide.columns
+        }
+        fold = [where["repeat"], where["fold"]]
+        for variant, own in judged.items():
             line = {"scheme": scheme, "variant": variant}
-            line |= {"n_conditions": len(np.unique(conditions)), "n_predictions": len(y)}
-            for name, value in measured[variant].items():
-                low, high = interval(sampled[variant][name])
-                line |= {name: value, f"{name}_low": low, f"{name}_high": high}
-            scores.append(line)
+            size = {"n_conditions": where["condition"].nunique(), "n_predictions": len(where)}
+            scores.append(line | size | _with_interval(own.measured, own.sampled))
             for reference in REFERENCES:
-                if reference == variant or reference not in variants:
-                    continue
-                line = {"scheme": scheme, "variant": variant, "against": reference}
-                for name in ("rmse", "rmse_scaled"):
-                    difference = sampled[variant][name] - sampled[reference][name]
-                    low, high = interval(difference)
-                    value = measured[variant][name] - measured[reference][name]
-                    line |= {f"{name}_difference": value}
-                    line |= {f"{name}_low": low, f"{name}_high": high}
-                lower = sampled[variant]["rmse"] < sampled[reference]["rmse"]
-                line["probability"] = float(lower.mean())
-                squares = pd.DataFrame({"a": errors[variant], "b": errors[reference]}, index=fold)
-                by_fold = squares.groupby(level=["repeat", "fold"]).sum()
-                won = (by_fold["a"] < by_fold["b"]) + 0.5 * (by_fold["a"] == by_fold["b"])
-                line["folds_won"] = float(won.mean())
-                comparisons.append(line)
+                if reference != variant and reference in judged:
+                    line = {"scheme": scheme, "variant": variant, "against": reference}
+                    comparisons.append(line | _compare(own, judged[reference], fold))
     return pd.DataFrame(scores), pd.DataFrame(comparisons)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A variant's metrics on all rows, those of every bootstrap sample, and its square errors."""
+
+    measured: dict[str, float]
+    sampled: dict[str, np.ndarray]
+    squares: np.ndarray
+
+
+def _judge(y_scaled, scaled, target: Column, samples) -> _Judged:
+    y, predicted = target.backward(y_scaled), target.backward(scaled)
+    lists = [_metrics(y[s], predicted[s], y_scaled[s], scaled[s]) for s in samples]
+    measured = _metrics(y, predicted, y_scaled, scaled)
+    sampled = {name: np.array([one[name] for one in lists]) for name in measured}
+    return _Judged(measured, sampled, np.square(predicted - y))
 
 
 def _metrics(y, predicted, y_scaled, scaled) -> dict[str, float]:
@@ -200,3 +194,24 @@ def _metrics(y, predicted, y_scaled, scaled) -> dict[str, float]:
         "r2": float(r2(y, predicted)),
         "rmse_scaled": float(np.sqrt(np.square(scaled - y_scaled).mean())),
     }
+
+
+def _with_interval(measured: dict[str, float], sampled: dict[str, np.ndarray]) -> dict[str, float]:
+    line = {}
+    for name, value in measured.items():
+        low, high = interval(sampled[name])
+        line |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return line
+
+
+def _compare(own: _Judged, other: _Judged, fold: list[pd.Series]) -> dict[str, float]:
+    """How much lower a variant's error is than another's on the same rows, samples and folds."""
+    line = {}
+    for name in ("rmse", "rmse_scaled"):
+        low, high = interval(own.sampled[name] - other.sampled[name])
+        line[f"{name}_difference"] = own.measured[name] - other.measured[name]
+        line |= {f"{name}_low": low, f"{name}_high": high}
+    line["probability"] = float((own.sampled["rmse"] < other.sampled["rmse"]).mean())
+    ours, theirs = (pd.Series(j.squares).groupby(fold).sum() for j in (own, other))
+    line["folds_won"] = float(((ours < theirs) + 0.5 * (ours == theirs)).mean())
+    return line
