@@ -117,7 +117,7 @@ def build(tables: dict[str, pd.DataFrame], facts: dict, folder: str | Path) -> P
     Parameters
     ----------
     tables : dict of str to DataFrame
-        By the names in :data:`poreflux.synthesis.case.TABLES`, each with the column ``case`` and
+        By the names in :data:`poreflux.synthesis.TABLES`, each with the column ``case`` and
         any number of cases; optional ``dropped`` (table, row, column, reason) and
         ``new_conditions`` (row, predicted, low, high, in_domain, variant; maybe case). Any may be
         missing or empty: the page says so.
