@@ -23,6 +23,7 @@ rule simulate_diffusion:
         engines=stages.STAGES["diffusion"].engines(
             stages.stage_params(CONFIG, "diffusion")
         ),
+        data=stages.STAGES["diffusion"].data(stages.stage_params(CONFIG, "diffusion")),
         code=stages.STAGES["diffusion"].code,
         store=CONFIG["store"],
         limits=CONFIG["limits"],
@@ -52,6 +53,7 @@ rule crosscheck_diffusion:
         wanted=CONFIG["md"]["crosscheck"],
         settings=crosscheck_params("diffusion"),
         engines=stages.STAGES["diffusion"].engines({"engine": "lammps"}),
+        data=stages.STAGES["diffusion"].data(crosscheck_params("diffusion")),
         code=code_digest("poreflux.crosscheck"),
         store=CONFIG["store"],
         limits=CONFIG["limits"],

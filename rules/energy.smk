@@ -21,6 +21,7 @@ rule build_energy_histogram:
         stage="energy",
         settings=stages.stage_params(CONFIG, "energy"),
         engines=stages.STAGES["energy"].engines(stages.stage_params(CONFIG, "energy")),
+        data=stages.STAGES["energy"].data(stages.stage_params(CONFIG, "energy")),
         code=stages.STAGES["energy"].code,
         store=CONFIG["store"],
         limits=CONFIG["limits"],

@@ -23,6 +23,9 @@ rule map_percolation:
         engines=stages.STAGES["percolation"].engines(
             stages.stage_params(CONFIG, "percolation")
         ),
+        data=stages.STAGES["percolation"].data(
+            stages.stage_params(CONFIG, "percolation")
+        ),
         code=stages.STAGES["percolation"].code,
         store=CONFIG["store"],
         limits=CONFIG["limits"],

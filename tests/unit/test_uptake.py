@@ -94,9 +94,10 @@ def test_ideal_gas_number_is_poisson():
     assert np.var(numbers) == pytest.approx(mean, rel=0.12)
 
 
-def test_henry_limit_is_the_widom_integral(small):
+@pytest.mark.parametrize("name", ["CH4", "He", "Xe"])
+def test_henry_limit_is_the_widom_integral(small, name):
     """At vanishing fugacity N = f/kT times the integral of exp(-u/kT)."""
-    guest = guest_parameters("CH4")
+    guest = guest_parameters(name)
     energy = lj_grid(small, guest, grid_shape(small, 0.25), 12.0)
     # the same spline, read by scipy at points that no grid shares
     coefficients = spline_coefficients(energy, 20_000.0)
@@ -105,7 +106,8 @@ def test_henry_limit_is_the_widom_integral(small):
     u = ndimage.map_coordinates(coefficients, points, order=3, mode="grid-wrap", prefilter=False)
     weight = np.exp(-u / KELVIN)
     henry, error = weight.mean(), weight.std() / np.sqrt(len(u))
-    point = uptake.simulate(small, pressures_bar=[1e-4], block_pockets=False, target_error=0.002)[0]
+    options = {"guest": name, "block_pockets": False, "target_error": 0.002}
+    point = uptake.simulate(small, pressures_bar=[1e-4], **options)[0]
     scale = point.fugacity_bar * small.volume_A3 / (BOLTZMANN_BAR_A3_PER_K * KELVIN)
     found = point.uptake_molecules_per_cell / scale
     found_error = found * point.uptake_err_mol_kg / point.uptake_mol_kg

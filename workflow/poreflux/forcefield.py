@@ -12,6 +12,11 @@ import numpy as np
 from poreflux.errors import ConfigError, StructureError
 from poreflux.structure import Structure
 
+# A guest is an ingredient of what is computed with it (``stages.Stage.data``), one by one: written
+# as a path of one piece, the folder would be part of the code's digest, and a guest that is
+# added void the results of all others.
+_GUESTS = ("data", "guests")
+
 
 @dataclass(frozen=True)
 class Guest:
@@ -55,7 +60,7 @@ def guest_parameters(name: str) -> Guest:
     ConfigError
         If there is no such file; the message lists those there are.
     """
-    folder = resources.files("poreflux").joinpath("data/guests")
+    folder = resources.files("poreflux").joinpath(*_GUESTS)
     path = folder.joinpath(f"{name}.json")
     if not path.is_file():
         known = sorted(p.name.removesuffix(".json") for p in folder.iterdir())

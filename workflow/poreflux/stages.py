@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from poreflux.forcefield import guest_parameters
 from poreflux.parallel import run_isolated
 from poreflux.progress import Progress
-from poreflux.store import Ingredients, Store, code_digest, package_version
+from poreflux.store import Ingredients, Store, code_digest, digest, package_version
 from poreflux.structure import Structure
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,12 @@ class Stage:
         """Versions of the external engines that these parameters call."""
         names = (*self.packages.get("*", ()), *self.packages.get(params.get("engine"), ()))
         return {name: package_version(name) for name in names}
+
+    def data(self, params: dict) -> dict[str, str]:
+        """Digests of the data files that these parameters name: the guest's."""
+        if "guest" not in params:
+            return {}
+        return {"guest": digest(dataclasses.asdict(guest_parameters(params["guest"])))}
 
 
 STAGES = {
@@ -124,7 +131,7 @@ def ingredients(name: str, row: dict, params: dict) -> Ingredients:
         See :func:`stage_params`.
     """
     stage = STAGES[name]
-    inputs = {}
+    inputs = stage.data(params)
     if stage.listed_when and params.get(stage.listed_when[0]) == stage.listed_when[1]:
         order = np.asarray(row["listed"], "<i4")
         inputs["listed"] = hashlib.sha256(order.tobytes()).hexdigest()
