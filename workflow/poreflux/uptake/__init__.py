@@ -130,7 +130,7 @@ def simulate(
     equilibration_steps: int = 20_000,
     production_steps: int = 100_000,
     max_steps: int = 10_000_000,
-    target_error: float = 0.02,
+    target_error: float = 0.01,
     seed: int = 0,
 ) -> list[UptakePoint]:
     """Uptake of a structure at each pressure by grand-canonical Monte Carlo.

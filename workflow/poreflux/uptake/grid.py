@@ -98,7 +98,7 @@ class Schedule:
     equilibration_steps: int = 20_000
     production_steps: int = 100_000
     max_steps: int = 10_000_000
-    target_error: float = 0.02
+    target_error: float = 0.01
 
 
 def prepare_host(

@@ -21,6 +21,7 @@ import math
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
 from poreflux.potential import _weights
 from poreflux.random_stream import advance, uniform
@@ -40,6 +41,22 @@ CONSTANTS = 8
 MIN_CYCLE = 20
 
 _compile = njit(cache=True, error_model="numpy", nogil=True)
+
+
+def rounded_down(x):
+    """The largest whole number not above ``x``, as a float."""
+    return float(math.floor(x))
+
+
+@overload(rounded_down, target="cpu", inline="always")
+def _rounded_down_cpu(x):
+    # numpy's stays a float and is vectorised, math's goes through an integer
+    return lambda x: np.floor(x)
+
+
+@overload(rounded_down, target="cuda", inline="always")
+def _rounded_down_cuda(x):
+    return lambda x: float(math.floor(x))
 
 
 @_compile
@@ -89,6 +106,12 @@ def wrap(f):
 
 
 @_compile
+def boltzmann(exponent, most):
+    """exp of the exponent, or of ``most`` if that is less."""
+    return math.exp(exponent if exponent < most else most)
+
+
+@_compile
 def pair_energy(
     x, y, z, count, capacity, neighbours, box, constants, scratch, home, fx, fy, fz, skip
 ):
@@ -112,9 +135,9 @@ def pair_energy(
             dx = fx - x[slot]
             dy = fy - y[slot]
             dz = fz - z[slot]
-            dx -= np.floor(dx + 0.5)
-            dy -= np.floor(dy + 0.5)
-            dz -= np.floor(dz + 0.5)
+            dx -= rounded_down(dx + 0.5)
+            dy -= rounded_down(dy + 0.5)
+            dz -= rounded_down(dz + 0.5)
             px = dx * ax + dy * bx + dz * cx
             py = dy * by + dz * cy
             pz = dz * cz
@@ -281,7 +304,7 @@ def run_chain(
             if cycles >= max_cycles:
                 break
             cycles += 1
-            left = max(MIN_CYCLE, n)
+            left = n if n > MIN_CYCLE else MIN_CYCLE
         left -= 1
         done += 1
         state = advance(state)
@@ -318,7 +341,7 @@ def run_chain(
                             x, y, z, count, capacity, neighbours, box, constants, scratch,
                             slot // capacity, ox, oy, oz, slot,
                         )  # fmt: skip
-                        if uniform(state) < math.exp(min(0.0, -beta * change)):
+                        if uniform(state) < boltzmann(-beta * change, 0.0):
                             integers[N_ACCEPTED_MOVES] += 1
                             energy += change
                             if b == slot // capacity:
@@ -369,7 +392,7 @@ def run_chain(
                     x, y, z, count, capacity, neighbours, box, constants, scratch,
                     b, fx, fy, fz, -1,
                 )  # fmt: skip
-                weight = activity_volume / g * math.exp(min(500.0, -beta * change))
+                weight = activity_volume / g * boltzmann(-beta * change, 500.0)
                 sum_w += weight
                 if uniform(state) * (n + 1) < weight:
                     integers[N_ACCEPTED_INSERTIONS] += 1
@@ -389,7 +412,7 @@ def run_chain(
                 x, y, z, count, capacity, neighbours, box, constants, scratch,
                 slot // capacity, x[slot], y[slot], z[slot], slot,
             )  # fmt: skip
-            odds = n / activity_volume * density_of[slot] * math.exp(min(500.0, beta * change))
+            odds = n / activity_volume * density_of[slot] * boltzmann(beta * change, 500.0)
             if uniform(state) < odds:
                 energy -= change
                 take(x, y, z, host_of, density_of, count, capacity, slot_of, molecule_at, slot)

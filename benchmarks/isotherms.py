@@ -1,0 +1,70 @@
+"""Cost of isotherms with the grid engine at a given error, one process, one core.
+
+python benchmarks/isotherms.py --output benchmarks/isotherms.md
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from poreflux import intake, stages, uptake
+from poreflux.store import Store
+
+
+def main() -> None:
+    """Run the isotherms and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--number", type=int, default=50, help="target structures")
+    parser.add_argument("--errors", type=float, nargs="+", default=[0.02, 0.01])
+    parser.add_argument("--store", help="default: POREFLUX_STORE, else .poreflux/store")
+    parser.add_argument("--output", type=Path, default=Path("isotherms.md"))
+    options = parser.parse_args()
+    spec = {"package": "core-mof", "archive": "2019-ASR", "names": "target_core2019.txt"}
+    members = intake.list_members(spec | {"first": options.number}, Path())
+    checks = {"symmetry": "expand", "min_distance_A": 0.5, "fail_on": []}
+    rows = intake.read_structures(members, spec, store=Store(options.store), checks=checks)
+    structures = [stages.structure_of(row) for row in rows.to_dict("records")]
+    uptake.warm_up()
+    lines = [
+        f"# Isotherms of 12 pressures, {len(structures)} target structures "
+        f"({min(s.n_atoms for s in structures)} to {max(s.n_atoms for s in structures)} atoms)",
+        "",
+        "CPU seconds an isotherm, energy grid included; errors are relative standard errors.",
+        "",
+        "| target error | median | mean | 90 % | largest | median error | 90 % of errors | met "
+        "| million steps a CPU second |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for target in options.errors:
+        found = pd.DataFrame([measure(s, target) for s in structures])
+        errors = np.concatenate(found.pop("errors").to_list())
+        cpu = found["cpu_s"]
+        lines.append(
+            f"| {target:g} | {cpu.median():.2f} | {cpu.mean():.2f} | {cpu.quantile(0.9):.2f} "
+            f"| {cpu.max():.1f} | {np.median(errors):.2%} | {np.quantile(errors, 0.9):.2%} "
+            f"| {found['met'].sum() / found['points'].sum():.1%} "
+            f"| {found['steps'].sum() / cpu.sum() / 1e6:.1f} |"
+        )
+    options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def measure(structure, target_error: float) -> dict:
+    """Cost and errors of one isotherm."""
+    start = time.process_time()
+    points = uptake.simulate(structure, target_error=target_error)
+    cpu = time.process_time() - start
+    filled = [p for p in points if p.uptake_mol_kg > 0]
+    return {
+        "cpu_s": cpu,
+        "points": len(points),
+        "met": sum(p.converged for p in points),
+        "steps": sum(p.n_equilibration + p.n_production for p in points),
+        "errors": [p.uptake_err_mol_kg / p.uptake_mol_kg for p in filled],
+    }
+
+
+if __name__ == "__main__":
+    main()
