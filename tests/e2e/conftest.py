@@ -21,19 +21,16 @@ class Workflow:
         self.root, self.folder, self.config = root, folder, config
         self.results = folder / "results" / study
 
+    def command(self, *arguments):
+        """The command line: the arguments, then where the workflow and its configuration are."""
+        where = ["--snakefile", str(self.root / "Snakefile"), "--configfile", str(self.config)]
+        cores = [] if "--profile" in arguments else ["--cores", "2"]
+        return [SNAKEMAKE, *arguments, *cores, *where]
+
     def run(self, *arguments, ok=True):
         """Run Snakemake; returns ``{rule: jobs}`` of what it ran or, with ``-n``, would run."""
         done = subprocess.run(
-            [
-                SNAKEMAKE,
-                "--cores",
-                "2",
-                "--snakefile",
-                str(self.root / "Snakefile"),
-                *arguments,
-                "--configfile",
-                str(self.config),
-            ],
+            self.command(*arguments),
             cwd=self.folder,
             capture_output=True,
             text=True,

@@ -1,0 +1,92 @@
+"""The tiny study through the SLURM profile: a job that fails, a run that is stopped, the end."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from one_node_slurm import OneNodeSlurm, why_not
+
+pytestmark = pytest.mark.e2e
+# One node answers faster than a cluster.
+QUICK = (
+    "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3",
+    "--latency-wait", "5", "--slurm-no-account",
+)  # fmt: skip
+# The reference codes are not what is asked here.
+BRIEF = ("--config", "gcmc={crosscheck: 0}", "md={crosscheck: 0}")
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    """A running cluster."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    # a short path, for the sockets
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+        with OneNodeSlurm(Path(folder)) as cluster:
+            yield cluster
+
+
+@pytest.fixture(scope="module")
+def config(root):
+    return root / "config" / "tiny.yaml"
+
+
+def until(condition, seconds, run):
+    """Wait for a condition while a run goes on."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert run.poll() is None, "the run ended early"
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.5)
+
+
+def test_a_study_survives_a_failed_job_and_a_stop_and_equals_a_local_run(
+    slurm, root, config, start_workflow, tmp_path
+):
+    (tmp_path / "slurm").mkdir()
+    flow = start_workflow(tmp_path / "slurm", config, "tiny")
+    profile = ("--profile", str(root / "profiles" / "slurm"), *QUICK, *BRIEF)
+    log = tmp_path / "first.log"
+    with log.open("w") as sink:
+        run = subprocess.Popen(
+            flow.command(*profile), cwd=flow.folder, stdout=sink, stderr=subprocess.STDOUT,
+            env=os.environ | {"POREFLUX_STORE": str(flow.folder / "store")},
+        )  # fmt: skip
+        # a job fails: the first one that runs is ended from outside
+        until(lambda: slurm.jobs("RUNNING"), 120, run)
+        slurm.cancel(slurm.jobs("RUNNING")[0])
+        until(lambda: "Trying to restart job" in log.read_text(), 120, run)
+        # the run is stopped once some simulations are done, and takes its jobs along
+        stored = flow.folder / "store" / "objects" / "uptake"
+        until(lambda: len(list(stored.glob("*/*"))) >= 3, 300, run)
+        run.send_signal(signal.SIGINT)
+        run.wait(120)
+    end = time.monotonic() + 30.0
+    while slurm.jobs("RUNNING", "PENDING") and time.monotonic() < end:
+        time.sleep(0.5)
+    assert not slurm.jobs("RUNNING", "PENDING")
+    before = {path: path.stat().st_mtime_ns for path in stored.glob("*/*")}
+    assert len(before) >= 3
+
+    # it goes on from there, and computes nothing of it again
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POREFLUX_STORE", str(flow.folder / "store"))
+        flow.run(*profile)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+    # and gives what a local run gives
+    (tmp_path / "local").mkdir()
+    local = start_workflow(tmp_path / "local", config, "tiny")
+    local.run(*BRIEF)
+    for name in (
+        "source/uptake", "target/geometry", "target/percolation", "target/diffusion",
+        "study/scores", "study/importance",
+    ):  # fmt: skip
+        pd.testing.assert_frame_equal(flow.table(name), local.table(name))
