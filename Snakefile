@@ -30,7 +30,7 @@ include: "rules/synthesis.smk"
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report/index.html",
+        default_pages(),
 
 
 rule geometry:

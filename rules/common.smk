@@ -200,3 +200,15 @@ def synthesis_predictions():
         if given.get("new_conditions")
         else []
     )
+
+
+def default_pages():
+    """What a run without a target makes: the pages that the configuration has the material for."""
+    pages = []
+    if {"source", "target"} <= set(SETS):
+        pages.append(f"{RESULTS}/report/index.html")
+    elif SETS:
+        pages.append(f"{RESULTS}/report/descriptors/index.html")
+    if CONFIG["synthesis"]:
+        pages.append(f"{RESULTS}/report/synthesis/index.html")
+    return pages

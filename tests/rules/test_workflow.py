@@ -15,9 +15,10 @@ def snakemake(root, cwd, *arguments):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def test_descriptors_of_whole_archives_are_planned_without_simulation(root, tmp_path):
+@pytest.mark.parametrize("target", [["descriptors"], []])
+def test_descriptors_of_whole_archives_are_planned_without_simulation(root, tmp_path, target):
     config = str(root / "config" / "core_mof.yaml")
-    done = snakemake(root, tmp_path, "-n", "descriptors", "--configfile", config)
+    done = snakemake(root, tmp_path, "-n", *target, "--configfile", config)
     assert done.returncode == 0, done.stderr
     jobs = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
     # three archives in sixteen shards
@@ -68,9 +69,10 @@ def test_synthesis_without_tables_says_what_to_add(root, tmp_path):
     assert "add --configfile config/synthesis.yaml" in done.stdout + done.stderr
 
 
-def test_synthesis_is_planned_from_its_tables_alone(root, tmp_path):
+@pytest.mark.parametrize("target", [["synthesis"], []])
+def test_synthesis_is_planned_from_its_tables_alone(root, tmp_path, target):
     config = str(root / "config" / "synthesis.yaml")
-    done = snakemake(root, tmp_path, "-n", "synthesis", "--configfile", config)
+    done = snakemake(root, tmp_path, "-n", *target, "--configfile", config)
     assert done.returncode == 0, done.stderr
     assert "evaluate_case" in done.stdout and "read_structures" not in done.stdout
 
