@@ -59,15 +59,18 @@ def test_a_study_survives_a_failed_job_and_a_stop_and_equals_a_local_run(
             flow.command(*profile), cwd=flow.folder, stdout=sink, stderr=subprocess.STDOUT,
             env=os.environ | {"POREFLUX_STORE": str(flow.folder / "store")},
         )  # fmt: skip
-        # a job fails: the first one that runs is ended from outside
-        until(lambda: slurm.jobs("RUNNING"), 300, run)
-        slurm.cancel(slurm.jobs("RUNNING")[0])
-        until(lambda: "Trying to restart job" in log.read_text(), 300, run)
-        # the run is stopped once some simulations are done, and takes its jobs along
-        stored = flow.folder / "store" / "objects" / "uptake"
-        until(lambda: len(list(stored.glob("*/*"))) >= 3, 900, run)
-        run.send_signal(signal.SIGINT)
-        run.wait(300)
+        try:
+            # a job fails: the first one that runs is ended from outside
+            until(lambda: slurm.jobs("RUNNING"), 300, run)
+            slurm.cancel(slurm.jobs("RUNNING")[0])
+            until(lambda: "Trying to restart job" in log.read_text(), 300, run)
+            # the run is stopped once some simulations are done, and takes its jobs along
+            stored = flow.folder / "store" / "objects" / "uptake"
+            until(lambda: len(list(stored.glob("*/*"))) >= 3, 900, run)
+            run.send_signal(signal.SIGINT)
+            run.wait(300)
+        finally:
+            run.kill()
     end = time.monotonic() + 60.0
     while slurm.jobs("RUNNING", "PENDING") and time.monotonic() < end:
         time.sleep(0.5)
