@@ -14,6 +14,14 @@ from poreflux import intake, stages, uptake
 from poreflux.store import Store
 
 
+def target_structures(n: int, store: Store, workers: int = 1) -> pd.DataFrame:
+    """The structures table of the first ``n`` names of the target list."""
+    spec = {"package": "core-mof", "archive": "2019-ASR", "names": "target_core2019.txt"}
+    members = intake.list_members(spec | {"first": n}, Path())
+    checks = {"symmetry": "expand", "min_distance_A": 0.5, "fail_on": []}
+    return intake.read_structures(members, spec, store=store, checks=checks, workers=workers)
+
+
 def main() -> None:
     """Run the isotherms and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -22,10 +30,7 @@ def main() -> None:
     parser.add_argument("--store", help="default: POREFLUX_STORE, else .poreflux/store")
     parser.add_argument("--output", type=Path, default=Path("isotherms.md"))
     options = parser.parse_args()
-    spec = {"package": "core-mof", "archive": "2019-ASR", "names": "target_core2019.txt"}
-    members = intake.list_members(spec | {"first": options.number}, Path())
-    checks = {"symmetry": "expand", "min_distance_A": 0.5, "fail_on": []}
-    rows = intake.read_structures(members, spec, store=Store(options.store), checks=checks)
+    rows = target_structures(options.number, Store(options.store))
     structures = [stages.structure_of(row) for row in rows.to_dict("records")]
     uptake.warm_up()
     lines = [

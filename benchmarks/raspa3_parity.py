@@ -18,8 +18,9 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from isotherms import target_structures
 
-from poreflux import intake, stages, uptake
+from poreflux import stages, uptake
 from poreflux.geometry import compute as geometry
 from poreflux.parallel import run_isolated
 from poreflux.progress import Progress
@@ -46,10 +47,7 @@ COLUMNS = (
 
 def choose(n: int, store: Store, workers: int) -> list[dict]:
     """``n`` structures of the target list with at most 250 atoms, evenly spread in LCD."""
-    spec = {"package": "core-mof", "archive": "2019-ASR", "names": "target_core2019.txt"}
-    members = intake.list_members(spec | {"first": CANDIDATES}, Path())
-    checks = {"symmetry": "expand", "min_distance_A": 0.5, "fail_on": []}
-    rows = intake.read_structures(members, spec, store=store, checks=checks, workers=workers)
+    rows = target_structures(CANDIDATES, store, workers)
     rows = rows[(rows["status"] == "ok") & (rows["n_atoms"] <= MOST_ATOMS)].to_dict("records")
     options = {"asa_samples_per_atom": 50, "void_samples": 500}
     for row in rows:

@@ -18,7 +18,7 @@ from poreflux.learning.variants import (
     fit,
     pretrain,
 )
-from poreflux.synthesis import toy
+from poreflux.synthesis import K_FOLD, LEAVE_ONE_OUT, toy
 from poreflux.synthesis.case import from_bytes, predict_conditions, rows_of, run_case, to_bytes
 from poreflux.synthesis.interpretation import (
     AFTER,
@@ -30,7 +30,7 @@ from poreflux.synthesis.interpretation import (
     shap_share,
 )
 from poreflux.synthesis.table import Column, Schema, make_case, read_table
-from poreflux.synthesis.validation import K_FOLD, LEAVE_ONE_OUT, folds_of, score, validate
+from poreflux.synthesis.validation import folds_of, score, validate
 
 SETTINGS = Settings(max_depths=(2,), max_trees=80, tuning_repeats=1, inner_folds=3)
 LINEAR = Schema(

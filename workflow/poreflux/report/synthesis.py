@@ -20,10 +20,10 @@ from poreflux.report import synthesis_figures as figures
 from poreflux.report.page import Html, Number, Section
 from poreflux.report.study import Study, safe_name
 from poreflux.report.summary import finite, usable
+from poreflux.synthesis import LEAVE_ONE_OUT
 
 PAPER_AUTHORS, PAPER_DOI = "Du", "10.1016/j.nwnano.2025.100153"
 SUBTITLE = "From synthesis conditions to particle size, literature to laboratory"
-LEAVE_ONE_OUT = "leave-one-condition-out"
 VARIANT_WORDS = {
     "mean": "mean of the in-house rows",
     "literature": "literature only",

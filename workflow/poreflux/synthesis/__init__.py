@@ -14,8 +14,10 @@ References
 Y. Du, Nano Trends 12 (2025) 100153, doi:10.1016/j.nwnano.2025.100153.
 """
 
-# The tables of a case, in the order of the report. They stand here, where nothing heavy is
-# imported, for the workflow reads them on every start.
+# The two schemes of validation.
+LEAVE_ONE_OUT, K_FOLD = "leave-one-condition-out", "k-fold"
+# The tables of a case, in the order of the report. What stands here, where nothing heavy is
+# imported, the workflow reads on every start and the report without XGBoost.
 TABLES = (
     "summary",
     "missing",

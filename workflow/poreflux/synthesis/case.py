@@ -21,13 +21,12 @@ from poreflux.learning.variants import (
     pretrain,
 )
 from poreflux.progress import Progress
+from poreflux.synthesis import LEAVE_ONE_OUT
 from poreflux.synthesis.interpretation import AFTER, BEFORE, dependence, interpret
 from poreflux.synthesis.table import Case, Schema, missing_values
-from poreflux.synthesis.validation import LEAVE_ONE_OUT, folds_of, score, validate
+from poreflux.synthesis.validation import folds_of, score, validate
 
 log = logging.getLogger(__name__)
-
-PREDICTED_COLUMNS = ("row", "predicted", "low", "high", "in_domain", "variant")
 
 
 def rows_of(table: pd.DataFrame, schema: Schema, groups: str = "condition") -> Rows:
@@ -48,14 +47,10 @@ def rows_of(table: pd.DataFrame, schema: Schema, groups: str = "condition") -> R
     columns = [c.forward(table[name].to_numpy(float)) for name, c in schema.numeric.items()]
     numbers = np.column_stack(columns) if columns else np.empty((len(table), 0))
     levels = table[list(schema.categorical)].to_numpy(dtype=str).reshape(len(table), -1)
-    has_target = "target" in table.columns
-    y = schema.target.forward(table["target"].to_numpy(float)) if has_target else None
-    return Rows(
-        numbers,
-        levels,
-        np.full(len(table), np.nan) if y is None else y,
-        table[groups].to_numpy(dtype=str),
-    )
+    y = np.full(len(table), np.nan)
+    if "target" in table.columns:
+        y = schema.target.forward(table["target"].to_numpy(float))
+    return Rows(numbers, levels, y, table[groups].to_numpy(dtype=str))
 
 
 def run_case(case: Case, schema: Schema, config: dict, seed: int) -> dict[str, pd.DataFrame]:
@@ -75,9 +70,8 @@ def run_case(case: Case, schema: Schema, config: dict, seed: int) -> dict[str, p
     -------
     dict of str to DataFrame
         By the names in :data:`poreflux.synthesis.TABLES`, each with the column ``case``:
-        ``summary`` (rows, groups,
-        conditions and the literature's own error by article), ``missing`` values, and what
-        :func:`poreflux.synthesis.validation.validate`, ``score``,
+        ``summary`` (rows, groups, conditions and the literature's own error by article),
+        ``missing`` values, and what :func:`poreflux.synthesis.validation.validate`, ``score``,
         :func:`poreflux.synthesis.interpretation.interpret` and ``dependence`` return;
         ``predictions`` holds the target in its unit and ``row``, a number in ``case.in_house``.
     """
@@ -204,9 +198,10 @@ def predict_conditions(
     Returns
     -------
     DataFrame
-        Columns :data:`PREDICTED_COLUMNS`: the target in its unit; low and high span two of
-        those errors either way on the target's scale; ``in_domain`` is true where every
-        category was run in-house and every number lies within the in-house range.
+        Columns row, predicted, low, high (the target in its unit), in_domain and variant; low
+        and high span two of those errors either way on the target's scale; ``in_domain`` is
+        true where every category was run in-house and every number lies within the in-house
+        range.
     """
     settings = Settings.from_config(config)
     literature = rows_of(case.literature, schema, groups="group")

@@ -17,10 +17,9 @@ from poreflux.learning.scoring import interval, r2, resampled_rows
 from poreflux.learning.splits import grouped_folds, leave_one_group_out
 from poreflux.learning.variants import Model, Pretrained, Rows, Settings, Task, fit
 from poreflux.random_stream import seed_from
+from poreflux.synthesis import K_FOLD, LEAVE_ONE_OUT
 from poreflux.synthesis.table import Column
 
-LEAVE_ONE_OUT, K_FOLD = "leave-one-condition-out", "k-fold"
-SCHEMES = (LEAVE_ONE_OUT, K_FOLD)
 # Variants that the others are compared with.
 REFERENCES = ("in_house", "baseline", "transfer")
 PREDICTION_COLUMNS = ("scheme", "repeat", "fold", "variant", "row", "condition")
