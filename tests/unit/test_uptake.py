@@ -196,14 +196,57 @@ def test_both_estimators_agree(small):
 
 def test_alias_table_gives_the_weights():
     rng = np.random.default_rng(0)
-    weights = rng.random(1000) ** 6
+    n = 1000
+    weights = rng.random(n) ** 6
     weights /= weights.sum()
-    keep, other = np.empty(1000), np.empty(1000, np.int32)
-    k.alias_table(weights, keep, other, np.empty(1000, np.int32), np.empty(1000, np.int32))
-    assert ((keep >= 0) & (keep <= 1 + 1e-12)).all()
-    total = keep / 1000
-    np.add.at(total, other, (1 - keep) / 1000)
-    np.testing.assert_allclose(total, weights, atol=1e-15)
+    voxels = rng.permutation(5 * n)[:n].astype(np.int32)
+    alias = np.empty(n * k.ALIAS, np.int32)
+    work = np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32)
+    k.alias_table(weights, voxels, alias, *work)
+    odds, first, other = alias.reshape(n, k.ALIAS).T
+    odds = odds / k.TWO_31
+    assert ((odds >= 0) & (odds < 1)).all()
+    total = np.zeros(5 * n)
+    np.add.at(total, first, odds / n)
+    np.add.at(total, other, (1 - odds) / n)
+    # odds are whole multiples of 2^-31; a thousand of them may point at one voxel
+    np.testing.assert_allclose(total[voxels], weights, atol=2.0**-31)
+
+
+def test_insertions_fall_as_the_proposal_density_says():
+    """Where each trial would go, counted; and the density is normalised over the cell."""
+    n = 6
+    energy = np.full((n, n, n), 2e4)
+    energy[:, :, :3] = -300.0 * np.arange(n)[:, None, None]
+    chain = chain_in(energy, np.diag([24.0] * 3), block_pockets=False)
+    chain.set_fugacity(5.0)
+    host = chain.host
+    density = np.array([k.proposal_density(f, chain.constants) for f in host.factors])
+    assert density.mean() == pytest.approx(1.0, rel=1e-6)
+    outside = np.ones(n**3, bool)
+    outside[host.voxels] = False
+    assert outside.any() and (density[outside] == 0.0).all()
+    assert (density[host.voxels] > 0.0).all()
+    odds, first, other = chain.alias.reshape(-1, k.ALIAS).T
+    share = np.zeros(n**3)
+    np.add.at(share, first, odds / k.TWO_31 / len(first))
+    np.add.at(share, other, (1.0 - odds / k.TWO_31) / len(first))
+    np.testing.assert_allclose(share * n**3, density, atol=1e-6)
+
+
+def test_compiled_pair_energy_is_that_of_the_plain_loop():
+    """The vectorised sums of the CPU and the plain loop that a GPU runs give the same bits."""
+    x, y, z = np.random.default_rng(3).random((3, 82))
+    box = np.array([25.0, 3.0, 26.0, -4.0, 2.0, 27.0])
+    constants = np.zeros(k.CONSTANTS)
+    constants[[k.SIGMA2, k.CUTOFF2, k.FOUR_EPSILON]] = 3.73**2, 144.0, 592.0
+    neighbours = np.array([[0, 1]], np.int32)
+    for counts, skip in (([0, 0], -1), ([3, 40], 1), ([41, 41], 58), ([38, 39], 77)):
+        arguments = (
+            x, y, z, np.array(counts, np.int32), 41, neighbours, box, constants, np.zeros(41), 0,
+            0.3, 0.6, 0.9, skip,
+        )  # fmt: skip
+        assert k.pair_energy(*arguments) == k.pair_energy.py_func(*arguments)
 
 
 def test_isotherm_rises_within_errors(isotherm):
@@ -266,18 +309,72 @@ def test_tighter_target_takes_more_steps(small):
 
 
 def test_paper_protocol_takes_50_000_cycles():
-    """Below 20 molecules a cycle is 20 steps: a million steps, but for one sample."""
+    """Below 20 molecules a cycle is 20 steps: a million steps at each pressure."""
     chain = chain_in(np.zeros((8, 8, 8)), np.diag([24.0] * 3), epsilon=0.0)
-    result = grid.run_pressure(chain, 1.0, grid.Schedule("paper"))
-    assert chain.integers[k.N_CYCLES] == grid.PAPER_CYCLES
-    assert chain.integers[k.N_STEPS] == 20 * grid.PAPER_CYCLES
-    assert result.n_equilibration + result.n_production == 1_000_000
-    # again, from a state in the middle of a cycle
-    chain.advance(grid.SAMPLE_STEPS)
-    chain.integers[k.LEFT_IN_CYCLE] = 7
-    before = int(chain.integers[k.N_CYCLES])
-    grid.run_pressure(chain, 1.0, grid.Schedule("paper"))
-    assert chain.integers[k.N_CYCLES] - before == grid.PAPER_CYCLES
+    isotherm = grid.IsothermRun(chain, [0.5, 1.0], grid.Schedule("paper"))
+    grid.run_all(isotherm)
+    for run, fugacity in zip(isotherm.runs, (0.5, 1.0), strict=True):
+        integers = run.chain.integers
+        assert integers[k.N_CYCLES] == grid.PAPER_CYCLES
+        assert integers[k.N_STEPS] == 20 * grid.PAPER_CYCLES
+        assert run.n_equilibration + run.n_production == 1_000_000
+        expected = ideal_number(run.chain, fugacity)
+        assert abs(run.estimate.mean - expected) < 4 * run.estimate.error + 1e-6
+
+
+def isotherm_of(small, seed=1, target_error=0.02):
+    energy = lj_grid(small, guest_parameters("CH4"), grid_shape(small, 0.25), 12.0)
+    chain = chain_in(energy, small.cell, repeats=small.repeats(24.0), seed=seed)
+    schedule = grid.Schedule("adaptive", 5_000, 20_000, 400_000, target_error)
+    return grid.IsothermRun(chain, [0.5, 2.0, 10.0, 40.0], schedule)
+
+
+def test_order_of_the_chains_changes_nothing(small):
+    """One after the other, all together, or the highest pressure first: the same bits."""
+    one = isotherm_of(small)
+    grid.run_all(one)
+    together = isotherm_of(small)
+    while runs := together.waiting():
+        for run in runs:
+            run.add(*run.chain.advance(run.wanted))
+    downwards = isotherm_of(small)
+    while runs := downwards.waiting():
+        runs[-1].add(*runs[-1].chain.advance(runs[-1].wanted))
+    for runs in zip(one.runs, together.runs, downwards.runs, strict=True):
+        assert len({(run.estimate, run.n_equilibration, run.n_production) for run in runs}) == 1
+        assert len({run.chain.positions().tobytes() for run in runs}) == 1
+    # and steps taken in small parts
+    parts = isotherm_of(small)
+    while runs := parts.waiting():
+        run = runs[0]
+        traces = [run.chain.advance(250) for _ in range(run.wanted // 250)]
+        run.add(*(np.concatenate(t) for t in zip(*traces, strict=True)))
+    assert [r.estimate for r in parts.runs] == [r.estimate for r in one.runs]
+
+
+def test_branched_chains_are_independent(small):
+    """Same molecules at first, other random numbers after, and no shared state."""
+    isotherm = isotherm_of(small)
+    chain = isotherm.runs[0].chain
+    chain.advance(50_000)
+    one, two = chain.branched(1), chain.branched(2)
+    before = chain.positions()
+    np.testing.assert_array_equal(one.positions(), before)
+    for other in (one, two):
+        other.set_fugacity(2.0)
+        other.advance(20_000)
+        assert abs(other.energy_drift()[1]) < 1e-6
+    np.testing.assert_array_equal(chain.positions(), before)
+    assert one.positions().tobytes() != two.positions().tobytes()
+
+
+def test_a_run_below_bounds_the_one_above(small):
+    """No pressure averages fewer than half the steps of the one below."""
+    isotherm = isotherm_of(small, target_error=0.005)
+    grid.run_all(isotherm)
+    steps = [run.n_production for run in isotherm.runs]
+    assert all(b >= a // 2 - grid.SAMPLE_STEPS for a, b in itertools.pairwise(steps))
+    assert max(steps) > 20_000
 
 
 def cage():

@@ -231,7 +231,9 @@ def warm_up() -> None:
         host, epsilon_K=1.0, sigma_A=3.0, temperature_K=298.0, cutoff_A=6.0, repeats=(1, 1, 1),
         seed=0,
     )  # fmt: skip
-    grid.run_pressure(chain, 1.0, grid.Schedule(production_steps=1000, max_steps=1000))
+    short = grid.Schedule(equilibration_steps=1000, production_steps=1000, max_steps=1000)
+    grid.run_all(grid.IsothermRun(chain, [1.0], short))
+    chain.energy_drift()
 
 
 def _grid_points(
@@ -252,23 +254,23 @@ def _grid_points(
             for p, f in zip(pressures, fugacities, strict=True)
         ]
     chain = _chain(structure, host, guest, temperature_K, cutoff_A, seed)
+    rising = sorted(range(len(pressures)), key=pressures.__getitem__)
+    isotherm = grid.IsothermRun(chain, [fugacities[i] for i in rising], schedule)
+    grid.run_all(isotherm)
     n_cells = math.prod(structure.repeats(2.0 * cutoff_A))
     points: dict[int, UptakePoint] = {}
-    least_steps = 0
-    for i in sorted(range(len(pressures)), key=pressures.__getitem__):
-        result = grid.run_pressure(chain, fugacities[i], schedule, least_steps)
-        least_steps = result.n_production // 2
-        found = result.estimate
+    for i, run in zip(rising, isotherm.runs, strict=True):
+        found = run.estimate
         per_cell = dataclasses.replace(
             found, mean=found.mean / n_cells, error=found.error / n_cells
         )
         met = schedule.protocol == "paper" or found.error <= schedule.target_error * found.mean
         points[i] = _point(
-            structure, pressures[i], fugacities[i], per_cell, result.n_equilibration,
-            result.n_production, found.equilibrated and met, host.pocket_share,
-            result.energy_drift_K, "grid",
+            structure, pressures[i], fugacities[i], per_cell, run.n_equilibration,
+            run.n_production, found.equilibrated and met, host.pocket_share,
+            run.chain.energy_drift()[1], "grid",
         )  # fmt: skip
-        log.debug("%g bar: %d steps", pressures[i], result.n_production)
+        log.debug("%g bar: %d steps", pressures[i], run.n_production)
     return [points[i] for i in range(len(pressures))]
 
 
@@ -303,18 +305,21 @@ def _raspa3_points(
     seed: int,
 ) -> list[UptakePoint]:
     points = []
-    rough = grid.Schedule(production_steps=20_000, max_steps=20_000)
-    chain = None
-    if len(host.voxels):
+    # a cycle's length depends on the loading: short runs of ours tell it roughly
+    loadings = dict.fromkeys(fugacities, 0.0)
+    if len(host.voxels) and schedule.protocol != "paper":
         chain = _chain(structure, host, guest, temperature_K, cutoff_A, seed)
+        rough = grid.Schedule(production_steps=20_000, max_steps=20_000)
+        isotherm = grid.IsothermRun(chain, sorted(loadings), rough)
+        grid.run_all(isotherm)
+        means = [run.estimate.mean for run in isotherm.runs]
+        loadings = dict(zip(sorted(loadings), means, strict=True))
     for i, (p, f) in enumerate(zip(pressures, fugacities, strict=True)):
         if schedule.protocol == "paper":
             initial, cycles = 0, grid.PAPER_CYCLES
         else:
-            # a cycle's length depends on the loading: a short run of ours tells it roughly
-            loading = grid.run_pressure(chain, f, rough).estimate.mean if chain else 0.0
-            initial = raspa3.cycles_for(10 * schedule.equilibration_steps, loading)
-            cycles = raspa3.cycles_for(schedule.production_steps, loading)
+            initial = raspa3.cycles_for(10 * schedule.equilibration_steps, loadings[f])
+            cycles = raspa3.cycles_for(schedule.production_steps, loadings[f])
         found, before, after = raspa3.run_pressure(
             structure,
             guest,

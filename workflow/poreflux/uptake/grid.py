@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +36,7 @@ PRODUCTION_PER_MOLECULE = 300
 SAMPLE_STEPS = 250
 # Cycles of the paper's protocol: a cycle is max(20, N) steps.
 PAPER_CYCLES = 50_000
-_NO_LIMIT = np.iinfo(np.int64).max
+NO_LIMIT = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Host:
 
     Attributes
     ----------
-    coefficients : ndarray (nx+3, ny+3, nz+3) float32
+    coefficients : ndarray ((nx+3)*(ny+3)*(nz+3),) float32
         Spline of the energy, padded periodically.
     shape : ndarray (3,) int64
         Grid points along the unit cell.
@@ -51,8 +53,8 @@ class Host:
         Unit cell in rows, Å, lower triangular.
     voxels : ndarray (n,) int32
         Flat indices of the domain: the voxels a guest may be in.
-    boltzmann : ndarray (n,) float64
-        Boltzmann factor of each voxel of the domain, averaged with its neighbours.
+    factors : ndarray (nx*ny*nz,) float32
+        Boltzmann factor of each voxel of the domain, averaged with its neighbours; -1 outside.
     pocket_share : float
         Share of the Henry coefficient in pockets, blocked or not.
     """
@@ -61,23 +63,8 @@ class Host:
     shape: np.ndarray
     cell: np.ndarray
     voxels: np.ndarray
-    boltzmann: np.ndarray
+    factors: np.ndarray
     pocket_share: float
-
-
-@dataclass(frozen=True)
-class ChainResult:
-    """What one pressure gave: molecules in the supercell and how they were found.
-
-    Attributes: ``estimate``; ``n_equilibration`` and ``n_production`` steps; ``energy_K`` at
-    the end and ``energy_drift_K``, the running energy less the recomputed one.
-    """
-
-    estimate: Estimate
-    n_equilibration: int
-    n_production: int
-    energy_K: float
-    energy_drift_K: float
 
 
 @dataclass(frozen=True)
@@ -144,17 +131,16 @@ def prepare_host(
     domain = _dilated(inside)
     if block_pockets:
         domain &= channels | (energy >= threshold)
-    voxels = np.flatnonzero(domain).astype(np.int32)
     factor = np.exp(np.maximum(-energy / temperature_K, -700.0))
-    smooth = ndimage.uniform_filter(factor, size=3, mode="wrap")
+    smooth = np.maximum(ndimage.uniform_filter(factor, size=3, mode="wrap"), 0.0)
     coefficients = spline_coefficients(energy, cap_K)
     padded = np.pad(coefficients.astype(np.float32), [(1, 2)] * 3, mode="wrap")
     return Host(
-        coefficients=padded,
+        coefficients=padded.reshape(-1),
         shape=np.array(energy.shape, np.int64),
         cell=np.ascontiguousarray(cell, float),
-        voxels=voxels,
-        boltzmann=np.maximum(smooth.reshape(-1)[voxels], 0.0),
+        voxels=np.flatnonzero(domain).astype(np.int32),
+        factors=np.where(domain, smooth, -1.0).astype(np.float32).reshape(-1),
         pocket_share=share,
     )
 
@@ -168,7 +154,7 @@ def _dilated(mask: np.ndarray) -> np.ndarray:
 
 
 class Chain:
-    """One Markov chain in a supercell, carried from pressure to pressure.
+    """One Markov chain in a supercell, at one fugacity.
 
     Parameters
     ----------
@@ -188,6 +174,7 @@ class Chain:
         self.host = host
         self.temperature_K = float(temperature_K)
         self.sigma_A = float(sigma_A)
+        self.seed = np.uint64(seed)
         self.repeats = np.array(repeats, np.int64)
         box = host.cell * self.repeats[:, None]
         lower = np.tril_indices(3)
@@ -211,9 +198,24 @@ class Chain:
         self.constants[k.TRANSLATE] = TRANSLATIONS
         self.integers = np.zeros(k.INTEGER_STATE, np.int64)
         self.floats = np.zeros(k.FLOAT_STATE)
-        self.rng = np.array([seeded(np.uint64(seed), np.uint64(0))], np.uint64)
+        self.rng = np.array([seeded(self.seed, np.uint64(0))], np.uint64)
         self.count = np.zeros(len(self.neighbours), np.int32)
-        self._allocate(16 if len(self.count) > 1 else 64)
+        self.allocate(16 if len(self.count) > 1 else 64)
+
+    def branched(self, stream: int) -> Chain:
+        """A chain that starts from this one's molecules, with random stream ``stream`` of its seed.
+
+        Its fugacity is yet to be set.
+        """
+        other = copy.copy(self)
+        for name in ("constants", "count", "slots", "slot_of", "molecule_at", "scratch"):
+            setattr(other, name, getattr(self, name).copy())
+        other.integers = np.zeros(k.INTEGER_STATE, np.int64)
+        other.integers[k.N_MOLECULES] = self.n_molecules
+        other.floats = np.zeros(k.FLOAT_STATE)
+        other.floats[k.ENERGY] = self.floats[k.ENERGY]
+        other.rng = np.array([seeded(self.seed, np.uint64(stream))], np.uint64)
+        return other
 
     @property
     def n_molecules(self) -> int:
@@ -222,30 +224,23 @@ class Chain:
 
     def positions(self) -> np.ndarray:
         """Fractional coordinates in the supercell now, ndarray (n_molecules, 3)."""
-        return self._slots[:3, self._slot_of[: self.n_molecules]].T.copy()
+        return self.slots[:3, self.slot_of[: self.n_molecules]].T.copy()
 
     def set_fugacity(self, fugacity_bar: float) -> None:
         """Choose the fugacity (bar, > 0) of the steps to come."""
-        host = self.host
         activity = fugacity_bar / (BOLTZMANN_BAR_A3_PER_K * self.temperature_K)
         self.constants[k.ACTIVITY_VOLUME] = activity * self.volume_A3
-        n = len(host.voxels)
-        weights = np.empty(n)
-        k.insertion_weights(
-            host.boltzmann, activity, LANGMUIR_VOLUME * self.sigma_A**3, EVEN_SHARE, weights
-        )
-        keep, other = np.empty(n), np.empty(n, np.int32)
-        k.alias_table(weights, keep, other, np.empty(n, np.int32), np.empty(n, np.int32))
-        self._keep, self._other = keep.astype(np.float32), other
-        n_grid = int(host.shape.prod())
-        self._density = np.zeros(n_grid, np.float32)
-        self._density[host.voxels] = weights * n_grid
-        for slot in self._slot_of[: self.n_molecules]:
-            unit = self._slots[:3, slot] * self.repeats
-            unit -= np.floor(unit)
-            self._slots[4, slot] = self._density[k.voxel_of(host.shape, *unit)]
+        self.constants[k.CROWDING] = activity * LANGMUIR_VOLUME * self.sigma_A**3
+        voxels = self.host.voxels
+        n = len(voxels)
+        weights, keep = np.empty((2, n))
+        small, large = np.empty((2, n), np.int32)
+        k.insertion_weights(self.host.factors[voxels], self.constants, EVEN_SHARE, weights)
+        self.constants[[k.SCALE, k.EVEN]] *= self.host.shape.prod()
+        self.alias = np.empty(n * k.ALIAS, np.int32)
+        k.alias_table(weights, voxels, self.alias, keep, small, large)
 
-    def advance(self, n_steps: int, *, max_cycles: int = _NO_LIMIT):
+    def advance(self, n_steps: int, *, max_cycles: int = NO_LIMIT):
         """Take steps (a multiple of :data:`SAMPLE_STEPS`), or stop at a number of cycles.
 
         Returns
@@ -260,44 +255,43 @@ class Chain:
         while True:
             k.run_chain(
                 end - self.integers[k.N_STEPS], max_cycles, SAMPLE_STEPS, self.constants,
-                self.host.coefficients, self._density, self.host.shape, self.host.voxels,
-                self._keep, self._other, self.repeats, self.box, self.inverse, self.bins,
-                self.neighbours, self._capacity, *self._slots,
-                self._slot_of, self._molecule_at, self.count, self.integers, self.floats,
-                self.rng, self._scratch, trace_n, trace_w,
+                self.host.coefficients, self.host.factors, self.host.shape, self.alias,
+                self.repeats, self.box, self.inverse, self.bins, self.neighbours, self.capacity,
+                *self.slots, self.slot_of, self.molecule_at, self.count, self.integers,
+                self.floats, self.rng, self.scratch, trace_n, trace_w,
             )  # fmt: skip
             if not self.integers[k.FULL]:
                 break
-            self._allocate(2 * self._capacity)
+            self.allocate(2 * self.capacity)
         done = int(self.integers[k.N_SAMPLES])
         return trace_n[:done], trace_w[:done]
 
     def energy_drift(self) -> tuple[float, float]:
         """The energy recomputed from scratch (K), and the running energy less that."""
         fresh = k.total_energy(
-            *self._slots, self.count, self._capacity, self.neighbours,
-            self.bins, self.box, self.constants, self._scratch, self.host.coefficients,
-            self.repeats,
+            *self.slots, self.count, self.capacity, self.neighbours,
+            self.bins, self.box, self.constants, self.scratch, self.host.coefficients,
+            self.host.shape, self.repeats,
         )  # fmt: skip
         return float(fresh), float(self.floats[k.ENERGY] - fresh)
 
-    def _allocate(self, capacity: int) -> None:
+    def allocate(self, capacity: int) -> None:
         """Slots for ``capacity`` molecules a bin; molecules keep their order in each bin."""
         n_bins = len(self.count)
-        # x, y, z, host energy, insertion density
+        # x, y, z, host energy, local Boltzmann factor
         slots = np.zeros((5, n_bins * capacity))
         slot_of = np.zeros(n_bins * capacity, np.int32)
         molecule_at = np.zeros(n_bins * capacity, np.int32)
         if self.count.any():
             for b, c in enumerate(self.count):
-                old = slice(b * self._capacity, b * self._capacity + c)
+                old = slice(b * self.capacity, b * self.capacity + c)
                 new = slice(b * capacity, b * capacity + c)
-                slots[:, new] = self._slots[:, old]
-                molecule_at[new] = self._molecule_at[old]
+                slots[:, new] = self.slots[:, old]
+                molecule_at[new] = self.molecule_at[old]
                 slot_of[molecule_at[new]] = np.arange(new.start, new.stop)
-        self._capacity = capacity
-        self._slots, self._slot_of, self._molecule_at = slots, slot_of, molecule_at
-        self._scratch = np.zeros(capacity)
+        self.capacity = capacity
+        self.slots, self.slot_of, self.molecule_at = slots, slot_of, molecule_at
+        self.scratch = np.zeros(capacity)
         self.integers[k.FULL] = 0
 
 
@@ -316,76 +310,168 @@ def _cell_list(widths: np.ndarray, cutoff_A: float) -> tuple[np.ndarray, np.ndar
     return bins, np.ascontiguousarray(flat.astype(np.int32))
 
 
-def run_pressure(
-    chain: Chain, fugacity_bar: float, schedule: Schedule, least_steps: int = 0
-) -> ChainResult:
-    """Bring a chain to a fugacity and average the number of molecules there.
+class PressureRun:
+    """The averaging of one chain at one fugacity: says how many steps to take, and when to stop.
+
+    It never takes steps itself, so that chains may be advanced one after the other or together:
+
+    >>> while run.wanted:
+    ...     run.add(*run.chain.advance(run.wanted, max_cycles=run.max_cycles))
 
     Parameters
     ----------
     chain : Chain
-        Continued from where it is.
+        Where to start from.
     fugacity_bar : float
         Fugacity, > 0.
     schedule : Schedule
         How long.
-    least_steps : int
-        Steps to average at least, besides those of the schedule. Correlation times change
-        slowly with pressure: half the steps that the pressure below needed guards against
-        a short trace that looks converged by luck.
 
-    Returns
-    -------
-    ChainResult
+    Attributes
+    ----------
+    wanted : int
+        Steps to take next, a multiple of :data:`SAMPLE_STEPS`; 0 when done.
+    settled : bool
+        Whether the chain has relaxed enough to start the next pressure from it.
+    estimate : Estimate
+        Of the number of molecules in the supercell, when done.
+    n_equilibration, n_production : int
+        Steps discarded and averaged, when done.
     """
-    chain.set_fugacity(fugacity_bar)
-    if schedule.protocol == "paper":
-        first, least = 0, 0
-        trace = _paper_cycles(chain)
-        result = estimate(*trace)
-    else:
-        first = math.ceil(schedule.equilibration_steps / SAMPLE_STEPS)
+
+    def __init__(self, chain: Chain, fugacity_bar: float, schedule: Schedule):
+        self.chain = chain
+        self.schedule = schedule
+        chain.set_fugacity(fugacity_bar)
+        self.settled = False
+        self.max_cycles = NO_LIMIT
+        self._traces = np.empty((2, 0))
+        self._least_steps = 0
+        if schedule.protocol == "paper":
+            self._ask_cycles()
+        else:
+            self._ask(math.ceil(schedule.equilibration_steps / SAMPLE_STEPS))
+
+    def add(self, trace_n: np.ndarray, trace_w: np.ndarray) -> None:
+        """Take in the samples of the steps wanted, and decide how to go on."""
+        self._traces = np.concatenate([self._traces, [trace_n, trace_w]], axis=1)
+        if self.schedule.protocol == "paper":
+            self._ask_cycles(len(trace_n) * SAMPLE_STEPS)
+        elif not self.settled:
+            self._settle()
+        else:
+            self._decide()
+
+    def extend(self, least_steps: int) -> None:
+        """Average at least so many steps (of a run that is done).
+
+        Correlation times change slowly with pressure: half the steps that the pressure below
+        needed guard against a short trace that looks converged by luck.
+        """
+        if self.schedule.protocol != "paper" and least_steps > self._least_steps:
+            self._least_steps = least_steps
+            self._decide()
+
+    def _samples(self) -> int:
+        return self._traces.shape[1]
+
+    def _ask(self, samples: int) -> None:
+        self.wanted = max(1, samples) * SAMPLE_STEPS
+
+    def _finish(self, estimate: Estimate) -> None:
+        self.wanted = 0
+        self.estimate = estimate
+        self.n_equilibration = estimate.discarded * SAMPLE_STEPS
+        self.n_production = (self._samples() - estimate.discarded) * SAMPLE_STEPS
+
+    def _ask_cycles(self, done: int = 0) -> None:
+        """Exactly 50,000 cycles; the last incomplete sample (under 250 steps) is not averaged."""
+        if self.max_cycles == NO_LIMIT:
+            self.max_cycles = PAPER_CYCLES // 10
+        elif done < self.wanted:
+            self.settled = True
+            if self.max_cycles == PAPER_CYCLES:
+                self._finish(estimate(*self._traces))
+                return
+            self.max_cycles = PAPER_CYCLES
+        self._ask(1_000_000 // SAMPLE_STEPS)
+
+    def _least_discarded(self) -> int:
+        """Samples that the schedule discards, given how many molecules there are."""
+        crowd = float(self._traces[0, -1])
+        steps = max(self.schedule.equilibration_steps, EQUILIBRATION_PER_MOLECULE * crowd)
+        return math.ceil(steps / SAMPLE_STEPS)
+
+    def _settle(self) -> None:
+        most = math.ceil(self.schedule.max_steps / SAMPLE_STEPS)
+        left = min(self._least_discarded(), most) - self._samples()
+        self.settled = left <= 0
+        self._ask(left if left > 0 else self.schedule.production_steps // SAMPLE_STEPS)
+
+    def _decide(self) -> None:
+        schedule = self.schedule
         most = math.ceil(schedule.max_steps / SAMPLE_STEPS)
-        trace = chain.advance((first + schedule.production_steps // SAMPLE_STEPS) * SAMPLE_STEPS)
-        while True:
-            crowd = float(trace[0][-1])
-            first = max(schedule.equilibration_steps, EQUILIBRATION_PER_MOLECULE * crowd)
-            first = min(math.ceil(first / SAMPLE_STEPS), len(trace[0]) // 2)
-            least = max(schedule.production_steps, PRODUCTION_PER_MOLECULE * crowd, least_steps)
-            least = min(math.ceil(least / SAMPLE_STEPS), most)
-            result = estimate(*trace, min_discard=first)
-            done = len(trace[0]) - result.discarded
-            wanted = schedule.target_error * abs(result.mean)
-            if (result.equilibrated and result.error <= wanted and done >= least) or done >= most:
-                break
-            need = least
-            if result.error > wanted > 0.0:
-                need = int(1.1 * done * min(9.0, (result.error / wanted) ** 2))
-            if not result.equilibrated:
-                need = max(need, 2 * done)
-            # at most threefold, since an early error is itself uncertain
-            goal = min(most, max(need, least, done + done // 4 + 1), 3 * done)
-            more = chain.advance(max(1, goal - done) * SAMPLE_STEPS)
-            trace = tuple(np.concatenate(pair) for pair in zip(trace, more, strict=True))
-    energy, drift = chain.energy_drift()
-    return ChainResult(
-        estimate=result,
-        n_equilibration=result.discarded * SAMPLE_STEPS,
-        n_production=(len(trace[0]) - result.discarded) * SAMPLE_STEPS,
-        energy_K=energy,
-        energy_drift_K=drift,
-    )
+        crowd = float(self._traces[0, -1])
+        first = min(self._least_discarded(), self._samples() // 2)
+        least = max(schedule.production_steps, PRODUCTION_PER_MOLECULE * crowd, self._least_steps)
+        least = min(math.ceil(least / SAMPLE_STEPS), most)
+        found = estimate(*self._traces, min_discard=first)
+        done = self._samples() - found.discarded
+        wanted = schedule.target_error * abs(found.mean)
+        good = found.equilibrated and found.error <= wanted and done >= least
+        if good or done >= most:
+            self._finish(found)
+            return
+        need = least
+        if found.error > wanted > 0.0:
+            need = int(1.1 * done * min(9.0, (found.error / wanted) ** 2))
+        if not found.equilibrated:
+            need = max(need, 2 * done)
+        # at most threefold, since an early error is itself uncertain
+        goal = min(most, max(need, least, done + done // 4 + 1), 3 * done)
+        self._ask(goal - done)
 
 
-def _paper_cycles(chain: Chain):
-    """Exactly 50,000 cycles; the last incomplete sample (under 250 steps) is not averaged."""
-    start = int(chain.integers[k.N_CYCLES])
-    chain.integers[[k.LEFT_IN_CYCLE, k.IN_SAMPLE, k.N_TRIALS]] = 0
-    chain.floats[[k.SUM_N, k.SUM_W]] = 0.0
-    traces = []
-    while True:
-        more = chain.advance(1_000_000, max_cycles=start + PAPER_CYCLES)
-        traces.append(more)
-        if len(more[0]) * SAMPLE_STEPS < 1_000_000:
-            break
-    return tuple(np.concatenate(parts) for parts in zip(*traces, strict=True))
+class IsothermRun:
+    """The chains of one host at rising fugacities.
+
+    Each starts from the molecules of the one below once that has settled, with a random stream
+    of its own: what comes out depends on neither the order in which the chains are advanced
+    nor how many at a time.
+
+    Parameters
+    ----------
+    chain : Chain
+        The first, empty.
+    fugacities_bar : sequence of float
+        Rising.
+    schedule : Schedule
+        How long, at each.
+    """
+
+    def __init__(self, chain: Chain, fugacities_bar: Sequence[float], schedule: Schedule):
+        self.fugacities_bar = list(fugacities_bar)
+        self.schedule = schedule
+        self.runs = [PressureRun(chain, self.fugacities_bar[0], schedule)]
+        self._finished = 0
+
+    def waiting(self) -> list[PressureRun]:
+        """The runs that want steps now, lowest fugacity first; empty when all are done."""
+        runs = self.runs
+        while runs[-1].settled and len(runs) < len(self.fugacities_bar):
+            chain = runs[-1].chain.branched(len(runs))
+            runs.append(PressureRun(chain, self.fugacities_bar[len(runs)], self.schedule))
+        while self._finished < len(runs) and not runs[self._finished].wanted:
+            if self._finished:
+                runs[self._finished].extend(runs[self._finished - 1].n_production // 2)
+                if runs[self._finished].wanted:
+                    break
+            self._finished += 1
+        return [run for run in runs if run.wanted]
+
+
+def run_all(isotherm: IsothermRun) -> None:
+    """Advance the chains of an isotherm, one after the other, until they are done."""
+    while runs := isotherm.waiting():
+        run = runs[0]
+        run.add(*run.chain.advance(run.wanted, max_cycles=run.max_cycles))

@@ -35,10 +35,15 @@ ENERGY, SUM_N, SUM_W = range(3)
 FLOAT_STATE = 3
 # Numbers that stay the same during a call
 BETA, ACTIVITY_VOLUME, FOUR_EPSILON, SIGMA2, CUTOFF2, MAX_SHIFT, REJECT, TRANSLATE = range(8)
-CONSTANTS = 8
+CROWDING, SCALE, EVEN = range(8, 11)
+CONSTANTS = 11
+# Numbers of one voxel in the alias table: the odds of the voxel itself in 2^-31, it, the other
+ALIAS = 3
+TWO_31 = 2147483648.0
 
 # A cycle is max(20, N) steps, as in RASPA.
 MIN_CYCLE = 20
+_ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 
 _compile = njit(cache=True, error_model="numpy", nogil=True)
 
@@ -60,28 +65,29 @@ def _rounded_down_cuda(x):
 
 
 @_compile
-def host_energy(coefficients, fx, fy, fz):
+def host_energy(coefficients, shape, fx, fy, fz):
     """Energy (K) of the spline at unit-cell fractions in [0, 1).
 
-    ``coefficients`` (nx+3, ny+3, nz+3) float32 are padded periodically by one plane before
-    and two after, so that no index needs wrapping.
+    ``coefficients`` is the flattened (nx+3, ny+3, nz+3) float32 array of a grid of ``shape``
+    (nx, ny, nz), padded periodically by one plane before and two after, so that no index
+    needs wrapping.
     """
-    x = fx * (coefficients.shape[0] - 3)
-    y = fy * (coefficients.shape[1] - 3)
-    z = fz * (coefficients.shape[2] - 3)
+    x, y, z = fx * shape[0], fy * shape[1], fz * shape[2]
     i, j, k = int(x), int(y), int(z)
     wx, wy, wz = _weights(x - i), _weights(y - j), _weights(z - k)
+    along_y = shape[2] + 3
+    along_x = along_y * (shape[1] + 3)
+    corner = i * along_x + j * along_y + k
     total = 0.0
     for a in range(4):
         plane = 0.0
         for b in range(4):
+            # unsigned: an index that cannot be negative is loaded without a test
+            at = np.uint64(corner + a * along_x + b * along_y)
             plane += wy[b] * (
-                wz[0] * coefficients[i + a, j + b, k]
-                + wz[1] * coefficients[i + a, j + b, k + 1]
-                + (
-                    wz[2] * coefficients[i + a, j + b, k + 2]
-                    + wz[3] * coefficients[i + a, j + b, k + 3]
-                )
+                wz[0] * coefficients[at]
+                + wz[1] * coefficients[at + _ONE]
+                + (wz[2] * coefficients[at + _TWO] + wz[3] * coefficients[at + _THREE])
             )
         total += wx[a] * plane
     return total
@@ -106,48 +112,95 @@ def wrap(f):
 
 
 @_compile
+def proposal_density(factor, constants):
+    """Density of insertion trials in a voxel, relative to uniform over the cell.
+
+    b / (1 + z v b) plus a floor, with ``factor`` b the local Boltzmann factor: the first
+    factor is where a guest is likely to be, the second the chance that the place is free by a
+    local Langmuir isotherm with activity z (1/Å^3) and volume v (Å^3) of a guest; the floor is
+    spread evenly, so that no voxel of the domain is out of reach. 0 outside (``factor`` < 0).
+    """
+    if factor < 0.0:
+        return 0.0
+    return constants[SCALE] * (factor / (1.0 + constants[CROWDING] * factor)) + constants[EVEN]
+
+
+@_compile
 def boltzmann(exponent, most):
     """exp of the exponent, or of ``most`` if that is less."""
     return math.exp(exponent if exponent < most else most)
 
 
 @_compile
-def pair_energy(
-    x, y, z, count, capacity, neighbours, box, constants, scratch, home, fx, fy, fz, skip
-):
-    """Energy (K) of a guest at a position of bin ``home`` with all others but slot ``skip``.
+def pair_term(dx, dy, dz, box, sigma2, cutoff2):
+    """(s/r)^12 - (s/r)^6 of the nearest image of a fractional distance; 0 beyond the cutoff."""
+    dx -= rounded_down(dx + 0.5)
+    dy -= rounded_down(dy + 0.5)
+    dz -= rounded_down(dz + 0.5)
+    px = dx * box[0] + dy * box[1] + dz * box[3]
+    py = dy * box[2] + dz * box[4]
+    pz = dz * box[5]
+    r2 = px * px + py * py + pz * pz
+    t2 = sigma2 / r2
+    t6 = t2 * t2 * t2
+    return (t6 - 1.0) * t6 if r2 < cutoff2 else 0.0
 
-    The terms are written first and summed after, so that the first loop is vectorised
-    without reordering a sum: the result depends on neither the width of the machine's
-    vectors nor compiler flags.
-    """
-    sigma2, cutoff2 = constants[SIGMA2], constants[CUTOFF2]
-    ax, bx, by, cx, cy, cz = box[0], box[1], box[2], box[3], box[4], box[5]
+
+def pair_sums(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
+    """Sums of :func:`pair_term` over n slots but ``own``, each fourth slot in one of four."""
     s0 = s1 = s2 = s3 = 0.0
-    for c in range(neighbours.shape[1]):
-        b = neighbours[home, c]
-        first = b * capacity
-        n = count[b]
-        own = skip - first
+    for j in range(n):
+        slot = first + j
+        if j == own:
+            continue
+        t = pair_term(fx - x[slot], fy - y[slot], fz - z[slot], box, sigma2, cutoff2)
+        lane = j % 4 if j < n - n % 4 else 0
+        if lane == 0:
+            s0 += t
+        elif lane == 1:
+            s1 += t
+        elif lane == 2:
+            s2 += t
+        else:
+            s3 += t
+    return s0, s1, s2, s3
+
+
+@overload(pair_sums, target="cuda", inline="always")
+def _pair_sums_cuda(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
+    return pair_sums
+
+
+@overload(pair_sums, target="cpu", inline="always")
+def _pair_sums_cpu(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
+    """The same numbers, vectorised.
+
+    The terms are written first and summed after, so that the first loop is vectorised without
+    reordering a sum: the result depends on neither the width of the machine's vectors nor
+    compiler flags.
+    """
+
+    def sums(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
+        ax, bx, by, cx, cy, cz = box[0], box[1], box[2], box[3], box[4], box[5]
         for j in range(n):
             # unsigned: an index that cannot be negative is loaded without a test
             slot = np.uint64(first + j)
             dx = fx - x[slot]
             dy = fy - y[slot]
             dz = fz - z[slot]
-            dx -= rounded_down(dx + 0.5)
-            dy -= rounded_down(dy + 0.5)
-            dz -= rounded_down(dz + 0.5)
+            dx -= np.floor(dx + 0.5)
+            dy -= np.floor(dy + 0.5)
+            dz -= np.floor(dz + 0.5)
             px = dx * ax + dy * bx + dz * cx
             py = dy * by + dz * cy
             pz = dz * cz
             r2 = px * px + py * py + pz * pz
             t2 = sigma2 / r2
             t6 = t2 * t2 * t2
-            # (s/r)^12 - (s/r)^6
             scratch[j] = (t6 - 1.0) * t6 if r2 < cutoff2 else 0.0
         if 0 <= own < n:
             scratch[own] = 0.0
+        s0 = s1 = s2 = s3 = 0.0
         whole = n - n % 4
         for j in range(0, whole, 4):
             s0 += scratch[j]
@@ -156,6 +209,25 @@ def pair_energy(
             s3 += scratch[j + 3]
         for j in range(whole, n):
             s0 += scratch[j]
+        return s0, s1, s2, s3
+
+    return sums
+
+
+@_compile
+def pair_energy(
+    x, y, z, count, capacity, neighbours, box, constants, scratch, home, fx, fy, fz, skip
+):
+    """Energy (K) of a guest at a position of bin ``home`` with all others but slot ``skip``."""
+    s0 = s1 = s2 = s3 = 0.0
+    for c in range(neighbours.shape[1]):
+        b = neighbours[home, c]
+        first = b * capacity
+        t0, t1, t2, t3 = pair_sums(
+            x, y, z, first, count[b], skip - first, box, constants[SIGMA2], constants[CUTOFF2],
+            scratch, fx, fy, fz,
+        )  # fmt: skip
+        s0, s1, s2, s3 = s0 + t0, s1 + t1, s2 + t2, s3 + t3
     return ((s0 + s1) + (s2 + s3)) * constants[FOUR_EPSILON]
 
 
@@ -171,7 +243,7 @@ def put(
     y,
     z,
     host_of,
-    density_of,
+    factor_of,
     count,
     capacity,
     molecule_at,
@@ -180,27 +252,27 @@ def put(
     fy,
     fz,
     host,
-    density,
+    factor,
     molecule,
 ):
     """Append a molecule to a bin; return its slot."""
     slot = b * capacity + count[b]
     count[b] += 1
     x[slot], y[slot], z[slot] = fx, fy, fz
-    host_of[slot], density_of[slot] = host, density
+    host_of[slot], factor_of[slot] = host, factor
     molecule_at[slot] = molecule
     return slot
 
 
 @_compile
-def take(x, y, z, host_of, density_of, count, capacity, slot_of, molecule_at, slot):
+def take(x, y, z, host_of, factor_of, count, capacity, slot_of, molecule_at, slot):
     """Remove the molecule in a slot; the last of its bin moves there."""
     b = slot // capacity
     count[b] -= 1
     last = b * capacity + count[b]
     if last != slot:
         x[slot], y[slot], z[slot] = x[last], y[last], z[last]
-        host_of[slot], density_of[slot] = host_of[last], density_of[last]
+        host_of[slot], factor_of[slot] = host_of[last], factor_of[last]
         moved = molecule_at[last]
         molecule_at[slot] = moved
         slot_of[moved] = slot
@@ -208,8 +280,8 @@ def take(x, y, z, host_of, density_of, count, capacity, slot_of, molecule_at, sl
 
 @_compile
 def total_energy(
-    x, y, z, host_of, density_of, count, capacity, neighbours, bins, box, constants, scratch,
-    coefficients, repeats,
+    x, y, z, host_of, factor_of, count, capacity, neighbours, bins, box, constants, scratch,
+    coefficients, shape, repeats,
 ):  # fmt: skip
     """Energy (K) of the configuration from scratch: host plus pairs."""
     total = 0.0
@@ -222,6 +294,7 @@ def total_energy(
             )  # fmt: skip
             host = host_energy(
                 coefficients,
+                shape,
                 wrap(fx * repeats[0]),
                 wrap(fy * repeats[1]),
                 wrap(fz * repeats[2]),
@@ -232,9 +305,9 @@ def total_energy(
 
 @_compile
 def run_chain(
-    n_steps, max_cycles, sample_steps, constants, coefficients, density, shape, voxels,
-    alias_keep, alias_other, repeats, box, inverse, bins, neighbours, capacity,
-    x, y, z, host_of, density_of, slot_of, molecule_at, count, integers, floats, rng, scratch,
+    n_steps, max_cycles, sample_steps, constants, coefficients, factors, shape, alias,
+    repeats, box, inverse, bins, neighbours, capacity,
+    x, y, z, host_of, factor_of, slot_of, molecule_at, count, integers, floats, rng, scratch,
     trace_n, trace_w,
 ):  # fmt: skip
     """Advance one chain by ``n_steps`` steps, or to ``max_cycles`` cycles, or to a full bin.
@@ -246,24 +319,25 @@ def run_chain(
     constants : float64 (CONSTANTS,)
         Inverse temperature (1/K), beta f V of the supercell, 4 epsilon (K), sigma^2 and
         cutoff^2 (Å^2), largest displacement along x, y, z (Å), host energy above which a
-        position is rejected (K), probability of a translation.
-    coefficients : float32 (nx+3, ny+3, nz+3)
+        position is rejected (K), probability of a translation, and the numbers of
+        :func:`proposal_density`.
+    coefficients : float32 ((nx+3)*(ny+3)*(nz+3),)
         See :func:`host_energy`.
-    density : float32 (nx*ny*nz,)
-        Probability density of insertion in each voxel relative to uniform; 0 outside the
-        domain, where the chain never goes.
+    factors : float32 (nx*ny*nz,)
+        Local Boltzmann factor, see :func:`proposal_density`; -1 outside the domain, where the
+        chain never goes.
     shape, repeats, bins : int64 (3,)
         Grid points of the unit cell, unit cells, and cell-list bins along each axis.
-    voxels : int32 (n,); alias_keep : float32 (n,); alias_other : int32 (n,)
-        The domain and Walker's alias table of the insertion probabilities.
+    alias : int32 (n * ALIAS,)
+        Walker's alias table of the insertion probabilities, see :func:`alias_table`.
     box, inverse : float64 (6,)
         Supercell and its inverse, see the module.
     neighbours : int32 (n_bins, n_neighbours)
         Bins to search from each bin, itself included.
     capacity : int
         Slots a bin.
-    x, y, z, host_of, density_of : float64 (slots,)
-        Positions; host energy (K) and insertion density of each molecule.
+    x, y, z, host_of, factor_of : float64 (slots,)
+        Positions; host energy (K) and local Boltzmann factor of each molecule.
     slot_of, molecule_at : int32 (slots,); count : int32 (n_bins,)
         See the module.
     integers : int64 (INTEGER_STATE,); floats : float64 (FLOAT_STATE,); rng : uint64 (1,)
@@ -271,12 +345,12 @@ def run_chain(
     scratch : float64 (capacity,)
         Work space.
     trace_n, trace_w : float64 (samples,)
-        Mean over each sample of N, and of beta f V exp(-beta u) / density over its insertion
+        Mean over each sample of N, and of beta f V exp(-beta u) / g over its insertion
         trials, whose expectation is N as well.
 
     Notes
     -----
-    Acceptance, with g the insertion density relative to uniform at the molecule's position:
+    Acceptance, with g the :func:`proposal_density` at the molecule's position:
     insertion ``beta f V / (g (N+1)) exp(-beta u)``, deletion ``g N / (beta f V) exp(beta u)``,
     translation ``exp(-beta du)``, each at most 1 (Frenkel and Smit, Understanding Molecular
     Simulation, eqs. 5.6.8 and 5.6.9 with the biased proposal of Snurr, Bell and Theodorou,
@@ -297,7 +371,7 @@ def run_chain(
     state = rng[0]
     full = False
     done = 0
-    n_voxels = len(voxels)
+    n_voxels = len(alias) // ALIAS
     plane = shape[1] * shape[2]
     while done < n_steps and sample < len(trace_n) and not full:
         if left <= 0:
@@ -326,10 +400,10 @@ def run_chain(
                 fy = wrap(oy + dy * inverse[2] + dz * inverse[4])
                 fz = wrap(oz + dz * inverse[5])
                 ux, uy, uz = wrap(fx * repeats[0]), wrap(fy * repeats[1]), wrap(fz * repeats[2])
-                g = density[voxel_of(shape, ux, uy, uz)]
+                factor = factors[voxel_of(shape, ux, uy, uz)]
                 state = advance(state)
-                if g > 0.0:
-                    host = host_energy(coefficients, ux, uy, uz)
+                if factor >= 0.0:
+                    host = host_energy(coefficients, shape, ux, uy, uz)
                     if host <= reject:
                         b = bin_of(bins, fx, fy, fz)
                         change = host - host_of[slot]
@@ -346,15 +420,15 @@ def run_chain(
                             energy += change
                             if b == slot // capacity:
                                 x[slot], y[slot], z[slot] = fx, fy, fz
-                                host_of[slot], density_of[slot] = host, g
+                                host_of[slot], factor_of[slot] = host, factor
                             else:
                                 take(
-                                    x, y, z, host_of, density_of, count, capacity, slot_of,
+                                    x, y, z, host_of, factor_of, count, capacity, slot_of,
                                     molecule_at, slot,
                                 )  # fmt: skip
                                 slot_of[m] = put(
-                                    x, y, z, host_of, density_of, count, capacity, molecule_at,
-                                    b, fx, fy, fz, host, g, m,
+                                    x, y, z, host_of, factor_of, count, capacity, molecule_at,
+                                    b, fx, fy, fz, host, factor, m,
                                 )  # fmt: skip
                                 full = count[b] >= capacity
         elif choice < insert_below:
@@ -362,10 +436,10 @@ def run_chain(
             state = advance(state)
             pick = uniform(state) * n_voxels
             v = int(pick)
-            state = advance(state)
-            if uniform(state) >= alias_keep[v]:
-                v = alias_other[v]
-            voxel = voxels[v]
+            # what is left of the number chooses between the two voxels of the entry
+            entry = v * ALIAS
+            other = (pick - v) * TWO_31 >= alias[entry]
+            voxel = alias[entry + 2] if other else alias[entry + 1]
             i = voxel // plane
             j = (voxel - i * plane) // shape[2]
             k = voxel - i * plane - j * shape[2]
@@ -384,9 +458,10 @@ def run_chain(
             fx, fy, fz = wrap(fx), wrap(fy), wrap(fz)
             state = advance(state)
             trials += 1
-            host = host_energy(coefficients, ux, uy, uz)
+            host = host_energy(coefficients, shape, ux, uy, uz)
             if host <= reject:
-                g = density[voxel]
+                factor = factors[voxel]
+                g = proposal_density(factor, constants)
                 b = bin_of(bins, fx, fy, fz)
                 change = host + pair_energy(
                     x, y, z, count, capacity, neighbours, box, constants, scratch,
@@ -398,8 +473,8 @@ def run_chain(
                     integers[N_ACCEPTED_INSERTIONS] += 1
                     energy += change
                     slot_of[n] = put(
-                        x, y, z, host_of, density_of, count, capacity, molecule_at,
-                        b, fx, fy, fz, host, g, n,
+                        x, y, z, host_of, factor_of, count, capacity, molecule_at,
+                        b, fx, fy, fz, host, factor, n,
                     )  # fmt: skip
                     n += 1
                     full = count[b] >= capacity
@@ -412,10 +487,11 @@ def run_chain(
                 x, y, z, count, capacity, neighbours, box, constants, scratch,
                 slot // capacity, x[slot], y[slot], z[slot], slot,
             )  # fmt: skip
-            odds = n / activity_volume * density_of[slot] * boltzmann(beta * change, 500.0)
+            g = proposal_density(factor_of[slot], constants)
+            odds = n / activity_volume * g * boltzmann(beta * change, 500.0)
             if uniform(state) < odds:
                 energy -= change
-                take(x, y, z, host_of, density_of, count, capacity, slot_of, molecule_at, slot)
+                take(x, y, z, host_of, factor_of, count, capacity, slot_of, molecule_at, slot)
                 n -= 1
                 if m != n:
                     slot_of[m] = slot_of[n]
@@ -445,36 +521,48 @@ def run_chain(
 
 
 @_compile
-def insertion_weights(boltzmann, activity, volume, floor, weights):
-    """Insertion probability of each voxel of the domain, b / (1 + z v b) plus a floor.
+def insertion_weights(factors, constants, floor, weights):
+    """Insertion probability of each voxel of the domain; sets SCALE and EVEN of ``constants``.
 
-    The first factor is where a guest is likely to be, the second the chance that the place is
-    free by a local Langmuir isotherm with activity z (1/Å^3) and volume v (Å^3) of a guest;
-    the share ``floor`` is spread evenly, so that no voxel is out of reach.
+    ``factors`` (float32, n) are those of :func:`proposal_density`; ``floor`` is the share that
+    is spread evenly. SCALE and EVEN are the same numbers a voxel; the caller multiplies them
+    by the number of grid points to make a density of them.
     """
-    n = len(boltzmann)
+    n = len(factors)
     total = 0.0
     for i in range(n):
-        w = boltzmann[i] / (1.0 + activity * volume * boltzmann[i])
+        w = factors[i] / (1.0 + constants[CROWDING] * factors[i])
         weights[i] = w
         total += w
     scale = (1.0 - floor) / total if total > 0.0 else 0.0
     even = (floor if total > 0.0 else 1.0) / n
     for i in range(n):
         weights[i] = weights[i] * scale + even
+    constants[SCALE], constants[EVEN] = scale, even
 
 
 @_compile
-def alias_table(weights, keep, other, small, large):
+def alias_table(weights, voxels, alias, keep, small, large):
     """Walker's alias table (Vose's algorithm) of probabilities that sum to 1.
 
-    ``small`` and ``large`` (int32, length n) are work space.
+    Parameters
+    ----------
+    weights : float64 (n,)
+        Probability of each voxel.
+    voxels : int32 (n,)
+        Their flat indices.
+    alias : int32 (n * ALIAS,)
+        Filled: for each entry, chosen with probability 1/n, the odds of its own voxel in units
+        of 2^-31, that voxel, and the other.
+    keep : float64 (n,); small, large : int32 (n,)
+        Work space.
     """
     n = len(weights)
     n_small = n_large = 0
     for i in range(n):
         keep[i] = weights[i] * n
-        other[i] = i
+        alias[i * ALIAS + 1] = voxels[i]
+        alias[i * ALIAS + 2] = voxels[i]
         if weights[i] * n < 1.0:
             small[n_small] = i
             n_small += 1
@@ -485,13 +573,17 @@ def alias_table(weights, keep, other, small, large):
         n_small -= 1
         low = small[n_small]
         high = large[n_large - 1]
-        other[low] = high
+        alias[low * ALIAS + 2] = voxels[high]
         keep[high] = (keep[high] + keep[low]) - 1.0
         if keep[high] < 1.0:
             n_large -= 1
             small[n_small] = high
             n_small += 1
+    # round-off leaves some: their odds are 1
     for s in range(n_small):
         keep[small[s]] = 1.0
     for s in range(n_large):
         keep[large[s]] = 1.0
+    for i in range(n):
+        odds = math.floor(keep[i] * TWO_31 + 0.5)
+        alias[i * ALIAS] = odds if odds < TWO_31 else TWO_31 - 1.0
