@@ -1,12 +1,13 @@
 # make run    sets up .venv and runs the default study
 # make test   sets up .venv, checks style, runs all tests
+# make gpu    adds what the CUDA kernels need
 PYTHON ?= python3
 CORES ?= $(shell nproc)
 VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: run test setup lint clean
+.PHONY: run test setup gpu lint clean
 
 setup: $(STAMP)
 
@@ -15,6 +16,9 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
+
+gpu: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/gpu.txt
 
 run: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES)

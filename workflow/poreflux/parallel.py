@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import gc
 import logging
+import math
 import multiprocessing
 import os
 import pickle
@@ -75,7 +76,8 @@ def run_isolated(
     seconds : float
         Wall-clock limit a task; past it the process and its children are killed.
     memory_mb : float
-        Address space that a task may take beyond what the parent has.
+        Address space that a task may take beyond what the parent has; infinite: any, for
+        those that use a GPU, whose driver reserves more than it needs.
 
     Yields
     ------
@@ -125,9 +127,10 @@ def _child(sender, function, task, memory_mb) -> None:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    limit = _address_space() + int(memory_mb * 2**20)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if math.isfinite(memory_mb):
+        limit = _address_space() + int(memory_mb * 2**20)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     before = _cpu_seconds()
     try:
         result = ("", "", function(*task))

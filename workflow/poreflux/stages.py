@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import json
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 NOT_INGREDIENTS = ("device",)
 # The reader of CIFs: what it makes of a file is in the structure's content hash.
 READER = "poreflux.cif"
+# Structures that share a GPU: many chains keep it busy, few are lost with a failure.
+GPU_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class Stage:
         PyPI packages whose versions are ingredients, by ``engine`` (``'*'``: any engine).
     listed_when : tuple
         The parameter and its value with which the order of the atoms in the file counts.
+    gpu_module : str
+        The module of its GPU engine, whose ``usable()`` tells of a device; ``''``: none. The
+        stage's module then has ``prepare(structure, **params)``, which makes a task of a
+        structure, and ``run_on_gpu(tasks, threads)``, after which ``task.points()`` has rows.
     """
 
     name: str
@@ -59,6 +66,7 @@ class Stage:
     seeded: bool = False
     packages: dict = dataclasses.field(default_factory=dict)
     listed_when: tuple = ()
+    gpu_module: str = ""
 
     @property
     def code(self) -> str:
@@ -97,6 +105,7 @@ STAGES = {
             "gcmc",
             seeded=True,
             packages={"raspa3": ("raspalib",)},
+            gpu_module="poreflux.uptake.cuda",
         ),
         Stage(
             "diffusion",
@@ -210,15 +219,15 @@ def run_stage(
 def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str, dict]:
     function = resolve(name)
     keys = list(todo)
+    limits = {"workers": workers, "seconds": seconds, "memory_mb": memory_mb}
     progress = Progress(len(keys), "structures", log)
     results = {}
-    for outcome in run_isolated(
-        _rows_of,
-        [(function, todo[key][1], params) for key in keys],
-        workers=workers,
-        seconds=seconds,
-        memory_mb=memory_mb,
-    ):
+    structures = [todo[key][1] for key in keys]
+    if _takes_gpu(STAGES[name], params):
+        outcomes = _on_gpu(name, structures, params, limits)
+    else:
+        outcomes = run_isolated(_rows_of, [(function, s, params) for s in structures], **limits)
+    for outcome in outcomes:
         key = keys[outcome.index]
         made_of, _ = todo[key]
         if outcome.error:
@@ -238,6 +247,63 @@ def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str
             )
         progress.step()
     return results
+
+
+def _takes_gpu(stage: Stage, params: dict) -> bool:
+    """Whether a stage runs on a GPU: where the configuration says so, or it may and can."""
+    if not stage.gpu_module or params.get("engine", "grid") != "grid":
+        return False
+    device = params.get("device", "auto")
+    if device == "auto":
+        # in a process of its own: a process that has used CUDA cannot fork others that do
+        asked = next(run_isolated(_usable, [(stage.gpu_module,)], memory_mb=math.inf))
+        device = "cuda" if asked.value else "cpu"
+    return device == "cuda"
+
+
+def _usable(module: str) -> bool:
+    return importlib.import_module(module).usable()
+
+
+def _on_gpu(name: str, structures: list[Structure], params: dict, limits: dict):
+    """Outcomes of a stage on a GPU: tasks are prepared on the CPU, a batch runs in one process.
+
+    A batch that fails, or outlasts its time, is a failure of each of its structures.
+    """
+    module = importlib.import_module(STAGES[name].module)
+    for first in range(0, len(structures), GPU_BATCH):
+        ready = []
+        batch = [(module.prepare, s, params) for s in structures[first : first + GPU_BATCH]]
+        for outcome in run_isolated(_prepared, batch, **limits):
+            outcome = dataclasses.replace(outcome, index=first + outcome.index)
+            if outcome.error:
+                yield outcome
+            else:
+                ready.append(outcome)
+        # which structures are done first must not decide who shares a warp with whom
+        ready.sort(key=lambda outcome: outcome.index)
+        work = (module.run_on_gpu, [outcome.value for outcome in ready], limits["workers"])
+        seconds = limits["seconds"] * max(1, len(ready))
+        ran = next(run_isolated(_rows_from_gpu, [work], seconds=seconds, memory_mb=math.inf))
+        for i, outcome in enumerate(ready):
+            yield dataclasses.replace(
+                outcome,
+                value=None if ran.error else ran.value[i],
+                reason=ran.reason,
+                error=ran.error,
+                cpu_s=outcome.cpu_s + ran.cpu_s / len(ready),
+                wall_s=ran.wall_s,
+                peak_mb=ran.peak_mb,
+            )
+
+
+def _prepared(prepare: Callable, structure: Structure, params: dict):
+    return prepare(structure, **params)
+
+
+def _rows_from_gpu(run_on_gpu: Callable, tasks: list, threads: int) -> list[list[dict]]:
+    run_on_gpu(tasks, threads)
+    return [[_columns(point) for point in task.points()] for task in tasks]
 
 
 def _rows_of(function: Callable, structure: Structure, params: dict) -> list[dict]:

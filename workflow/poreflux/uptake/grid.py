@@ -199,7 +199,7 @@ class Chain:
         self.integers = np.zeros(k.INTEGER_STATE, np.int64)
         self.floats = np.zeros(k.FLOAT_STATE)
         self.rng = np.array([seeded(self.seed, np.uint64(0))], np.uint64)
-        self.count = np.zeros(len(self.neighbours), np.int32)
+        self.count = np.zeros(self.bins.prod(), np.int32)
         self.allocate(16 if len(self.count) > 1 else 64)
 
     def branched(self, stream: int) -> Chain:
@@ -307,7 +307,7 @@ def _cell_list(widths: np.ndarray, cutoff_A: float) -> tuple[np.ndarray, np.ndar
     homes = np.stack(np.meshgrid(*map(np.arange, bins), indexing="ij"), -1).reshape(-1, 3)
     ijk = (homes[:, None] + shifts[None]) % bins
     flat = (ijk[..., 0] * bins[1] + ijk[..., 1]) * bins[2] + ijk[..., 2]
-    return bins, np.ascontiguousarray(flat.astype(np.int32))
+    return bins, flat.astype(np.int32).reshape(-1)
 
 
 class PressureRun:

@@ -59,7 +59,7 @@ def _rounded_down_cpu(x):
     return lambda x: np.floor(x)
 
 
-@overload(rounded_down, target="cuda", inline="always")
+@overload(rounded_down, target="cuda")
 def _rounded_down_cuda(x):
     return lambda x: float(math.floor(x))
 
@@ -85,9 +85,12 @@ def host_energy(coefficients, shape, fx, fy, fz):
             # unsigned: an index that cannot be negative is loaded without a test
             at = np.uint64(corner + a * along_x + b * along_y)
             plane += wy[b] * (
-                wz[0] * coefficients[at]
-                + wz[1] * coefficients[at + _ONE]
-                + (wz[2] * coefficients[at + _TWO] + wz[3] * coefficients[at + _THREE])
+                wz[0] * float(coefficients[at])
+                + wz[1] * float(coefficients[at + _ONE])
+                + (
+                    wz[2] * float(coefficients[at + _TWO])
+                    + wz[3] * float(coefficients[at + _THREE])
+                )
             )
         total += wx[a] * plane
     return total
@@ -132,8 +135,9 @@ def boltzmann(exponent, most):
 
 
 @_compile
-def pair_term(dx, dy, dz, box, sigma2, cutoff2):
-    """(s/r)^12 - (s/r)^6 of the nearest image of a fractional distance; 0 beyond the cutoff."""
+def pair_term(x, y, z, first, j, own, box, sigma2, cutoff2, fx, fy, fz):
+    """(s/r)^12 - (s/r)^6 with the nearest image of slot ``first + j``; 0 beyond the cutoff."""
+    dx, dy, dz = fx - x[first + j], fy - y[first + j], fz - z[first + j]
     dx -= rounded_down(dx + 0.5)
     dy -= rounded_down(dy + 0.5)
     dz -= rounded_down(dz + 0.5)
@@ -141,32 +145,28 @@ def pair_term(dx, dy, dz, box, sigma2, cutoff2):
     py = dy * box[2] + dz * box[4]
     pz = dz * box[5]
     r2 = px * px + py * py + pz * pz
+    if r2 >= cutoff2 or j == own:
+        return 0.0
     t2 = sigma2 / r2
     t6 = t2 * t2 * t2
-    return (t6 - 1.0) * t6 if r2 < cutoff2 else 0.0
+    return (t6 - 1.0) * t6
 
 
 def pair_sums(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
-    """Sums of :func:`pair_term` over n slots but ``own``, each fourth slot in one of four."""
+    """Sums of :func:`pair_term` over n slots but ``own``: four, of each fourth slot."""
     s0 = s1 = s2 = s3 = 0.0
-    for j in range(n):
-        slot = first + j
-        if j == own:
-            continue
-        t = pair_term(fx - x[slot], fy - y[slot], fz - z[slot], box, sigma2, cutoff2)
-        lane = j % 4 if j < n - n % 4 else 0
-        if lane == 0:
-            s0 += t
-        elif lane == 1:
-            s1 += t
-        elif lane == 2:
-            s2 += t
-        else:
-            s3 += t
+    whole = n - n % 4
+    for j in range(0, whole, 4):
+        s0 += pair_term(x, y, z, first, j, own, box, sigma2, cutoff2, fx, fy, fz)
+        s1 += pair_term(x, y, z, first, j + 1, own, box, sigma2, cutoff2, fx, fy, fz)
+        s2 += pair_term(x, y, z, first, j + 2, own, box, sigma2, cutoff2, fx, fy, fz)
+        s3 += pair_term(x, y, z, first, j + 3, own, box, sigma2, cutoff2, fx, fy, fz)
+    for j in range(whole, n):
+        s0 += pair_term(x, y, z, first, j, own, box, sigma2, cutoff2, fx, fy, fz)
     return s0, s1, s2, s3
 
 
-@overload(pair_sums, target="cuda", inline="always")
+@overload(pair_sums, target="cuda")
 def _pair_sums_cuda(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
     return pair_sums
 
@@ -216,12 +216,15 @@ def _pair_sums_cpu(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy
 
 @_compile
 def pair_energy(
-    x, y, z, count, capacity, neighbours, box, constants, scratch, home, fx, fy, fz, skip
+    x, y, z, count, capacity, neighbours, near, box, constants, scratch, home, fx, fy, fz, skip
 ):
-    """Energy (K) of a guest at a position of bin ``home`` with all others but slot ``skip``."""
+    """Energy (K) of a guest at a position of bin ``home`` with all others but slot ``skip``.
+
+    ``neighbours`` lists ``near`` bins for each bin.
+    """
     s0 = s1 = s2 = s3 = 0.0
-    for c in range(neighbours.shape[1]):
-        b = neighbours[home, c]
+    for c in range(near):
+        b = neighbours[home * near + c]
         first = b * capacity
         t0, t1, t2, t3 = pair_sums(
             x, y, z, first, count[b], skip - first, box, constants[SIGMA2], constants[CUTOFF2],
@@ -285,11 +288,12 @@ def total_energy(
 ):  # fmt: skip
     """Energy (K) of the configuration from scratch: host plus pairs."""
     total = 0.0
+    near = len(neighbours) // len(count)
     for b in range(len(count)):
         for slot in range(b * capacity, b * capacity + count[b]):
             fx, fy, fz = x[slot], y[slot], z[slot]
             pairs = pair_energy(
-                x, y, z, count, capacity, neighbours, box, constants, scratch,
+                x, y, z, count, capacity, neighbours, near, box, constants, scratch,
                 bin_of(bins, fx, fy, fz), fx, fy, fz, slot,
             )  # fmt: skip
             host = host_energy(
@@ -332,7 +336,7 @@ def run_chain(
         Walker's alias table of the insertion probabilities, see :func:`alias_table`.
     box, inverse : float64 (6,)
         Supercell and its inverse, see the module.
-    neighbours : int32 (n_bins, n_neighbours)
+    neighbours : int32 (n_bins * near,)
         Bins to search from each bin, itself included.
     capacity : int
         Slots a bin.
@@ -372,6 +376,7 @@ def run_chain(
     full = False
     done = 0
     n_voxels = len(alias) // ALIAS
+    near = len(neighbours) // len(count)
     plane = shape[1] * shape[2]
     while done < n_steps and sample < len(trace_n) and not full:
         if left <= 0:
@@ -400,7 +405,7 @@ def run_chain(
                 fy = wrap(oy + dy * inverse[2] + dz * inverse[4])
                 fz = wrap(oz + dz * inverse[5])
                 ux, uy, uz = wrap(fx * repeats[0]), wrap(fy * repeats[1]), wrap(fz * repeats[2])
-                factor = factors[voxel_of(shape, ux, uy, uz)]
+                factor = float(factors[voxel_of(shape, ux, uy, uz)])
                 state = advance(state)
                 if factor >= 0.0:
                     host = host_energy(coefficients, shape, ux, uy, uz)
@@ -408,11 +413,11 @@ def run_chain(
                         b = bin_of(bins, fx, fy, fz)
                         change = host - host_of[slot]
                         change += pair_energy(
-                            x, y, z, count, capacity, neighbours, box, constants, scratch,
+                            x, y, z, count, capacity, neighbours, near, box, constants, scratch,
                             b, fx, fy, fz, slot,
                         )  # fmt: skip
                         change -= pair_energy(
-                            x, y, z, count, capacity, neighbours, box, constants, scratch,
+                            x, y, z, count, capacity, neighbours, near, box, constants, scratch,
                             slot // capacity, ox, oy, oz, slot,
                         )  # fmt: skip
                         if uniform(state) < boltzmann(-beta * change, 0.0):
@@ -460,11 +465,11 @@ def run_chain(
             trials += 1
             host = host_energy(coefficients, shape, ux, uy, uz)
             if host <= reject:
-                factor = factors[voxel]
+                factor = float(factors[voxel])
                 g = proposal_density(factor, constants)
                 b = bin_of(bins, fx, fy, fz)
                 change = host + pair_energy(
-                    x, y, z, count, capacity, neighbours, box, constants, scratch,
+                    x, y, z, count, capacity, neighbours, near, box, constants, scratch,
                     b, fx, fy, fz, -1,
                 )  # fmt: skip
                 weight = activity_volume / g * boltzmann(-beta * change, 500.0)
@@ -484,7 +489,7 @@ def run_chain(
             slot = slot_of[m]
             state = advance(state)
             change = host_of[slot] + pair_energy(
-                x, y, z, count, capacity, neighbours, box, constants, scratch,
+                x, y, z, count, capacity, neighbours, near, box, constants, scratch,
                 slot // capacity, x[slot], y[slot], z[slot], slot,
             )  # fmt: skip
             g = proposal_density(factor_of[slot], constants)
@@ -531,9 +536,9 @@ def insertion_weights(factors, constants, floor, weights):
     n = len(factors)
     total = 0.0
     for i in range(n):
-        w = factors[i] / (1.0 + constants[CROWDING] * factors[i])
-        weights[i] = w
-        total += w
+        factor = float(factors[i])
+        weights[i] = factor / (1.0 + constants[CROWDING] * factor)
+        total += weights[i]
     scale = (1.0 - floor) / total if total > 0.0 else 0.0
     even = (floor if total > 0.0 else 1.0) / n
     for i in range(n):

@@ -32,7 +32,7 @@ def run_pressure(
     cycles: int,
     seed: int,
 ) -> tuple[Estimate, int, int]:
-    """Molecules a unit cell at one pressure by RASPA3, each run from an empty box.
+    """Molecules in the supercell at one pressure by RASPA3, each run from an empty box.
 
     Parameters
     ----------
@@ -66,7 +66,6 @@ def run_pressure(
     """
     raspalib = _load()
     repeats = structure.repeats(2.0 * cutoff_A)
-    n_cells = int(np.prod(repeats))
     try:
         n = _evolution(
             raspalib, structure, guest, repeats, pressure_bar, fugacity_bar, temperature_K,
@@ -81,7 +80,7 @@ def run_pressure(
     # the error of a ratio of means: that of its linearised residual
     error, converged = blocking_error((kept - mean) * w / w.mean())
     in_time = cut < len(n) // 2 - 5
-    result = Estimate(mean / n_cells, error / n_cells, cut, in_time, converged and in_time)
+    result = Estimate(mean, error, cut, in_time, converged and in_time)
     before = int(initial_cycles * max(_MIN_CYCLE, n[0]) + weight[:cut].sum())
     return result, before, int(w.sum())
 

@@ -1,0 +1,91 @@
+"""The CUDA path of uptakes: in numba's simulator against the CPU, and compiled for a device."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from poreflux import stages
+from poreflux.parallel import Outcome
+from poreflux.uptake import cuda
+
+HERE = Path(__file__).parent
+# No kernel compiled for the CPU: the simulator runs the source itself.
+SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
+
+
+def run_script(name, *arguments, **environment):
+    environment = os.environ | environment | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    # a random stream is meant to overflow
+    command = [sys.executable, "-W", "ignore::RuntimeWarning", HERE / name, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_same_bits_on_the_device_and_on_the_cpu():
+    """Launches cut short, chains that grow, several hosts in one launch: all as on the CPU."""
+    cpu = run_script("cuda_lanes.py", "cpu")
+    device = run_script("cuda_lanes.py", "cuda", **SIMULATOR)
+    assert device == cpu
+    # and not for want of something to happen
+    assert {run["bins"] for run in cpu} == {1, 4}
+    assert len({tuple(run["steps"]) for run in cpu}) > 2
+    assert max(run["molecules"] for run in cpu) > 2
+    assert all(abs(run["drift_K"]) < 1e-6 for run in cpu)
+
+
+def test_a_table_of_structures_on_the_device(tmp_path, cifs):
+    """Stage uptake with device cuda and cpu: same rows, same keys in the store, failures kept."""
+    found = run_script("cuda_stage.py", str(cifs), str(tmp_path / "a"), "cuda", **SIMULATOR)
+    expected = run_script("cuda_stage.py", str(cifs), str(tmp_path / "b"), "cpu")
+    assert found["rows"] == expected["rows"]
+    assert found["entries"] == expected["entries"]
+    assert len(found["entries"]) == 3
+    failed = [row for row in found["rows"] if row["status"] == "failed"]
+    assert len(failed) == 1 and "Og" in failed[0]["reason"]
+    assert sum(row["status"] == "ok" for row in found["rows"]) == 4
+
+
+def test_kernel_compiles_for_a_gpu():
+    """Machine code to be (PTX) for an H100 or H200, without a call or memory for spilled values."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        pytest.skip("numba-cuda is not installed: pip install -r envs/gpu.txt")
+    ptx = run_script("cuda_compile.py")
+    assert ".target sm_90" in ptx and ".entry" in ptx
+    for word in ("call", ".local", ".extern"):
+        assert not [line for line in ptx.splitlines() if line.strip().startswith(word)]
+
+
+@pytest.mark.parametrize(
+    ("params", "usable", "expected"),
+    [
+        ({"device": "cpu"}, True, False),
+        ({"device": "auto"}, True, True),
+        ({"device": "auto"}, False, False),
+        ({"device": "auto", "engine": "raspa3"}, True, False),
+        ({"device": "cuda"}, False, True),
+    ],
+)
+def test_who_takes_the_gpu(monkeypatch, params, usable, expected):
+    monkeypatch.setattr(
+        stages, "run_isolated", lambda *_, **__: iter([Outcome(0, usable, "", "", 0.0, 0.0)])
+    )
+    assert stages._takes_gpu(stages.STAGES["uptake"], params) is expected
+
+
+def test_no_device_is_a_clear_reason(tmp_path, cifs):
+    """device: cuda without one fails each structure, says what to do, and stores nothing."""
+    found = run_script("cuda_stage.py", str(cifs), str(tmp_path), "cuda", CUDA_VISIBLE_DEVICES="-1")
+    reasons = {row["reason"] for row in found["rows"]}
+    assert any("gcmc.device" in reason and "cpu" in reason for reason in reasons)
+    assert len(found["entries"]) == 1
+
+
+def test_batches_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(cuda, "device_bytes", lambda size: size)
+    assert list(cuda.batches([5, 5, 5, 50, 1, 1], 12)) == [[5, 5], [5], [50], [1, 1]]
