@@ -280,6 +280,8 @@ def _on_gpu(name: str, structures: list[Structure], params: dict, limits: dict):
                 yield outcome
             else:
                 ready.append(outcome)
+        if not ready:
+            continue
         # which structures are done first must not decide who shares a warp with whom
         ready.sort(key=lambda outcome: outcome.index)
         work = (module.run_on_gpu, [outcome.value for outcome in ready], limits["workers"])

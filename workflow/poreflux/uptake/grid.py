@@ -30,8 +30,8 @@ LANGMUIR_VOLUME = 1.0
 TRANSLATIONS = 0.25
 # Fewest steps per molecule, discarded and averaged: slow rearrangements need every molecule to
 # have moved many times, and a short trace that has not seen them looks converged.
-EQUILIBRATION_PER_MOLECULE = 50
-PRODUCTION_PER_MOLECULE = 300
+EQUILIBRATION_PER_MOLECULE = 100
+PRODUCTION_PER_MOLECULE = 1000
 # Steps that one sample of the traces averages over.
 SAMPLE_STEPS = 250
 # Cycles of the paper's protocol: a cycle is max(20, N) steps.
