@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from poreflux.pores import accessible, pocket_share
+from poreflux.pores import accessible, channels_of_guest, pocket_share
 
 CLOSED, OPEN = 1e5, 0.0
 
@@ -145,3 +145,39 @@ def test_nan_is_closed():
     energy = np.zeros((3, 3, 3))
     energy[:] = np.nan
     assert not accessible(energy, 100.0).mask.any()
+
+
+def aslant(window_K=0.0, n=8):
+    """A straight channel along a + b, a third of a spacing wide, with a window across it."""
+    x, y, z = np.meshgrid(*3 * [np.arange(n) / n], indexing="ij")
+    across = 1.0 - np.cos(2.0 * np.pi * (x - y))
+    along = 1.0 + np.cos(2.0 * np.pi * x)
+    return 40_000.0 * across + 10_000.0 * (1.0 - np.cos(2.0 * np.pi * z)) + window_K * along
+
+
+def test_channel_between_grid_points_is_found():
+    """Grid points of the channel touch at corners only: closed as it stands, open when finer."""
+    energy = aslant()
+    assert accessible(energy, 20 * 298.0).n_channels == 0
+    found, share = channels_of_guest(energy, 20.0, 298.0, 1e5)
+    assert (found.dimensionality, found.n_channels, found.n_pockets) == (1, 1, 0)
+    assert share < 1e-6
+    np.testing.assert_array_equal(found.mask, energy < 20 * 298.0)
+
+
+def test_window_above_the_threshold_stays_closed():
+    """Twice the window's factor is the barrier: 8,000 K is above 20 kT, 4,000 K below."""
+    for window_K, dimensionality in ((4_000.0, 0), (2_000.0, 1)):
+        found, share = channels_of_guest(aslant(window_K), 20.0, 298.0, 1e5)
+        assert found.dimensionality == dimensionality
+        assert share == pytest.approx(1.0 - dimensionality, abs=1e-6)
+
+
+def test_slight_pockets_are_left_as_they_are():
+    """A wide channel and pockets that hold nothing: the grid's own regions come back."""
+    energy = np.full((12, 12, 12), 2e4)
+    energy[:, 2:6, 2:6] = -2000.0
+    energy[8, 9, 9] = 3000.0
+    found, share = channels_of_guest(energy, 20.0, 298.0, 2e4)
+    assert found.n_pockets == 1 and 0.0 < share < 0.001
+    np.testing.assert_array_equal(found.mask, accessible(energy, 20 * 298.0).mask)

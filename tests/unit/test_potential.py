@@ -6,6 +6,7 @@ import pytest
 from poreflux.errors import ConfigError, StructureError
 from poreflux.forcefield import guest_parameters, mixed_parameters
 from poreflux.potential import (
+    finer_grid,
     grid_shape,
     lj_grid,
     spline_coefficients,
@@ -108,3 +109,17 @@ def test_missing_parameters_are_named():
         mixed_parameters(s, CH4)
     with pytest.raises(ConfigError, match="CH4"):
         guest_parameters("CH5")
+
+
+def test_finer_grid_is_the_spline():
+    """At every point of the finer grid, and at the old points the energies themselves."""
+    rng = np.random.default_rng(1)
+    energy = rng.normal(size=(3, 5, 4)) * 100.0
+    coefficients = spline_coefficients(energy, 1e6)
+    for factor in (1, 2, 3):
+        fine = finer_grid(coefficients, factor)
+        assert fine.shape == tuple(n * factor for n in energy.shape)
+        np.testing.assert_allclose(fine[::factor, ::factor, ::factor], energy, rtol=1e-6, atol=1e-4)
+        for index in np.ndindex(fine.shape):
+            expected = spline_energy(coefficients, *(np.array(index) / fine.shape))
+            assert fine[index] == pytest.approx(expected, rel=1e-5, abs=1e-3)

@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 from poreflux.cif import read_cif
 from poreflux.errors import ConfigError
 from poreflux.forcefield import Guest, guest_parameters, mixed_parameters
-from poreflux.pores import accessible, extend_basis, lattice_vector
+from poreflux.pores import channels_of_guest, extend_basis, lattice_vector
 from poreflux.potential import MIN_DISTANCE_A, grid_shape, lj_grid
 from poreflux.structure import Structure, make_structure
 from poreflux.units import (
@@ -89,7 +89,7 @@ class Percolation:
         the share of the cell over which the guest is spread.
     accessible_fraction : float
         Share of the cell's volume that lies in channels, see
-        :func:`poreflux.pores.accessible`; 0 without a channel.
+        :func:`poreflux.pores.channels_of_guest`; 0 without a channel.
     dimensionality : int
         0 (no channel) to 3, of the most connected channel.
     n_channels : int
@@ -202,7 +202,7 @@ def compute(
     atoms = _pair_terms(structure, molecule)
     e_perc, n_unrefined = _saddles(atoms, energy, cutoff_A, cap_K)
     e_min = _minimum(atoms, energy, cutoff_A)
-    found = accessible(energy, threshold_kT * temperature_K)
+    found, _ = channels_of_guest(energy, threshold_kT, temperature_K, cap_K)
     lowest = float(energy.min())
     weight, weighted, squares = _weights(atoms, energy, cutoff_A, temperature_K, lowest)
     total = weight.sum()

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+
+from poreflux.potential import finer_grid, spline_coefficients
+
+# Share of the Henry coefficient in pockets below which they are taken as they are.
+SILENT_SHARE = 0.001
+# Points of a finer grid: 0.5 GB while it is flooded.
+MOST_FINE_POINTS = 30_000_000
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,51 @@ def accessible(energy_K: np.ndarray, threshold_K: float) -> Accessibility:
         n_channels=int(channel.sum()),
         n_pockets=int(n_regions - channel.sum()),
     )
+
+
+def channels_of_guest(
+    energy_K: np.ndarray, threshold_kT: float, temperature_K: float, cap_K: float
+) -> tuple[Accessibility, float]:
+    """The channels of a guest on its energy grid, windows narrower than the spacing included.
+
+    Parameters
+    ----------
+    energy_K : ndarray (nx, ny, nz)
+        Energy of the guest, K.
+    threshold_kT : float
+        Regions below this many kT are channels or pockets.
+    temperature_K : float
+        Temperature.
+    cap_K : float
+        Energies are cut here before the spline of the finer grid.
+
+    Returns
+    -------
+    found : Accessibility
+        On the grid as given.
+    share : float
+        See :func:`pocket_share`.
+
+    Notes
+    -----
+    A window between two grid points shuts off what lies behind it. Where pockets hold more than
+    0.1 % of the Henry coefficient, regions are therefore flooded on a grid up to three times
+    finer, from the cubic spline that the engines read. Of 49 CoRE MOFs whose saddle points let
+    CH4 pass below 20 kT where a grid of 0.35 Å does not, 23 are closed at 0.25 Å, and 2 at a
+    third of either.
+    """
+    threshold_K = threshold_kT * temperature_K
+    found = accessible(energy_K, threshold_K)
+    share = pocket_share(energy_K, found.mask, temperature_K)
+    factor = next((f for f in (3, 2) if energy_K.size * f**3 <= MOST_FINE_POINTS), 1)
+    if share <= SILENT_SHARE or factor == 1:
+        return found, share
+    fine = accessible(finer_grid(spline_coefficients(energy_K, cap_K), factor), threshold_K)
+    near = fine.mask
+    for axis in range(3):
+        near = near | np.roll(near, 1, axis) | np.roll(near, -1, axis)
+    mask = near[::factor, ::factor, ::factor] & (energy_K < threshold_K)
+    return dataclasses.replace(fine, mask=mask), pocket_share(energy_K, mask, temperature_K)
 
 
 def pocket_share(energy_K: np.ndarray, mask: np.ndarray, temperature_K: float) -> float:

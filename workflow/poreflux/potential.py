@@ -128,6 +128,54 @@ def spline_coefficients(energy: np.ndarray, cap_K: float) -> np.ndarray:
     return ndimage.spline_filter(np.minimum(energy, cap_K), order=3, mode="grid-wrap")
 
 
+@njit(cache=True, nogil=True)
+def finer_grid(coefficients, factor):
+    """The spline on a grid ``factor`` times finer along each axis.
+
+    Parameters
+    ----------
+    coefficients : ndarray (nx, ny, nz)
+        From :func:`spline_coefficients`.
+    factor : int
+        Points of the new grid for each of the old.
+
+    Returns
+    -------
+    ndarray float32 (nx*factor, ny*factor, nz*factor)
+        Every ``factor``-th point is one of the old grid.
+    """
+    nx, ny, nz = coefficients.shape
+    out = np.empty((nx * factor, ny * factor, nz * factor), np.float32)
+    weights = np.empty((factor, 4))
+    for t in range(factor):
+        w = _weights(t / factor)
+        weights[t, 0], weights[t, 1], weights[t, 2], weights[t, 3] = w[0], w[1], w[2], w[3]
+    # one line along z, with a point before and two after
+    line = np.empty(nz + 3)
+    for i in range(nx * factor):
+        for j in range(ny * factor):
+            line[:] = 0.0
+            for p in range(4):
+                ii = (i // factor + p - 1) % nx
+                for q in range(4):
+                    jj = (j // factor + q - 1) % ny
+                    w_xy = weights[i % factor, p] * weights[j % factor, q]
+                    for k in range(nz):
+                        line[k + 1] += w_xy * coefficients[ii, jj, k]
+            line[0] = line[nz]
+            line[nz + 1] = line[1]
+            line[nz + 2] = line[2] if nz > 1 else line[1]
+            for k in range(nz):
+                for t in range(factor):
+                    out[i, j, k * factor + t] = (
+                        weights[t, 0] * line[k]
+                        + weights[t, 1] * line[k + 1]
+                        + weights[t, 2] * line[k + 2]
+                        + weights[t, 3] * line[k + 3]
+                    )
+    return out
+
+
 @njit(cache=True, inline="always")
 def _weights(t):
     """Uniform cubic B-spline weights of the four points around fraction ``t`` in [0, 1)."""

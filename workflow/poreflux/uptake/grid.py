@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from poreflux.pores import accessible, pocket_share
+from poreflux.pores import channels_of_guest
 from poreflux.potential import spline_coefficients
 from poreflux.random_stream import seeded
 from poreflux.units import BOLTZMANN_BAR_A3_PER_K
@@ -121,8 +121,8 @@ def prepare_host(
     """
     energy = np.minimum(energy_K, cap_K)
     threshold = block_threshold_kT * temperature_K
-    channels = accessible(energy, threshold).mask
-    share = pocket_share(energy, channels, temperature_K)
+    found, share = channels_of_guest(energy, block_threshold_kT, temperature_K, cap_K)
+    channels = found.mask
     inside = energy < max(REJECT_K, REJECT_KT * temperature_K)
     if block_pockets:
         inside &= channels | (energy >= threshold)
