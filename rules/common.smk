@@ -1,5 +1,6 @@
 """What all rules share: the checked configuration, paths, sets and shards."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from poreflux import intake, stages
 from poreflux.crosscheck import COMPARED
 from poreflux.errors import ConfigError
 from poreflux.job import expose_library
-from poreflux.learning import PACKAGES
+from poreflux.learning import package_of
 from poreflux.store import code_digest, package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
@@ -58,7 +59,7 @@ wildcard_constraints:
     set="|".join(SETS),
     stage="|".join(["structures", *stages.STAGES]),
     shard=r"\d+",
-    learner="|".join(LEARNERS),
+    learner="|".join(map(re.escape, LEARNERS)),
     size=r"\d+",
 
 
@@ -103,6 +104,14 @@ def stage_tables(stage):
         for name in SETS
         if stage in SETS[name]["stages"]
     ]
+
+
+def feature_tables(wildcards):
+    """The tables that make the features of a set."""
+    wanted = ["geometry", "energy"]
+    if "percolation" in SETS[wildcards.set]["stages"]:
+        wanted.append("percolation")
+    return [f"{RESULTS}/{wildcards.set}/{stage}.parquet" for stage in wanted]
 
 
 def predictions(wildcards):
@@ -170,7 +179,8 @@ def report_engines():
                 {"engine": engine}
             )
     engines["learning"] = {
-        PACKAGES[learner]: package_version(PACKAGES[learner]) for learner in LEARNERS
+        package_of(learner): package_version(package_of(learner))
+        for learner in LEARNERS
     }
     return engines
 

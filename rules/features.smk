@@ -2,10 +2,9 @@
 
 
 rule build_features:
-    """Join geometry and energy histogram into the features of the learners."""
+    """Join geometry, energy histogram and percolation into the features of the learners."""
     input:
-        geometry=f"{RESULTS}/{{set}}/geometry.parquet",
-        energy=f"{RESULTS}/{{set}}/energy.parquet",
+        feature_tables,
     output:
         table=f"{RESULTS}/{{set}}/features.parquet",
     log:

@@ -11,8 +11,10 @@ rule predict_diffusivity:
         ),
         train_features=f"{RESULTS}/target/features.parquet",
         features=f"{RESULTS}/predict/features.parquet",
-        geometry=f"{RESULTS}/predict/geometry.parquet",
-        energy=f"{RESULTS}/predict/energy.parquet",
+        tables=expand(
+            f"{RESULTS}/predict/{{stage}}.parquet",
+            stage=["geometry", "energy", "percolation"],
+        ),
     output:
         table=f"{RESULTS}/predict/predictions.csv",
     log:

@@ -131,7 +131,7 @@ rule build_synthesis_report:
         study=CONFIG["study"],
         config=CONFIG,
         engines={
-            "synthesis": {PACKAGES["xgboost"]: package_version(PACKAGES["xgboost"])}
+            "synthesis": {package_of("xgboost"): package_version(package_of("xgboost"))}
         },
         code=code_digest("poreflux.report.synthesis"),
     message:

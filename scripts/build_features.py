@@ -1,4 +1,4 @@
-"""Join geometry and energy histogram into the features of the learners."""
+"""Join geometry, energy histogram and percolation into the features of the learners."""
 
 import pandas as pd
 
@@ -8,6 +8,5 @@ from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
 start_log(job)
-geometry = pd.read_parquet(job.input.geometry)
-energy = pd.read_parquet(job.input.energy)
-write_table(feature_table(geometry, energy), job.output.table)
+tables = [pd.read_parquet(path) for path in job.input]
+write_table(feature_table(*tables), job.output.table)

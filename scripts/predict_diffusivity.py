@@ -11,8 +11,8 @@ from poreflux.store import write_atomically
 job = snakemake  # noqa: F821
 start_log(job)
 limit_threads(job)
-tables = [pd.read_parquet(path) for path in (job.input.geometry, job.input.energy)]
-# a structure that lacks either has no features: its first reason counts
+tables = [pd.read_parquet(path) for path in job.input.tables]
+# a structure that lacks one has no features: its first reason counts
 failed = pd.concat([t.loc[t["status"] != "ok", ["name", "reason"]] for t in tables])
 predictions = predict(
     [Path(path).read_bytes() for path in job.input.models],

@@ -5,11 +5,14 @@ import pytest
 from poreflux.errors import DataError
 from poreflux.features import (
     GEOMETRY_COLUMNS,
+    PERCOLATION_ENERGIES,
+    PERCOLATION_SHARES,
     diffusion_labels,
     feature_table,
     labelled,
     matrix,
     uptake_labels,
+    used,
 )
 
 
@@ -118,3 +121,52 @@ def test_labelled_rows_are_unique_by_content_and_free_of_order():
     shuffled, y_shuffled = labelled(features.iloc[::-1], labels.iloc[::-1])
     pd.testing.assert_frame_equal(shuffled, rows)
     np.testing.assert_array_equal(y_shuffled, y)
+
+
+def percolation_table(geometry):
+    n = len(geometry)
+    table = geometry[["name", "content_hash", "status"]].copy()
+    for i, column in enumerate(PERCOLATION_ENERGIES):
+        table[column] = np.linspace(-3000.0, 20_000.0, n) + i
+    for column in PERCOLATION_SHARES:
+        table[column] = np.linspace(0.0, 1.0, n)
+    # of no use where nothing is adsorbed
+    table["heat_of_adsorption_kJ_mol"] = np.nan
+    return table
+
+
+def test_percolation_joins_the_features():
+    geometry, energy = stage_tables()
+    percolation = percolation_table(geometry)
+    percolation.loc[1, "status"] = "failed"
+    table = feature_table(geometry, energy, percolation)
+    assert table["name"].tolist() == ["mof0", "mof2", "mof3"]
+    x, names = matrix(table, "percolation")
+    assert names == [*GEOMETRY_COLUMNS, *PERCOLATION_ENERGIES, *PERCOLATION_SHARES]
+    assert x.shape == (3, 17) and np.isfinite(x).all()
+    np.testing.assert_allclose(x[:, 0], np.log(table["lcd_A"]))
+    # in units of 298 K; what is closed to all guests is cut at 40 of them
+    assert x[0, 5] == pytest.approx(-3000.0 / 298.0)
+    assert x[2, 5] == 40.0
+    assert matrix(table, "all")[0].shape == (3, 17 + 50)
+
+
+def test_logarithms_of_diameters_and_cumulative_shares():
+    geometry, energy = stage_tables()
+    geometry.loc[0, "pld_A"] = 0.0
+    table = feature_table(geometry, energy)
+    x, names = matrix(table, "log55")
+    assert names == matrix(table)[1]
+    assert x[0, 1] == pytest.approx(np.log(0.1))
+    shares = table[names[5:]].to_numpy()
+    np.testing.assert_allclose(np.exp(x[:, 5:]) - 1e-4, np.cumsum(shares, axis=1))
+
+
+def test_a_feature_set_uses_its_columns_alone():
+    geometry, energy = stage_tables()
+    table = feature_table(geometry, energy, percolation_table(geometry))
+    assert used(table, "paper55").shape == (4, 2 + 55)
+    assert used(table, "percolation").shape == (4, 2 + 17)
+    np.testing.assert_array_equal(matrix(used(table, "all"), "all")[0], matrix(table, "all")[0])
+    with pytest.raises(DataError, match="needs the stage percolation"):
+        matrix(feature_table(geometry, energy), "percolation")

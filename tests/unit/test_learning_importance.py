@@ -80,7 +80,7 @@ def test_table_of_a_study_finds_what_the_labels_rest_on():
         pretrained,
         80,
         2,
-        learners=("mlp",),
+        learner="mlp",
         protocol="fast",
         seed=0,
         device="cpu",

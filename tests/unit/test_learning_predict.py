@@ -30,6 +30,7 @@ def noisy():
         [],
         120,
         6,
+        learner="mlp",
         protocol="fast",
         seed=0,
         device="cpu",

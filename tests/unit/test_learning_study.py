@@ -9,9 +9,9 @@ import torch
 
 from poreflux.errors import DataError
 from poreflux.features import GEOMETRY_COLUMNS, matrix
-from poreflux.learning import study
+from poreflux.learning import parse_learner, study
 from poreflux.learning.container import pack, unpack
-from poreflux.learning.trained import Pretrained, TrainedSize
+from poreflux.learning.trained import REST, TEST, Pretrained, TrainedSize
 
 torch.set_num_threads(1)
 
@@ -64,20 +64,26 @@ def diffusion_table(features, label):
     )
 
 
+LEARNERS = ("mlp", "xgboost", "gp+log55")
+FAST = {"protocol": "fast", "seed": 0, "device": "cpu"}
+
+
 @pytest.fixture(scope="module")
 def small_study():
     source, source_label = synthetic(120, seed=1, prefix="source")
     target, target_label = synthetic(60, seed=2)
     uptake, diffusion = uptake_table(source, source_label), diffusion_table(target, target_label)
     pretrained = [
-        study.pretrain(source, uptake, p, learner=learner, protocol="fast", seed=0, device="cpu")
+        study.pretrain(source, uptake, p, learner=learner, **FAST)
         for p in (1.0, 100.0)
-        for learner in ("mlp", "xgboost")
+        for learner in LEARNERS
     ]
-    scores, models = study.run_size(
-        target, diffusion, pretrained, 50, 3, protocol="fast", seed=0, device="cpu"
-    )
-    return source, uptake, target, diffusion, pretrained, scores, models
+    runs = [
+        study.run_size(target, diffusion, pretrained, 50, 3, learner=learner, **FAST)
+        for learner in LEARNERS
+    ]
+    scores = pd.concat([scores for scores, _ in runs], ignore_index=True)
+    return source, uptake, target, diffusion, pretrained, scores, [models for _, models in runs]
 
 
 def test_pretraining_scores_are_those_of_the_stored_model_on_the_test_share(small_study):
@@ -87,31 +93,24 @@ def test_pretraining_scores_are_those_of_the_stored_model_on_the_test_share(smal
         tested = source.set_index("content_hash").loc[list(model.test_hashes)].reset_index()
         label = uptake[uptake["pressure_bar"] == model.pressure_bar].set_index("name")
         y = label.loc[tested["name"], "uptake_cm3stp_cm3"].to_numpy()
-        predicted = Pretrained.from_bytes(model.to_bytes()).load().predict(matrix(tested)[0])[0]
+        x, _ = matrix(tested, parse_learner(model.learner)[1])
+        predicted = Pretrained.from_bytes(model.to_bytes()).load().predict(x)[0]
         assert model.rmse == pytest.approx(np.sqrt(np.mean((predicted - y) ** 2)))
         assert model.r2 > 0.7
 
 
 def test_rows_in_another_order_give_the_same_bytes(small_study):
     _, _, target, diffusion, pretrained, _, models = small_study
-    _, again = study.run_size(
-        target.sample(frac=1, random_state=1),
-        diffusion.iloc[::-1],
-        pretrained[::-1],
-        50,
-        3,
-        protocol="fast",
-        seed=0,
-        device="cpu",
-    )
+    shuffled = target.sample(frac=1, random_state=1), diffusion.iloc[::-1], pretrained[::-1]
+    again = [study.run_size(*shuffled, 50, 3, learner=learner, **FAST)[1] for learner in LEARNERS]
     assert again == models
 
 
 def test_scores_have_a_row_for_every_model(small_study):
     scores = small_study[-2]
     assert tuple(scores.columns) == study.SCORE_COLUMNS
-    # Two learners, direct and two sources, three draws.
-    assert len(scores) == 2 * 3 * 3
+    # Three learners, direct and two sources, three draws.
+    assert len(scores) == 3 * 3 * 3
     assert (scores["n_test"] == 10).all() and scores["r2"].notna().all()
     assert scores.loc[scores["kind"] == "dl", "source_pressure_bar"].isna().all()
     assert set(scores.loc[scores["kind"] == "tl", "source_pressure_bar"]) == {1.0, 100.0}
@@ -119,26 +118,26 @@ def test_scores_have_a_row_for_every_model(small_study):
 
 def test_tables_can_be_made_again_from_what_is_stored(small_study):
     *_, pretrained, scores, models = small_study
-    pd.testing.assert_frame_equal(study.score_table(models), scores)
+    again = pd.concat([study.score_table(m) for m in models], ignore_index=True)
+    pd.testing.assert_frame_equal(again, scores)
     table = study.pretraining_table(pretrained)
     assert tuple(table.columns) == study.PRETRAINING_COLUMNS
     assert table["r2"].tolist() == [model.r2 for model in pretrained]
     assert (table["n_test"] == 24).all()
 
 
-def test_stored_models_hold_everything_needed_to_score_them(small_study):
-    target, scores, models = small_study[2], small_study[-2], small_study[-1]
+@pytest.mark.parametrize("which", range(len(LEARNERS)))
+def test_stored_models_hold_everything_needed_to_score_them(small_study, which):
+    target, scores, models = small_study[2], small_study[-2], small_study[-1][which]
     trained = TrainedSize.from_bytes(models)
     assert trained.to_bytes() == models
     rows = target.set_index("content_hash").loc[list(trained.content_hashes)].reset_index()
-    x, names = matrix(rows)
+    x, names = matrix(rows, parse_learner(LEARNERS[which])[1])
     assert tuple(names) == trained.feature_names
     for group in trained.groups:
         predicted = group.model.predict(x)
         np.testing.assert_allclose(predicted, group.predictions, atol=1e-4)
         for draw in range(3):
-            test = trained.parts[draw] == 3
-            mae = np.abs(predicted[draw][test] - trained.labels[test]).mean()
             row = scores[
                 (scores["kind"] == group.kind)
                 & (scores["learner"] == group.learner)
@@ -148,7 +147,25 @@ def test_stored_models_hold_everything_needed_to_score_them(small_study):
                     | (group.kind == "dl")
                 )
             ]
-            assert row["mae"].item() == pytest.approx(mae, abs=1e-4)
+            error = np.abs(predicted[draw] - trained.labels)
+            test, rest = trained.parts[draw] == TEST, trained.parts[draw] == REST
+            assert row["mae"].item() == pytest.approx(error[test].mean(), abs=1e-4)
+            # ten of the sixty labelled structures are outside the draw
+            assert row["n_rest"].item() == rest.sum() == 10
+            rmse = np.sqrt(np.square(error[rest]).mean())
+            assert row["rmse_rest"].item() == pytest.approx(rmse, abs=1e-4)
+            r2_rest = 1.0 - (rmse / trained.labels[rest].std()) ** 2
+            assert row["r2_rest"].item() == pytest.approx(r2_rest, abs=1e-3)
+
+
+def test_slow_movers_are_scored_apart():
+    labels = np.array([-2.0, -1.4, 0.0, -3.0])
+    predicted = labels + np.array([0.5, 0.1, 0.1, 9.9])
+    found = study._rest_scores(labels, predicted, np.array([1, 1, 1, 0], bool))
+    assert found["rmse_rest_slow"] == pytest.approx(0.5)
+    assert found["n_rest"] == 3
+    nothing = study._rest_scores(labels, labels, np.zeros(4, bool))
+    assert nothing["n_rest"] == 0 and np.isnan(nothing["r2_rest"])
 
 
 def test_more_than_the_labelled_structures_cannot_be_drawn(small_study):
@@ -185,23 +202,6 @@ def test_unknown_names_are_refused_with_the_known_ones(options, message):
     features, label = synthetic(30)
     with pytest.raises(DataError, match=message):
         study.pretrain(features, uptake_table(features, label), 1.0, seed=0, **options)
-
-
-def test_summary_counts_wins_on_the_same_draws():
-    rows = [
-        ("dl", np.nan, [0.1, 0.5, 0.3, 0.4]),
-        ("tl", 100.0, [0.2, 0.4, 0.4, 0.5]),
-    ]
-    scores = pd.DataFrame(
-        {"kind": k, "learner": "mlp", "source_pressure_bar": p, "size": 300, "draw": d, "r2": v}
-        for k, p, values in rows
-        for d, v in enumerate(values)
-    ).assign(rmse=0.5, mae=0.4, n_test=60)
-    table = study.summary(scores.sample(frac=1, random_state=0)).set_index("kind")
-    assert table.loc["tl", "tl_wins"] == 0.75 and np.isnan(table.loc["dl", "tl_wins"])
-    assert table.loc["dl", "r2_median"] == pytest.approx(0.35)
-    assert table.loc["tl", "r2_q25"] == pytest.approx(0.35)
-    assert table.loc["tl", "n_draws"] == 4
 
 
 def test_packed_bytes_do_not_depend_on_the_hour(monkeypatch):

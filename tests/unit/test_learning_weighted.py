@@ -92,7 +92,7 @@ def test_it_is_a_learner_of_the_study_whatever_the_order_of_rows():
     model = study.pretrain(features, uptake, 100.0, learner="xgboost-weighted", **options)
     assert model.r2 > 0.5
     results = [
-        study.run_size(t, d, [model], 30, 2, learners=("xgboost-weighted",), **options)
+        study.run_size(t, d, [model], 30, 2, learner="xgboost-weighted", **options)
         for t, d in (
             (target, diffusion),
             (target.sample(frac=1.0, random_state=1), diffusion.iloc[::-1]),

@@ -1,7 +1,9 @@
 """Stage ``features``: what the learners see (descriptors) and what they learn (labels).
 
 The features of Lim & Kim 2022 (doi 10.1039/d2me00082b) are five geometric descriptors and the
-shares of an energy histogram, 55 in all with 50 bins.
+shares of an energy histogram, 55 in all with 50 bins. Percolation energies come from the same
+potential and are what an activation energy of diffusion is made of. A feature set is a name for
+columns and how they are scaled; no label enters any.
 """
 
 from __future__ import annotations
@@ -17,6 +19,16 @@ IDENTITY_COLUMNS = ("name", "content_hash")
 GEOMETRY_COLUMNS = ("lcd_A", "pld_A", "asa_m2_cm3", "asa_m2_g", "void_fraction")
 # Divisors that bring the geometry to the order of one, from the released code of Lim & Kim 2022.
 GEOMETRY_DIVISORS = (60.0, 60.0, 4000.0, 10000.0, 1.0)
+# Energies over kB, K, and shares; see poreflux.percolation.
+PERCOLATION_ENERGIES = (
+    "e_perc_1_K", "e_perc_2_K", "e_perc_3_K", "barrier_1_K", "barrier_2_K", "barrier_3_K",
+    "e_min_K", "henry_free_energy_K", "e_mean_K",
+)  # fmt: skip
+PERCOLATION_SHARES = ("participation", "accessible_fraction", "pocket_share")
+# Energies are in units of this times kB, and cut at so many of them: beyond, all is closed.
+ENERGY_UNIT_K, MOST_ENERGY, LEAST_ENERGY = 298.0, 40.0, -60.0
+# Below this a diameter (Å), a share of a histogram or of the cell is as good as none.
+LEAST_DIAMETER_A, LEAST_SHARE, LEAST_PARTICIPATION = 0.1, 1e-4, 1e-6
 # Unit of the diffusivity under the logarithm, m2/s.
 DIFFUSIVITY_UNIT_M2_S = 1e-8
 
@@ -29,8 +41,10 @@ def histogram_columns(table: pd.DataFrame) -> list[str]:
     return sorted(names, key=lambda name: int(name[1:]))
 
 
-def feature_table(geometry: pd.DataFrame, energy: pd.DataFrame) -> pd.DataFrame:
-    """Join geometry and energy histogram of every structure that has both.
+def feature_table(
+    geometry: pd.DataFrame, energy: pd.DataFrame, percolation: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Join geometry, energy histogram and percolation of every structure that has them all.
 
     Parameters
     ----------
@@ -38,12 +52,16 @@ def feature_table(geometry: pd.DataFrame, energy: pd.DataFrame) -> pd.DataFrame:
         Columns name, content_hash, status and :data:`GEOMETRY_COLUMNS`.
     energy : DataFrame
         Columns name, content_hash, status and h00, h01 ... (shares that sum to one).
+    percolation : DataFrame, optional
+        Columns name, content_hash, status, :data:`PERCOLATION_ENERGIES`,
+        :data:`PERCOLATION_SHARES`.
 
     Returns
     -------
     DataFrame
-        One row a structure that is ``ok`` in both tables, in the order of ``geometry``: name,
-        content_hash, geometry (Å, m2/cm3, m2/g, share of the volume), histogram shares.
+        One row a structure that is ``ok`` in all tables, in the order of ``geometry``: name,
+        content_hash, geometry (Å, m2/cm3, m2/g, share of the volume), histogram shares,
+        percolation (K, shares).
 
     Raises
     ------
@@ -53,32 +71,75 @@ def feature_table(geometry: pd.DataFrame, energy: pd.DataFrame) -> pd.DataFrame:
     bins = histogram_columns(energy)
     if not bins:
         raise DataError("the energy table has no histogram columns (h00, h01 ...)")
-    parts = []
-    for title, table, columns in (
-        ("geometry", geometry, GEOMETRY_COLUMNS),
-        ("energy", energy, bins),
-    ):
+    tables = [("geometry", geometry, GEOMETRY_COLUMNS), ("energy", energy, bins)]
+    if percolation is not None:
+        columns = (*PERCOLATION_ENERGIES, *PERCOLATION_SHARES)
+        tables.append(("percolation", percolation, columns))
+    joined = None
+    for title, table, columns in tables:
         missing = [c for c in (*IDENTITY_COLUMNS, "status", *columns) if c not in table.columns]
         if missing:
             raise DataError(f"the {title} table lacks the columns {', '.join(missing)}")
-        parts.append(table.loc[table["status"] == "ok", [*IDENTITY_COLUMNS, *columns]])
-    joined = parts[0].merge(parts[1], on=list(IDENTITY_COLUMNS), how="inner")
-    values = joined[[*GEOMETRY_COLUMNS, *bins]].astype(np.float64)
+        part = table.loc[table["status"] == "ok", [*IDENTITY_COLUMNS, *columns]]
+        if joined is not None:
+            part = joined.merge(part, on=list(IDENTITY_COLUMNS), how="inner")
+        joined = part
+    values = joined.drop(columns=list(IDENTITY_COLUMNS)).astype(np.float64)
     broken = joined.loc[~np.isfinite(values).all(axis=1), "name"]
     if len(broken):
         raise DataError(f"features of {', '.join(broken[:5])} are not finite numbers")
     return pd.concat([joined[list(IDENTITY_COLUMNS)], values], axis=1)
 
 
-def _paper55(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-    """Geometry over the published divisors, then the histogram shares as they are."""
-    names = [*GEOMETRY_COLUMNS, *histogram_columns(features)]
-    divisors = np.ones(len(names))
-    divisors[: len(GEOMETRY_DIVISORS)] = GEOMETRY_DIVISORS
-    return features[names].to_numpy(dtype=np.float64) / divisors, names
+def _columns(features: pd.DataFrame, names) -> np.ndarray:
+    missing = [name for name in names if name not in features.columns]
+    if missing:
+        raise DataError(
+            f"the features lack the columns {', '.join(missing[:5])}; a feature set with "
+            "percolation needs the stage percolation in structures.<set>.stages"
+        )
+    return features[list(names)].to_numpy(dtype=np.float64)
 
 
-FEATURE_SETS = {"paper55": _paper55}
+def _geometry(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Over the published divisors."""
+    return _columns(features, GEOMETRY_COLUMNS) / GEOMETRY_DIVISORS, [*GEOMETRY_COLUMNS]
+
+
+def _log_geometry(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """The same, but the logarithms of the diameters: diffusion depends on their ratios."""
+    x, names = _geometry(features)
+    diameters = _columns(features, GEOMETRY_COLUMNS[:2])
+    return np.column_stack([np.log(np.maximum(diameters, LEAST_DIAMETER_A)), x[:, 2:]]), names
+
+
+def _histogram(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """The shares as they are."""
+    names = histogram_columns(features)
+    return _columns(features, names), names
+
+
+def _log_histogram(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Logarithms of the cumulative shares: what decides are the few lowest per cent."""
+    x, names = _histogram(features)
+    return np.log(np.cumsum(x, axis=1) + LEAST_SHARE), names
+
+
+def _percolation(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Energies over 298 K, participation as a logarithm, shares as they are."""
+    energies = _columns(features, PERCOLATION_ENERGIES) / ENERGY_UNIT_K
+    shares = _columns(features, PERCOLATION_SHARES)
+    participation = np.log(np.maximum(shares[:, :1], LEAST_PARTICIPATION))
+    x = np.hstack([np.clip(energies, LEAST_ENERGY, MOST_ENERGY), participation, shares[:, 1:]])
+    return x, [*PERCOLATION_ENERGIES, *PERCOLATION_SHARES]
+
+
+FEATURE_SETS = {
+    "paper55": (_geometry, _histogram),
+    "log55": (_log_geometry, _log_histogram),
+    "percolation": (_log_geometry, _percolation),
+    "all": (_log_geometry, _log_histogram, _percolation),
+}
 
 
 def matrix(features: pd.DataFrame, feature_set: str = "paper55") -> tuple[np.ndarray, list[str]]:
@@ -89,24 +150,32 @@ def matrix(features: pd.DataFrame, feature_set: str = "paper55") -> tuple[np.nda
     features : DataFrame
         As :func:`feature_table` gives it.
     feature_set : str
-        A key of :data:`FEATURE_SETS`.
+        A key of :data:`FEATURE_SETS`: ``paper55`` (the published features), ``log55`` (the
+        same numbers with logarithms), ``percolation`` (geometry and percolation), ``all``.
 
     Returns
     -------
     x : ndarray of float64, shape (n, d)
-        Scaled features, rows as in the table; d is 55 with 50 bins.
+        Scaled features, rows as in the table; d is 55 with 50 bins for the first two, 17 for
+        the third.
     names : list of str
-        Names of the columns of ``x``.
+        The columns of ``features`` behind the columns of ``x``.
 
     Raises
     ------
     DataError
-        If there is no such feature set.
+        If there is no such feature set, or the table lacks its columns.
     """
     if feature_set not in FEATURE_SETS:
         known = ", ".join(FEATURE_SETS)
         raise DataError(f"there is no feature set {feature_set!r}; there are: {known}")
-    return FEATURE_SETS[feature_set](features)
+    blocks = [block(features) for block in FEATURE_SETS[feature_set]]
+    return np.hstack([x for x, _ in blocks]), [name for _, names in blocks for name in names]
+
+
+def used(features: pd.DataFrame, feature_set: str) -> pd.DataFrame:
+    """The columns that a feature set draws on, beside name and content hash."""
+    return features[[*IDENTITY_COLUMNS, *matrix(features.head(0), feature_set)[1]]]
 
 
 def uptake_labels(uptake: pd.DataFrame, pressure_bar: float) -> pd.Series:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from poreflux.features import diffusion_labels, labelled, uptake_labels
-from poreflux.learning import PACKAGES
+from poreflux.features import diffusion_labels, labelled, uptake_labels, used
+from poreflux.learning import package_of, parse_learner
 from poreflux.learning.study import pretrain, run_size
 from poreflux.learning.trained import Pretrained
 from poreflux.store import Ingredients, Store, code_digest, package_version
@@ -36,6 +36,8 @@ def pretrained_models(
     labels among them) set the scale of the inputs, for hypothetical MOFs are far more open than
     experimental ones and would crowd those into one corner of the frozen layer.
     """
+    feature_set = parse_learner(learner)[1]
+    features, target_features = used(features, feature_set), used(target_features, feature_set)
     models = []
     for pressure in pressures_bar:
         labels = uptake_labels(uptake, pressure)
@@ -99,6 +101,7 @@ def target_models(
     DataError
         If too few structures have a diffusivity to split them.
     """
+    features = used(features, parse_learner(learner)[1])
     available = len(labelled(features, diffusion_labels(diffusion))[1])
     if size > available:
         log.warning("draws of %d reduced to the %d structures with a diffusivity", size, available)
@@ -127,7 +130,7 @@ def target_models(
             [Pretrained.from_bytes(data) for data in pretrained],
             size,
             draws,
-            learners=(learner,),
+            learner=learner,
             protocol=protocol,
             seed=seed,
             device=device,
@@ -137,4 +140,4 @@ def target_models(
 
 
 def _engine(learner: str) -> dict[str, str]:
-    return {PACKAGES[learner]: package_version(PACKAGES[learner])}
+    return {package_of(learner): package_version(package_of(learner))}

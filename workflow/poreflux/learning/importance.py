@@ -19,6 +19,7 @@ import pandas as pd
 
 from poreflux.errors import DataError
 from poreflux.features import labelled, matrix, uptake_labels
+from poreflux.learning import parse_learner
 from poreflux.learning.scoring import r2
 from poreflux.learning.trained import Group, Model, Pretrained, TrainedSize, check_features
 from poreflux.random_stream import seed_from
@@ -156,7 +157,8 @@ def run(
         If the models were trained on structures that the tables do not hold.
     """
     trained = TrainedSize.from_bytes(models)
-    x, names = matrix(_rows_of(features_target, trained.content_hashes))
+    feature_set = parse_learner(learner)[1]
+    x, names = matrix(_rows_of(features_target, trained.content_hashes), feature_set)
     check_features(names, trained.feature_names, "the target model")
     tables = []
     for group in trained.groups:
@@ -170,7 +172,7 @@ def run(
         rows, y = labelled(features_source, uptake_labels(uptake, source.pressure_bar))
         labels = pd.Series(y, index=rows["content_hash"])
         tested = _rows_of(rows, source.test_hashes)
-        x_source, names_source = matrix(tested)
+        x_source, names_source = matrix(tested, feature_set)
         check_features(names_source, source.feature_names, "the source model")
         y_source = labels.loc[tested["content_hash"]].to_numpy()
         stream = _stream(seed, "source", source.pressure_bar, 0)

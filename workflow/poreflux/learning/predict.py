@@ -17,6 +17,7 @@ from scipy.spatial.distance import cdist
 
 from poreflux.errors import DataError
 from poreflux.features import DIFFUSIVITY_UNIT_M2_S, matrix
+from poreflux.learning import parse_learner
 from poreflux.learning.trained import TEST, Group, TrainedSize, check_features
 
 PREDICTION_COLUMNS = (
@@ -195,14 +196,14 @@ def predict(
     candidates = [TrainedSize.from_bytes(data) for data in models]
     if not candidates:
         raise DataError("there are no models to predict with")
-    x, names = matrix(features_new)
-    labelled_hashes = {h for trained in candidates for h in trained.content_hashes}
-    known = train_features[train_features["content_hash"].isin(labelled_hashes)]
-    x_train, names_train = matrix(known.drop_duplicates("content_hash"))
-    for trained in candidates:
-        check_features(names, trained.feature_names, "the model")
-        check_features(names_train, trained.feature_names, "the model")
     ensemble = choose(candidates)
+    trained = next(t for t in candidates if any(g is ensemble.group for g in t.groups))
+    feature_set = parse_learner(ensemble.group.learner)[1]
+    x, names = matrix(features_new, feature_set)
+    known = train_features[train_features["content_hash"].isin(trained.content_hashes)]
+    x_train, names_train = matrix(known.drop_duplicates("content_hash"), feature_set)
+    check_features(names, trained.feature_names, "the model")
+    check_features(names_train, trained.feature_names, "the model")
     log10_d, deviation = ensemble.predict(x)
     done = pd.DataFrame(
         {

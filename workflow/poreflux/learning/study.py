@@ -20,10 +20,11 @@ import torch
 
 from poreflux.errors import DataError
 from poreflux.features import diffusion_labels, labelled, matrix, uptake_labels
-from poreflux.learning import mlp
+from poreflux.learning import mlp, parse_learner
 from poreflux.learning.scoring import scores
 from poreflux.learning.splits import Split, content_seed, draws, split
 from poreflux.learning.trained import (
+    REST,
     TEST,
     Group,
     Model,
@@ -46,9 +47,15 @@ SCORE_COLUMNS = (
     "rmse",
     "mae",
     "n_test",
+    "r2_rest",
+    "rmse_rest",
+    "rmse_rest_slow",
+    "n_rest",
 )
 PRETRAINING_COLUMNS = ("learner", "source_pressure_bar", "r2", "rmse", "mae", "n", "n_test")
 METRICS = ("r2", "rmse", "mae")
+# log10 of D in 1e-8 m2/s below which a structure is a slow mover: 3e-10 m2/s.
+SLOW = -1.5
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +82,8 @@ def pretrain(
     pressure_bar : float
         Which uptake to learn, bar.
     learner : str
-        ``"mlp"``, ``"xgboost"`` or ``"xgboost-weighted"``.
+        ``mlp``, ``xgboost``, ``xgboost-weighted`` or ``gp``, with a feature set after a plus sign
+        unless that is ``paper55``: ``gp+percolation``.
     protocol : str
         ``"fast"``, ``"paper"`` or ``"released"``, see :data:`poreflux.learning.mlp.PROTOCOLS`;
         only the network has more than one.
@@ -100,7 +108,8 @@ def pretrain(
         If there is no uptake at that pressure, or too few structures to split.
     """
     rows, y = labelled(features_source, uptake_labels(uptake, pressure_bar))
-    x, names = matrix(rows)
+    feature_set = parse_learner(learner)[1]
+    x, names = matrix(rows, feature_set)
     hashes = rows["content_hash"].tolist()
     data_seed = content_seed(seed, hashes)
     parts = split(len(y), seed_from(data_seed, "pretrain"))
@@ -108,7 +117,7 @@ def pretrain(
     logger.info("pretraining %s at %g bar on %d structures", learner, pressure_bar, len(y))
     reference = None
     if scale_features is not None:
-        reference, reference_names = matrix(scale_features)
+        reference, reference_names = matrix(scale_features, feature_set)
         check_features(reference_names, names, "the source model")
     model = _fit(
         learner,
@@ -140,7 +149,7 @@ def run_size(
     size: int,
     n_draws: int,
     *,
-    learners: Sequence[str] = ("mlp", "xgboost"),
+    learner: str = "mlp",
     protocol: str,
     seed: int,
     device: str = "auto",
@@ -158,9 +167,7 @@ def run_size(
         Source models of any pressures and learners; those of other learners are passed over.
     size, n_draws : int
         Structures in a draw, number of draws.
-    learners : sequence of str
-        Which learners to run.
-    protocol, seed, device
+    learner, protocol, seed, device
         As in :func:`pretrain`.
     same_members : bool
         Draw only once and split anew each time, see :func:`poreflux.learning.splits.draws`.
@@ -169,7 +176,9 @@ def run_size(
     -------
     scores : DataFrame
         Columns :data:`SCORE_COLUMNS`, one row a trained model: scores on the draw's test share,
-        of log10 of D in 1e-8 m2/s; ``source_pressure_bar`` is NaN for ``dl``.
+        of log10 of D in 1e-8 m2/s, and on the rest, all labelled structures outside the draw
+        (``rmse_rest_slow``: those of them below 3e-10 m2/s); ``source_pressure_bar`` is NaN
+        for ``dl``.
     models : bytes
         A :class:`poreflux.learning.trained.TrainedSize` with every model.
 
@@ -184,19 +193,26 @@ def run_size(
             f"a draw of size {size} needs as many structures with a diffusivity, "
             f"but only {len(y)} have one"
         )
-    x, names = matrix(rows)
+    x, names = matrix(rows, parse_learner(learner)[1])
     hashes = rows["content_hash"].tolist()
     data_seed = content_seed(seed, hashes)
     splits = draws(len(y), size, n_draws, data_seed, same_members=same_members)
     groups = []
-    tasks = _tasks(learners, pretrained, names)
-    for i, (kind, learner, source) in enumerate(tasks):
+    sources = sorted(
+        (source for source in pretrained if source.learner == learner),
+        key=lambda source: source.pressure_bar,
+    )
+    for i, source in enumerate([None, *sources]):
+        kind = "tl" if source else "dl"
         pressure = source.pressure_bar if source else np.nan
+        if source:
+            what = f"the source model at {pressure:g} bar"
+            check_features(names, source.feature_names, what)
         logger.info(
             "size %d: set %d of %d, %s %s%s, %d draws",
             size,
             i + 1,
-            len(tasks),
+            len(sources) + 1,
             kind,
             learner,
             f" from {pressure:g} bar" if source else "",
@@ -221,21 +237,6 @@ def run_size(
     return _score_table(trained), trained.to_bytes()
 
 
-def _tasks(learners, pretrained, names) -> list[tuple[str, str, Pretrained | None]]:
-    """(kind, learner, source) of every set of models: direct first, then rising pressure."""
-    by_pressure = sorted(pretrained, key=lambda source: source.pressure_bar)
-    tasks = []
-    for learner in learners:
-        learner_module(learner)
-        tasks.append(("dl", learner, None))
-        for source in by_pressure:
-            if source.learner == learner:
-                what = f"the source model at {source.pressure_bar:g} bar"
-                check_features(names, source.feature_names, what)
-                tasks.append(("tl", learner, source))
-    return tasks
-
-
 def _fit(
     learner: str,
     x: np.ndarray,
@@ -250,7 +251,7 @@ def _fit(
     reference: np.ndarray | None = None,
 ) -> Model:
     """One model a split by the learner's own way, with progress in the log."""
-    if learner != "mlp":
+    if parse_learner(learner)[0] != "mlp":
         progress = Progress(len(splits), "models", logger)
         module = learner_module(learner)
         return module.fit(x, y, splits, seeds=seeds, source=source, step=progress.step)
@@ -299,6 +300,7 @@ def _score_table(trained: TrainedSize) -> pd.DataFrame:
     for group in trained.groups:
         for draw, parts in enumerate(trained.parts):
             test = parts == TEST
+            predicted = group.predictions[draw]
             rows.append(
                 {
                     "kind": group.kind,
@@ -306,11 +308,24 @@ def _score_table(trained: TrainedSize) -> pd.DataFrame:
                     "source_pressure_bar": group.source_pressure_bar,
                     "size": trained.size,
                     "draw": draw,
-                    **scores(trained.labels[test], group.predictions[draw, test]),
+                    **scores(trained.labels[test], predicted[test]),
                     "n_test": int(test.sum()),
+                    **_rest_scores(trained.labels, predicted, parts == REST),
                 }
             )
     return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+
+
+def _rest_scores(labels: np.ndarray, predicted: np.ndarray, rest: np.ndarray) -> dict[str, float]:
+    """Scores on the structures outside a draw: many more than its test share, and unseen too."""
+    slow = rest & (labels < SLOW)
+    found = {"r2_rest": np.nan, "rmse_rest": np.nan, "rmse_rest_slow": np.nan}
+    if rest.sum() > 1:
+        on_rest = scores(labels[rest], predicted[rest])
+        found |= {"r2_rest": on_rest["r2"], "rmse_rest": on_rest["rmse"]}
+    if slow.any():
+        found["rmse_rest_slow"] = scores(labels[slow], predicted[slow])["rmse"]
+    return found | {"n_rest": int(rest.sum())}
 
 
 def pretraining_table(pretrained: Iterable[Pretrained]) -> pd.DataFrame:
@@ -337,34 +352,3 @@ def pretraining_table(pretrained: Iterable[Pretrained]) -> pd.DataFrame:
         for model in pretrained
     ]
     return pd.DataFrame(rows, columns=PRETRAINING_COLUMNS)
-
-
-def summary(score_table: pd.DataFrame) -> pd.DataFrame:
-    """Medians and quartiles over draws, and how often transfer beats direct learning.
-
-    Parameters
-    ----------
-    score_table : DataFrame
-        As :func:`run_size` returns it; several sizes may be concatenated.
-
-    Returns
-    -------
-    DataFrame
-        One row a (kind, learner, source_pressure_bar, size): ``n_draws``; ``r2_median``,
-        ``r2_q25``, ``r2_q75`` and the same of rmse and mae; ``tl_wins``, the share of draws in
-        which the R2 is above that of direct learning on the same draw (NaN for ``dl``).
-    """
-    keys = ["kind", "learner", "source_pressure_bar", "size"]
-    direct = score_table[score_table["kind"] == "dl"]
-    against = direct[["learner", "size", "draw", "r2"]].rename(columns={"r2": "r2_dl"})
-    table = score_table.merge(against, on=["learner", "size", "draw"], how="left")
-    rows = []
-    for key, group in table.groupby(keys, dropna=False, sort=True):
-        row = dict(zip(keys, key, strict=True)) | {"n_draws": len(group)}
-        for metric in METRICS:
-            for name, share in (("median", 0.5), ("q25", 0.25), ("q75", 0.75)):
-                row[f"{metric}_{name}"] = group[metric].quantile(share)
-        compared = group[(group["kind"] == "tl") & group["r2_dl"].notna()]
-        row["tl_wins"] = (compared["r2"] > compared["r2_dl"]).mean() if len(compared) else np.nan
-        rows.append(row)
-    return pd.DataFrame(rows)

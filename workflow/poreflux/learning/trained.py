@@ -13,11 +13,11 @@ from typing import Protocol as Interface
 import numpy as np
 
 from poreflux.errors import DataError
-from poreflux.learning import mlp, weighted, xgb
+from poreflux.learning import gaussian, mlp, parse_learner, weighted, xgb
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.splits import Split
 
-LEARNERS = {"mlp": mlp, "xgboost": xgb, "xgboost-weighted": weighted}
+LEARNERS = {"mlp": mlp, "xgboost": xgb, "xgboost-weighted": weighted, "gp": gaussian}
 
 # What a structure is to a draw, in ``TrainedSize.parts``.
 REST, TRAIN, VALIDATION, TEST = range(4)
@@ -34,16 +34,17 @@ class Model(Interface):
 
 
 def learner_module(learner: str):
-    """The module of a learner.
+    """The module of a learner, whatever its features.
 
     Raises
     ------
     DataError
         If there is no such learner.
     """
-    if learner not in LEARNERS:
+    algorithm, _ = parse_learner(learner)
+    if algorithm not in LEARNERS:
         raise DataError(f"there is no learner {learner!r}; there are: {', '.join(LEARNERS)}")
-    return LEARNERS[learner]
+    return LEARNERS[algorithm]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Pretrained:
     Attributes
     ----------
     learner : str
-        A key of :data:`LEARNERS`.
+        A key of :data:`LEARNERS`, and a feature set, see :func:`poreflux.learning.parse_learner`.
     pressure_bar : float
     r2, rmse, mae : float
         On the test share; errors in cm3(STP)/cm3.

@@ -306,18 +306,24 @@ def _all_scores(summary: pd.DataFrame) -> Html:
             median_with_quartiles(r),
             page.decimal(r["rmse"], 3),
             page.decimal(r["mae"], 3),
+            page.decimal(r["r2_rest"]),
+            page.decimal(r["rmse_rest"], 3),
+            page.decimal(r["rmse_rest_slow"], 3),
             wins_in_words(r if r["kind"] == "tl" else None),
             page.decimal(r["gain"]),
         ]
         for _, r in summary.iterrows()
     ]
     heads = ["Learner", "Size", "Kind", "Source (bar)", "Draws", "R²", "RMSE", "MAE"]
+    heads += ["R² outside", "RMSE outside", "of these slow"]
     return page.folded(
         "All scores in numbers",
         page.table(
             [*heads, "Transfer wins", "Median gain"],
             rows,
-            "Medians over draws, R² with first to third quartile; RMSE and MAE in decades of D",
+            "Medians over draws, R² with first to third quartile; RMSE and MAE in decades of D. "
+            "Outside: all labelled structures outside the draw, far more than its test share; "
+            "slow: those of them with D below 3·10⁻¹⁰ m² s⁻¹",
         ),
     )
 

@@ -16,6 +16,8 @@ AGREEMENT_SE = 3.0
 # 97.5 % point of the normal distribution, for 95 % intervals.
 NORMAL_QUANTILE = 1.959964
 
+# Scores on all labelled structures outside a draw; the slow ones have D below 3e-10 m2/s.
+REST_COLUMNS = ("r2_rest", "rmse_rest", "rmse_rest_slow")
 # What score_summary() says of each model.
 SUMMARY_COLUMNS = [
     "learner",
@@ -28,6 +30,9 @@ SUMMARY_COLUMNS = [
     "q3",
     "rmse",
     "mae",
+    "r2_rest",
+    "rmse_rest",
+    "rmse_rest_slow",
     "wins",
     "pairs",
     "gain",
@@ -284,14 +289,16 @@ def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     scores : DataFrame
-        kind, learner, source_pressure_bar, size, draw, r2, rmse, mae; R2 finite.
+        kind, learner, source_pressure_bar, size, draw, r2, rmse, mae; R2 finite; scores on the
+        structures outside the draw (:data:`REST_COLUMNS`) where there are any.
 
     Returns
     -------
     DataFrame
         learner, size, kind, source_pressure_bar (NaN for ``dl``), n, q1, median, q3 (of R2),
-        rmse, mae (medians); for ``tl`` also wins and pairs (draws with a higher R2 than direct
-        learning on the same draw, of how many) and gain (median of the difference).
+        rmse, mae, r2_rest, rmse_rest, rmse_rest_slow (medians); for ``tl`` also wins and pairs
+        (draws with a higher R2 than direct learning on the same draw, of how many) and gain
+        (median of the difference).
     """
     pairs = paired_scores(scores)
     pairs = pairs.assign(gain=pairs["r2_tl"] - pairs["r2_dl"])
@@ -320,6 +327,7 @@ def _score_row(learner, size, kind, pressure, rows, paired) -> tuple:
         *quartiles(rows["r2"]),
         quartiles(rows["rmse"])[1],
         quartiles(rows["mae"])[1],
+        *(quartiles(rows[c])[1] if c in rows else math.nan for c in REST_COLUMNS),
         int((paired["gain"] > 0).sum()),
         len(paired),
         quartiles(paired["gain"])[1],
