@@ -7,7 +7,15 @@ import pytest
 
 from poreflux import store as store_module
 from poreflux.errors import StoreError
-from poreflux.store import Ingredients, Store, code_digest, digest, prune, write_atomically
+from poreflux.store import (
+    Ingredients,
+    Store,
+    code_digest,
+    code_parts,
+    digest,
+    prune,
+    write_atomically,
+)
 
 MADE_OF = Ingredients("energy", "ab" * 32, {}, {"bins": 50}, "code1", {"pyzeo": "0.2.0"})
 
@@ -113,9 +121,9 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "b.py").write_text('def g():\n    return "data/t.csv"\n')
     (tmp_path / "c.py").write_text("x = 1\n")
     monkeypatch.setattr(store_module, "PACKAGE", tmp_path)
-    code_digest.cache_clear()
+    code_parts.cache_clear()
     yield tmp_path
-    code_digest.cache_clear()
+    code_parts.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +138,7 @@ def package(tmp_path, monkeypatch):
 def test_code_digest_sees_code_and_data_of_the_closure(package, file, text, changes):
     before = code_digest("poreflux.a")
     (package / file).write_text(text)
-    code_digest.cache_clear()
+    code_parts.cache_clear()
     assert (code_digest("poreflux.a") != before) == changes
 
 
@@ -139,6 +147,20 @@ def test_code_digest_without_a_module(package):
     assert whole != part
     for file, text in (("b.py", "def g():\n    return 2\n"), ("data/t.csv", "3\n")):
         (package / file).write_text(text)
-    code_digest.cache_clear()
+    code_parts.cache_clear()
     assert code_digest("poreflux.a", without=("poreflux.b",)) == part
     assert code_digest("poreflux.a") != whole
+
+
+def test_why_names_the_modules_and_data_that_changed(package, store):
+    old = replace(MADE_OF, code=code_digest("poreflux.a"))
+    store.put(old, b"x")
+    (package / "b.py").write_text('def g():\n    return 2, "data/t.csv"\n')
+    (package / "data" / "t.csv").write_text("2\n")
+    code_parts.cache_clear()
+    new = replace(MADE_OF, code=code_digest("poreflux.a"))
+    assert store.why(new).endswith(": code of data/t.csv, poreflux.b changed")
+    # parts that were lost or damaged
+    (kept,) = (store.root / "code").iterdir()
+    kept.write_text("{}")
+    assert store.why(new).endswith(": code changed")

@@ -132,6 +132,7 @@ class Store:
         head = f"{MAGIC} {hashlib.sha256(body).hexdigest()}\n".encode()
         try:
             write_atomically(self.path(ingredients), head + body)
+            self._keep_parts(ingredients.code)
         except OSError as error:
             raise StoreError(
                 f"cannot write to the store {self.root}: {error.strerror}; "
@@ -173,11 +174,44 @@ class Store:
         last = next((m for m in map(self.manifest, others) if m), None)
         if last is None:
             return f"{ingredients.stage}: never computed for {ingredients.subject[:12]}"
-        changes = _differences(last, ingredients.as_dict())
+        changes = [
+            self._code_change(old, new) if name == "code" else f"{name} {old!r} -> {new!r}"
+            for name, old, new in _differences(last, ingredients.as_dict())
+        ]
         return f"{ingredients.stage}: not stored; against {last['key'][:12]}: {'; '.join(changes)}"
+
+    def _code_change(self, old: str, new: str) -> str:
+        before, now = self.code_parts(old), _PARTS.get(new) or self.code_parts(new)
+        if before is None or now is None:
+            return "code changed"
+        names = sorted(k for k in set(before) | set(now) if before.get(k) != now.get(k))
+        return f"code of {', '.join(names)} changed"
 
     def _folder(self, stage: str, subject: str) -> Path:
         return self.root / "objects" / stage / subject[:2]
+
+    def _parts_file(self, code: str) -> Path:
+        return self.root / "code" / f"{code}.json"
+
+    def _keep_parts(self, code: str) -> None:
+        path = self._parts_file(code)
+        if code in _PARTS and not path.exists():
+            write_atomically(path, canonical_json(_PARTS[code]).encode())
+
+    def code_parts(self, code: str) -> dict[str, str] | None:
+        """Digests by module behind a digest of code, ``None`` where the store has none.
+
+        Parameters
+        ----------
+        code : str
+            From a manifest, see :func:`code_digest`.
+        """
+        try:
+            text = self._parts_file(code).read_bytes()
+        except OSError:
+            return None
+        # the name is the digest of the content
+        return json.loads(text) if hashlib.sha256(text).hexdigest() == code else None
 
     def _read(self, path: Path) -> Artifact | None:
         try:
@@ -234,24 +268,21 @@ def _umask() -> int:
     return mask
 
 
-def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
-    """Leaf-by-leaf differences of two manifests, as words."""
+def _differences(old: dict, new: dict, prefix: str = "") -> list[tuple]:
+    """Leaf-by-leaf differences of two manifests: name, old and new value."""
     found = []
     for name in sorted((set(old) | set(new)) - {"key", "facts"}):
         a, b = old.get(name), new.get(name)
         if isinstance(a, dict) and isinstance(b, dict):
             found += _differences(a, b, f"{prefix}{name}.")
         elif a != b:
-            if name == "code":
-                found.append("code changed")
-            else:
-                found.append(f"{prefix}{name} {a!r} -> {b!r}")
+            found.append((f"{prefix}{name}", a, b))
     return found
 
 
 @cache
-def code_digest(module: str, without: tuple[str, ...] = ()) -> str:
-    """Digest of a library module and all library modules and data files it draws on.
+def code_parts(module: str, without: tuple[str, ...] = ()) -> dict[str, str]:
+    """Digests of a library module and of all library modules and data files it draws on.
 
     Walks the imports inside ``poreflux`` (at any depth of the code), so lazily imported
     modules count. Comments, docstrings and formatting do not. Data files count through the
@@ -266,8 +297,8 @@ def code_digest(module: str, without: tuple[str, ...] = ()) -> str:
 
     Returns
     -------
-    str
-        sha256, hex.
+    dict of str to str
+        sha256 (hex) by dotted name of a module or path of a data file.
     """
     parts: dict[str, str] = {}
     todo = [module]
@@ -283,7 +314,19 @@ def code_digest(module: str, without: tuple[str, ...] = ()) -> str:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 parts |= _data_digests(node.value)
-    return digest(parts)
+    return parts
+
+
+def code_digest(module: str, without: tuple[str, ...] = ()) -> str:
+    """sha256 (hex) of :func:`code_parts`; a store that it goes into keeps the parts, too."""
+    parts = code_parts(module, without)
+    code = digest(parts)
+    _PARTS[code] = parts
+    return code
+
+
+# Parts behind the digests of this process.
+_PARTS: dict[str, dict[str, str]] = {}
 
 
 def _module_file(name: str) -> Path | None:
