@@ -12,7 +12,7 @@ from poreflux.crosscheck import COMPARED
 from poreflux.errors import ConfigError
 from poreflux.job import expose_library
 from poreflux.learning import PACKAGES
-from poreflux.store import code_digest, package_version
+from poreflux.store import canonical_json, code_parts, digest, package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
 expose_library(LIBRARY)
@@ -28,6 +28,8 @@ SHARDS = CONFIG["shards"]
 PRESSURES = CONFIG["learning"]["source_pressures_bar"]
 SIZES = CONFIG["learning"]["sizes"]
 LEARNERS = CONFIG["learning"]["learners"]
+# Of one structure in one stage; the third limit is that of a table.
+EACH_STRUCTURES_LIMITS = {k: CONFIG["limits"][k] for k in ("seconds", "memory_mb")}
 # What every training job is told besides its data.
 TRAINING = {
     "protocol": CONFIG["learning"]["protocol"],
@@ -76,6 +78,59 @@ localrules:
     validate,
 
 
+def compared(**values):
+    """Params that Snakemake compares and names in a dry run: ``md.n_molecules = 40``.
+
+    It compares the values of all params as one set, without their names, and shows what it did
+    not find: so a leaf is a word, and what scripts read is :func:`handed` on.
+    """
+
+    def leaves(name, value):
+        if isinstance(value, dict) and value:
+            return [word for k, v in value.items() for word in leaves(f"{name}.{k}", v)]
+        return [f"{name} = {canonical_json(value)}"]
+
+    words = [word for name, value in values.items() for word in leaves(name, value)]
+    # braces would be wildcards
+    return [word.replace("{", "{{").replace("}", "}}") for word in words]
+
+
+def compared_code(module):
+    """The same of a library module and all that it draws on."""
+    return compared(**{f"code {k}": v[:12] for k, v in code_parts(module).items()})
+
+
+def compared_of_stage(name):
+    """The same of a per-structure stage."""
+    stage, params = stages.STAGES[name], stages.stage_params(CONFIG, name)
+    return compared(
+        **{f"code {k}": v[:12] for k, v in stage.code_parts().items()},
+        **{stage.block: params},
+        **stage.data(params),
+        engines=stage.engines(params),
+        limits=EACH_STRUCTURES_LIMITS,
+    )
+
+
+def compared_of_crosscheck(name):
+    """The same of the repetition with the reference code."""
+    stage, params = stages.STAGES[name], crosscheck_params(name)
+    return [
+        *compared_code("poreflux.crosscheck"),
+        *compared(
+            **{stage.block: params | {"crosscheck": CONFIG[stage.block]["crosscheck"]}},
+            **stage.data(params),
+            engines=stage.engines(params | {"engine": COMPARED[name][0]}),
+            limits=EACH_STRUCTURES_LIMITS,
+        ),
+    ]
+
+
+def handed(value):
+    """A param for the script alone; Snakemake compares no function that takes the input."""
+    return lambda wildcards, input: value
+
+
 def members_of_shard(wildcards):
     """Names of one shard and where each comes from."""
     return {
@@ -83,6 +138,12 @@ def members_of_shard(wildcards):
         for name, source in MEMBERS[wildcards.set].items()
         if intake.shard_of(name, SHARDS) == int(wildcards.shard)
     }
+
+
+def compared_members(wildcards):
+    """The same of the names in a shard: how many, and a digest."""
+    members = members_of_shard(wildcards)
+    return f"{len(members)} structures ({digest(members)[:12]})"
 
 
 def shard_table(stage):
