@@ -15,8 +15,11 @@ import yaml
 
 from poreflux import stages
 from poreflux.config import complete, load_schema
-from poreflux.errors import DataError, PorefluxError
+from poreflux.errors import ConfigError, DataError, PorefluxError
 from poreflux.store import Store, prune
+
+# The checkout that this library lies in, if it lies in one.
+CHECKOUT = Path(__file__).parents[2]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,8 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     why = actions.add_parser("why", help="is it stored, and if not, which ingredient changed")
     why.add_argument("structure", help="name in the study, or content hash")
     why.add_argument("stage", choices=sorted(stages.STAGES))
-    why.add_argument("--configfile", nargs="*", default=["config/config.yaml"])
-    why.add_argument("--schema", default="config/schema.json")
+    why.add_argument("--configfile", nargs="*", default=[], help="as given to snakemake")
     why.set_defaults(run=_why)
     return parser
 
@@ -83,13 +85,25 @@ def _prune(store: Store, options) -> None:
 
 
 def _why(store: Store, options) -> None:
-    merged: dict = {}
-    for file in options.configfile:
-        _update(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
-    config = complete(merged, load_schema(options.schema), options.configfile)
+    config = _configuration(options.configfile)
     row = _row_of(options.structure, Path("results") / config["study"])
     params = stages.stage_params(config, options.stage)
     _say(store.why(stages.ingredients(options.stage, row, params)))
+
+
+def _configuration(files: list[str]) -> dict:
+    """What Snakemake would read in this folder with these ``--configfile``."""
+    folder = next((f for f in (CHECKOUT, Path()) if (f / "config" / "schema.json").is_file()), None)
+    if folder is None:
+        raise ConfigError("no config/schema.json here: run this in the folder of the Snakefile")
+    merged: dict = {}
+    files = [str(folder / "config" / "config.yaml"), *files]
+    for file in files:
+        try:
+            _update(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
+        except OSError as error:
+            raise ConfigError(f"cannot read --configfile {file}: {error.strerror}") from error
+    return complete(merged, load_schema(folder / "config" / "schema.json"), files)
 
 
 def _update(base: dict, other: dict) -> None:
@@ -101,16 +115,18 @@ def _update(base: dict, other: dict) -> None:
 
 
 def _row_of(structure: str, results: Path) -> dict:
-    """The row of a structure, given by name or content hash, in a table of the study."""
-    tables = sorted(results.glob("*/structures.parquet"))
+    """The row of a structure, given by name or content hash, in a shard table of the study."""
+    tables = sorted(results.glob("*/shards/structures/*.parquet"))
     for path in tables:
         table = pd.read_parquet(path, columns=["name", "content_hash", "status", "listed"])
         is_it = (table["name"] == structure) | (table["content_hash"] == structure)
         found = table[is_it & (table["status"] == "ok")]
         if len(found):
             return found.iloc[0].to_dict()
-    looked = ", ".join(map(str, tables)) or f"{results} (no tables yet)"
-    raise DataError(f"no structure named {structure!r} in {looked}")
+    raise DataError(
+        f"no structure {structure!r} in the {len(tables)} tables "
+        f"{results}/*/shards/structures/*.parquet; run the study in this folder first"
+    )
 
 
 if __name__ == "__main__":

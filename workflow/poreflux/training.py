@@ -36,13 +36,15 @@ def pretrained_models(
     labels among them) set the scale of the inputs, for hypothetical MOFs are far more open than
     experimental ones and would crowd those into one corner of the frozen layer.
     """
+    # an order that no name shows in, down to the last digit of a mean
+    target_features = target_features.sort_values(["content_hash", "name"])
     models = []
     for pressure in pressures_bar:
         labels = uptake_labels(uptake, pressure)
         made_of = Ingredients(
             stage="pretrain",
-            subject=table_digest(features, labels),
-            inputs={"target_features": table_digest(target_features)},
+            subject=_digest_of_labelled(features, labels),
+            inputs={"target_features": table_digest(target_features.drop(columns="name"))},
             params={
                 "learner": learner,
                 "protocol": protocol,
@@ -105,7 +107,7 @@ def target_models(
         size = available
     made_of = Ingredients(
         stage="finetune",
-        subject=table_digest(features, diffusion_labels(diffusion)),
+        subject=_digest_of_labelled(features, diffusion_labels(diffusion)),
         inputs={
             f"source{i}": hashlib.sha256(data).hexdigest() for i, data in enumerate(pretrained)
         },
@@ -134,6 +136,12 @@ def target_models(
         )[1]
 
     return store.get_or_make(made_of, train)
+
+
+def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series) -> str:
+    """Digest of what is learnt from: contents and labels, whatever the structures are called."""
+    rows, y = labelled(features, labels)
+    return table_digest(rows.drop(columns="name").assign(label=y))
 
 
 def _engine(learner: str) -> dict[str, str]:
