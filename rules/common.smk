@@ -166,6 +166,27 @@ def stage_tables(stage):
     ]
 
 
+def study_tables(wildcards):
+    """The study's tables, if there is something to learn from and to transfer to."""
+    missing = {"source", "target"} - set(SETS)
+    if missing:
+        raise ConfigError(
+            f"a study needs the sets source and target; {' and '.join(sorted(missing))} not "
+            "found under structures: in the configuration"
+        )
+    return [f"{RESULTS}/study/{name}.parquet" for name in ("scores", "importance")]
+
+
+def synthesis_page(wildcards):
+    """The page on synthesis conditions, if there are tables of them."""
+    if not CONFIG["synthesis"]:
+        raise ConfigError(
+            "there are no tables of synthesis conditions: "
+            "add --configfile config/synthesis.yaml or a file like it"
+        )
+    return f"{RESULTS}/report/synthesis/index.html"
+
+
 def predictions(wildcards):
     """The predictions, if there is anything to predict."""
     if "predict" not in SETS:
@@ -236,16 +257,6 @@ def report_engines():
     return engines
 
 
-def synthesis_table(name):
-    """Path of a table of synthesis conditions that the configuration names."""
-    if name not in SYNTHESIS_FILES:
-        raise ConfigError(
-            "there are no tables of synthesis conditions: "
-            "add --configfile config/synthesis.yaml or a file like it"
-        )
-    return SYNTHESIS_FILES[name]
-
-
 def synthesis_settings():
     """What the configuration says of learning from tables of synthesis conditions."""
     blocks = ("columns", "structure", "transfer", "augmentation", "validation")
@@ -263,7 +274,7 @@ def synthesis_predictions():
     )
 
 
-def default_pages():
+def default_pages(wildcards):
     """What a run without a target makes: the pages that the configuration has the material for."""
     pages = []
     if {"source", "target"} <= set(SETS):
@@ -272,4 +283,8 @@ def default_pages():
         pages.append(f"{RESULTS}/report/descriptors/index.html")
     if CONFIG["synthesis"]:
         pages.append(f"{RESULTS}/report/synthesis/index.html")
+    if not pages:
+        raise ConfigError(
+            "nothing to do: neither sets under structures: nor synthesis: in the configuration"
+        )
     return pages

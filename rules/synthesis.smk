@@ -10,8 +10,8 @@ SYNTHESIS_RESULTS = f"{RESULTS}/synthesis"
 rule check_conditions:
     """Read both tables, check every cell and record the rows left out."""
     input:
-        literature=lambda wildcards: synthesis_table("literature"),
-        in_house=lambda wildcards: synthesis_table("in_house"),
+        literature=SYNTHESIS_FILES.get("literature", []),
+        in_house=SYNTHESIS_FILES.get("in_house", []),
     output:
         literature=f"{SYNTHESIS_RESULTS}/literature.parquet",
         in_house=f"{SYNTHESIS_RESULTS}/in_house.parquet",
@@ -91,7 +91,7 @@ rule collect_cases:
 rule predict_conditions:
     """Predict the target of conditions that were never run, by the first case's best variant."""
     input:
-        new=lambda wildcards: synthesis_table("new_conditions"),
+        new=SYNTHESIS_FILES.get("new_conditions", []),
         literature=f"{SYNTHESIS_RESULTS}/literature.parquet",
         in_house=f"{SYNTHESIS_RESULTS}/in_house.parquet",
         scores=f"{SYNTHESIS_RESULTS}/scores.parquet",
