@@ -27,7 +27,8 @@ class Workflow:
     def command(self, *arguments):
         """The command line: the arguments, then where the workflow and its configuration are."""
         where = ["--snakefile", str(self.root / "Snakefile"), "--configfile", str(self.config)]
-        cores = [] if "--profile" in arguments else ["--cores", "2"]
+        given = {"--profile", "--cores"} & set(arguments)
+        cores = [] if given else ["--cores", "2"]
         return [SNAKEMAKE, *arguments, *cores, *where]
 
     def environment(self):
