@@ -69,14 +69,18 @@ def set_config(flow, block, key, old, new):
     )
 
 
-def why(flow, structure, stage):
-    """What ``poreflux store why`` prints."""
+def poreflux_store(flow, *arguments):
+    """What ``poreflux store`` prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "poreflux.cli", "store", "why", structure, stage,
-         "--configfile", str(flow.config)],
-        cwd=flow.folder, env=flow.environment(), capture_output=True, text=True, check=True,
+        [sys.executable, "-m", "poreflux.cli", "store", *arguments],
+        cwd=flow.folder, env=flow.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def why(flow, structure, stage):
+    return poreflux_store(flow, "why", structure, stage, "--configfile", str(flow.config))
 
 
 def tables(flow):
@@ -106,6 +110,18 @@ def test_a_gcmc_parameter_and_back_again_with_the_results_deleted(flow):
     jobs, computed = ran(flow)
     assert sum(jobs.values()) == 27 and computed == {}
     assert tables(flow) == before
+
+    # the artifacts of the other parameter are no longer used
+    total = len(flow.entries("*"))
+    unused = poreflux_store(flow, "prune", "--unused-by", str(flow.config))
+    assert unused.startswith("removed 8 entries")
+    used = poreflux_store(flow, "prune", "--used-by", str(flow.config), "--dry-run")
+    assert used.startswith(f"would remove {total - 8} entries")
+    listed = {
+        line.split()[0]: line.split()[1:3] for line in poreflux_store(flow, "list").splitlines()
+    }
+    assert listed["uptake"] == ["6", "6"] and listed["energy"] == ["12", "12"]
+    assert listed["all"][0] == str(total - 8) == str(len(flow.entries("*")))
 
 
 def test_an_md_parameter(flow):

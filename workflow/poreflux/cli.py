@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,8 @@ import yaml
 from poreflux import stages
 from poreflux.config import complete, load_schema
 from poreflux.errors import ConfigError, DataError, PorefluxError
-from poreflux.store import Store, prune
+from poreflux.store import Store, prune, scan
+from poreflux.usage import used_by
 
 # The checkout that this library lies in, if it lies in one.
 CHECKOUT = Path(__file__).parents[2]
@@ -41,13 +43,22 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--store", help="its folder (default: $POREFLUX_STORE, .poreflux/store)")
     actions = store.add_subparsers(required=True)
 
-    show = actions.add_parser("list", help="entries and bytes by stage")
+    show = actions.add_parser("list", help="entries, bytes and age by stage")
     show.set_defaults(run=_list)
     verify = actions.add_parser("verify", help="check every checksum; set damaged entries aside")
     verify.set_defaults(run=_verify)
-    remove = actions.add_parser("prune", help="remove old entries")
-    remove.add_argument("--older-than-days", type=float, required=True)
-    remove.add_argument("--stage", default="*", help="only this stage")
+    remove = actions.add_parser(
+        "prune", help="remove entries to which all that is said applies, and old half-written files"
+    )
+    remove.add_argument("--older-than-days", type=float, help="written longer ago")
+    remove.add_argument("--max-gb", type=float, help="the oldest, until so many GB are left")
+    remove.add_argument("--stage", default="*", help="of this stage")
+    files = {"nargs": "*", "metavar": "FILE"}
+    remove.add_argument(
+        "--used-by", **files, help="used by the study of these --configfile, run in this folder"
+    )
+    remove.add_argument("--unused-by", **files, help="not used by it")
+    remove.add_argument("--dry-run", action="store_true", help="count and remove nothing")
     remove.set_defaults(run=_prune)
     why = actions.add_parser("why", help="is it stored, and if not, which ingredient changed")
     why.add_argument("structure", help="name in the study, or content hash")
@@ -62,14 +73,27 @@ def _say(text: str) -> None:
 
 
 def _list(store: Store, _options) -> None:
-    count, size = Counter(), Counter()
-    for path in store.entries():
-        stage = path.parent.parent.name
-        count[stage] += 1
-        size[stage] += path.stat().st_size
-    for stage in sorted(count):
-        _say(f"{stage:12s} {count[stage]:9d} entries {size[stage] / 1e6:10.1f} MB")
-    _say(f"{'all':12s} {sum(count.values()):9d} entries {sum(size.values()) / 1e6:10.1f} MB")
+    count, size, structures = Counter(), Counter(), defaultdict(set)
+    first, last = {}, {}
+    for entry in scan(store):
+        for stage in (entry.stage, "all"):
+            count[stage] += 1
+            size[stage] += entry.bytes
+            first[stage] = min(entry.written, first.get(stage, entry.written))
+            last[stage] = max(entry.written, last.get(stage, entry.written))
+        # its subject, in 8 bytes
+        structures[entry.stage].add(int(Path(entry.path).name[:16], 16))
+    _say(f"{'stage':12s} {'entries':>9s} {'subjects':>9s} {'MB':>10s} {'oldest, d':>10s} newest, d")
+    now = time.time()
+    for stage in [*sorted(set(count) - {"all"}), "all"]:
+        subjects = str(len(structures[stage])) if stage in structures else ""
+        ages = [(now - t[stage]) / 86400 if stage in t else 0.0 for t in (first, last)]
+        _say(
+            f"{stage:12s} {count[stage]:9d} {subjects:>9s} {size[stage] / 1e6:10.1f} "
+            f"{ages[0]:10.1f} {ages[1]:9.1f}"
+        )
+    damaged = sum(1 for _ in store.root.glob("damaged/*"))
+    _say(f"{damaged} damaged and set aside, {sum(1 for _ in store.leftovers())} half-written")
 
 
 def _verify(store: Store, _options) -> None:
@@ -80,8 +104,26 @@ def _verify(store: Store, _options) -> None:
 
 
 def _prune(store: Store, options) -> None:
-    count, size = prune(store, older_than_days=options.older_than_days, stage=options.stage)
-    _say(f"removed {count} entries, {size / 1e6:.1f} MB")
+    chosen = (options.older_than_days, options.max_gb, options.used_by, options.unused_by)
+    if all(option is None for option in chosen):
+        raise ConfigError("say what to remove: --older-than-days, --max-gb, --used-by, --unused-by")
+    count, size = prune(
+        store,
+        older_than_days=options.older_than_days,
+        max_bytes=None if options.max_gb is None else options.max_gb * 1e9,
+        stage=options.stage,
+        only=_used(store, options.used_by),
+        but=_used(store, options.unused_by),
+        dry_run=options.dry_run,
+    )
+    _say(f"{'would remove' if options.dry_run else 'removed'} {count} entries, {size / 1e6:.1f} MB")
+
+
+def _used(store: Store, files: list[str] | None) -> set[str] | None:
+    if files is None:
+        return None
+    config = _configuration(files)
+    return {str(p) for p in used_by(config, Path("results") / config["study"], store)}
 
 
 def _why(store: Store, options) -> None:
