@@ -89,23 +89,25 @@ def tables(flow):
 
 def test_nothing_changed(made):
     assert ran(made) == ({}, {})
-    assert "uptake: stored as" in why(made, "KUVJIW_clean", "uptake")
+    assert why(made, "KUVJIW_clean", "uptake").startswith("source: uptake: stored as")
 
 
 def test_a_gcmc_parameter_and_back_again_with_the_results_deleted(flow):
     before = tables(flow)
-    set_config(flow, "gcmc", "production_steps", 2000, 1999)
+    set_config(flow, "gcmc", "equilibration_steps", 1000, 1100)
     first, *_ = reasons(flow)
     assert "Params have changed" in first
-    assert "before: 'gcmc.production_steps = 2000' now: 'gcmc.production_steps = 1999'" in first
+    assert (
+        "before: 'gcmc.equilibration_steps = 1000' now: 'gcmc.equilibration_steps = 1100'" in first
+    )
     text = why(flow, "KUVJIW_clean", "uptake")
-    assert text.endswith(": params.production_steps 2000 -> 1999\n"), text
+    assert text.endswith(": params.equilibration_steps 1000 -> 1100\n"), text
     assert "geometry: stored" in why(flow, "KUVJIW_clean", "geometry")
     jobs, computed = ran(flow)
     assert jobs == {"simulate_uptake": 2, "collect_tables": 1, **LEARNING}
     assert computed == {"uptake": 6, "pretrain": 1, "finetune": 1}
 
-    set_config(flow, "gcmc", "production_steps", 1999, 2000)
+    set_config(flow, "gcmc", "equilibration_steps", 1100, 1000)
     shutil.rmtree(flow.results)
     jobs, computed = ran(flow)
     assert sum(jobs.values()) == 27 and computed == {}

@@ -1,10 +1,12 @@
 """The content store: what counts for a key, and what damage does."""
 
 import os
+import platform
 import subprocess
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from poreflux import store as store_module
@@ -33,7 +35,9 @@ def test_put_then_get(store):
     found = store.get(MADE_OF)
     assert found.payload == b"payload \n\0 with any bytes"
     assert found.manifest["params"] == {"bins": 50}
+    versions = found.manifest["facts"].pop("versions")
     assert found.manifest["facts"] == {"cpu_s": 1.5}
+    assert versions["python"] == platform.python_version() and versions["numpy"] == np.__version__
 
 
 @pytest.mark.parametrize(

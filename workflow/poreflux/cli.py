@@ -128,9 +128,12 @@ def _used(store: Store, files: list[str] | None) -> set[str] | None:
 
 def _why(store: Store, options) -> None:
     config = _configuration(options.configfile)
-    row = _row_of(options.structure, Path("results") / config["study"])
     params = stages.stage_params(config, options.stage)
-    _say(store.why(stages.ingredients(options.stage, row, params)))
+    sets = sorted(k for k, v in config["structures"].items() if options.stage in v["stages"])
+    sets += ["predict"] if config["predict"]["cifs"] else []
+    found = _rows_of(options.structure, sets, Path("results") / config["study"])
+    for name, row in found.items():
+        _say(f"{name}: {store.why(stages.ingredients(options.stage, row, params))}")
 
 
 def _configuration(files: list[str]) -> dict:
@@ -156,19 +159,22 @@ def _update(base: dict, other: dict) -> None:
             base[key] = value
 
 
-def _row_of(structure: str, results: Path) -> dict:
-    """The row of a structure, given by name or content hash, in a shard table of the study."""
-    tables = sorted(results.glob("*/shards/structures/*.parquet"))
-    for path in tables:
-        table = pd.read_parquet(path, columns=["name", "content_hash", "status", "listed"])
-        is_it = (table["name"] == structure) | (table["content_hash"] == structure)
-        found = table[is_it & (table["status"] == "ok")]
-        if len(found):
-            return found.iloc[0].to_dict()
-    raise DataError(
-        f"no structure {structure!r} in the {len(tables)} tables "
-        f"{results}/*/shards/structures/*.parquet; run the study in this folder first"
-    )
+def _rows_of(structure: str, sets: list[str], results: Path) -> dict[str, dict]:
+    """By set: the row of a structure, given by name or content hash, in the shard tables."""
+    found = {}
+    for name in sets:
+        for path in sorted(results.glob(f"{name}/shards/structures/*.parquet")):
+            table = pd.read_parquet(path, columns=["name", "content_hash", "status", "listed"])
+            is_it = (table["name"] == structure) | (table["content_hash"] == structure)
+            rows = table[is_it & (table["status"] == "ok")]
+            if len(rows):
+                found[name] = rows.iloc[0].to_dict()
+    if not found:
+        raise DataError(
+            f"no structure {structure!r} in {results}/*/shards/structures/*.parquet, sets "
+            f"{', '.join(sets) or '(none has this stage)'}; run the study in this folder first"
+        )
+    return found
 
 
 if __name__ == "__main__":

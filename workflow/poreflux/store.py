@@ -18,6 +18,8 @@ import hashlib
 import json
 import logging
 import os
+import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from poreflux import __version__
 from poreflux.errors import ConfigError, StoreError
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,16 @@ log = logging.getLogger(__name__)
 MAGIC = "poreflux-artifact-1"
 DEFAULT_ROOT = ".poreflux/store"
 PACKAGE = Path(__file__).parent
+# What all numbers pass through, whatever the engine: modules and the packages they come in.
+LIBRARIES = (
+    ("numpy", "numpy"),
+    ("scipy", "scipy"),
+    ("numba", "numba"),
+    ("gemmi", "gemmi"),
+    ("pandas", "pandas"),
+    ("sklearn", "scikit-learn"),
+    ("torch", "torch"),
+)
 
 
 def canonical_json(value) -> str:
@@ -122,11 +135,14 @@ class Store:
     def put(self, ingredients: Ingredients, payload: bytes, **facts) -> None:
         """Store ``payload``; ``facts`` (JSON-able, e.g. CPU seconds) join the manifest.
 
+        So do the versions of Python and of the packages loaded, see :func:`loaded_versions`.
+
         Raises
         ------
         StoreError
             If the folder cannot be written: the message says why.
         """
+        facts["versions"] = loaded_versions()
         manifest = ingredients.as_dict() | {"key": ingredients.key, "facts": facts}
         body = canonical_json(manifest).encode() + b"\n" + payload
         head = f"{MAGIC} {hashlib.sha256(body).hexdigest()}\n".encode()
@@ -403,6 +419,12 @@ def package_version(name: str) -> str:
             f"the package {name} is not installed; "
             "install envs/requirements.txt or choose another engine or source"
         ) from error
+
+
+def loaded_versions() -> dict[str, str]:
+    """Versions of Python, Poreflux and those of :data:`LIBRARIES` that this process has loaded."""
+    loaded = {package: package_version(package) for m, package in LIBRARIES if m in sys.modules}
+    return {"python": platform.python_version(), "poreflux": __version__} | loaded
 
 
 @dataclass(frozen=True)
