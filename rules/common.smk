@@ -43,8 +43,9 @@ if CONFIG["predict"]["cifs"]:
         "cifs": CONFIG["predict"]["cifs"],
         "stages": ["geometry", "energy", "percolation"],
     }
-MEMBERS = {
-    name: intake.list_members(spec, Path(workflow.basedir))
+# By set and shard: names and where each comes from.
+SHARD_MEMBERS = {
+    name: intake.by_shard(intake.list_members(spec, Path(workflow.basedir)), SHARDS)
     for name, spec in SETS.items()
 }
 
@@ -133,11 +134,7 @@ def handed(value):
 
 def members_of_shard(wildcards):
     """Names of one shard and where each comes from."""
-    return {
-        name: source
-        for name, source in MEMBERS[wildcards.set].items()
-        if intake.shard_of(name, SHARDS) == int(wildcards.shard)
-    }
+    return SHARD_MEMBERS[wildcards.set].get(int(wildcards.shard), {})
 
 
 def compared_members(wildcards):
@@ -153,8 +150,8 @@ def shard_table(stage):
 
 def shard_tables_of(stage, set_name):
     """The tables of all shards of a set that hold at least one structure."""
-    used = sorted({intake.shard_of(name, SHARDS) for name in MEMBERS[set_name]})
-    return [shard_table(stage).format(set=set_name, shard=k) for k in used]
+    pattern = shard_table(stage)
+    return [pattern.format(set=set_name, shard=k) for k in SHARD_MEMBERS[set_name]]
 
 
 def stage_tables(stage):

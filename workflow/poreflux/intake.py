@@ -141,6 +141,14 @@ def shard_of(name: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % shards
 
 
+def by_shard(members: dict[str, str], shards: int) -> dict[int, dict[str, str]]:
+    """The members of each shard that has any, by its number, in their order."""
+    found: dict[int, dict[str, str]] = {}
+    for name, source in members.items():
+        found.setdefault(shard_of(name, shards), {})[name] = source
+    return dict(sorted(found.items()))
+
+
 def read_structures(
     members: dict[str, str],
     spec: dict,
