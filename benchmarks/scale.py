@@ -150,8 +150,8 @@ class Study:
 def row(what: str, study: Study, m: Measured) -> str:
     """A line of the table."""
     line = (
-        f"| {what} | {sum(study.counts.values()):,} | {study.shards} | {m.jobs:,} | {m.wall_s:.0f} | "
-        f"{m.cpu_s:.0f} | {m.peak_mb:.0f} |"
+        f"| {what} | {sum(study.counts.values()):,} | {study.shards} | {m.jobs:,} | "
+        f"{m.wall_s:.0f} | {m.cpu_s:.0f} | {m.peak_mb:.0f} |"
     )
     print(line, flush=True)
     return line
@@ -167,8 +167,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("scale.md"))
     options = parser.parse_args()
     lines = [
-        "# Snakemake's own cost", "", "One core. CPU and memory are those of Snakemake's own process.",
-        "", "| run | structures | shards a set | jobs | wall s | CPU s | peak MB |",
+        "# Snakemake's own cost", "",
+        "One core. CPU and memory are those of Snakemake's own process.", "",
+        "| run | structures | shards a set | jobs | wall s | CPU s | peak MB |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="scale-", dir=options.folder) as folder:

@@ -105,8 +105,7 @@ def main() -> None:
         for task in TASKS:
             command = [sys.executable, __file__, "--entries", str(n), "--task", task, folder]
             start = time.perf_counter()
-            done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False,
-                                  stdout=subprocess.PIPE)  # fmt: skip
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             seconds = time.perf_counter() - start
             if done.returncode:
                 sys.exit(done.stderr)

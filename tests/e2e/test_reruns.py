@@ -1,5 +1,8 @@
 """What reruns after each kind of change: the jobs that ran, the artifacts computed, and why."""
 
+import csv
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -7,6 +10,7 @@ from collections import Counter
 
 import pytest
 import small_study
+from rocrate.rocrate import ROCrate
 
 pytestmark = pytest.mark.e2e
 IGNORED = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "logs", "tests")
@@ -69,10 +73,10 @@ def set_config(flow, block, key, old, new):
     )
 
 
-def poreflux_store(flow, *arguments):
-    """What ``poreflux store`` prints."""
+def poreflux(flow, *arguments):
+    """What ``poreflux`` prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "poreflux.cli", "store", *arguments],
+        [sys.executable, "-m", "poreflux.cli", *arguments],
         cwd=flow.folder, env=flow.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -80,7 +84,7 @@ def poreflux_store(flow, *arguments):
 
 
 def why(flow, structure, stage):
-    return poreflux_store(flow, "why", structure, stage, "--configfile", str(flow.config))
+    return poreflux(flow, "store", "why", structure, stage, "--configfile", str(flow.config))
 
 
 def tables(flow):
@@ -115,12 +119,12 @@ def test_a_gcmc_parameter_and_back_again_with_the_results_deleted(flow):
 
     # the artifacts of the other parameter are no longer used
     total = len(flow.entries("*"))
-    unused = poreflux_store(flow, "prune", "--unused-by", str(flow.config))
+    unused = poreflux(flow, "store", "prune", "--unused-by", str(flow.config))
     assert unused.startswith("removed 8 entries")
-    used = poreflux_store(flow, "prune", "--used-by", str(flow.config), "--dry-run")
+    used = poreflux(flow, "store", "prune", "--used-by", str(flow.config), "--dry-run")
     assert used.startswith(f"would remove {total - 8} entries")
     listed = {
-        line.split()[0]: line.split()[1:3] for line in poreflux_store(flow, "list").splitlines()
+        line.split()[0]: line.split()[1:3] for line in poreflux(flow, "store", "list").splitlines()
     }
     assert listed["uptake"] == ["6", "6"] and listed["energy"] == ["12", "12"]
     assert listed["all"][0] == str(total - 8) == str(len(flow.entries("*")))
@@ -215,3 +219,33 @@ def test_another_checkout_with_other_shards_and_the_same_store(
     jobs, computed = ran(other)
     assert jobs["read_structures"] > 4 and computed == {}
     assert tables(other) == tables(made)
+
+
+def test_a_finished_study_is_described_as_an_ro_crate(flow):
+    before = tables(flow)
+    printed = poreflux(flow, "crate", "--configfile", str(flow.config), "--author", "A. Person")
+    assert printed.strip() == f"results/{small_study.STUDY}/ro-crate-metadata.json"
+    assert tables(flow) == before
+    crate = ROCrate(flow.results)
+    assert crate.metadata["conformsTo"].id == "https://w3id.org/ro/crate/1.1"
+    root = crate.root_dataset
+    for needed in ("name", "description", "datePublished", "license", "author"):
+        assert root[needed], needed
+    # every file of the study, as it is
+    files = {f.id: f for f in crate.get_by_type("File")}
+    assert {str(p) for p in before} | {"artifacts.csv", "config.json"} <= set(files)
+    for name, file in files.items():
+        data = (flow.results / name).read_bytes()
+        assert file["sha256"] == hashlib.sha256(data).hexdigest(), name
+    # what was made by a stage, from what, with which software
+    actions = {a["name"]: a for a in crate.get_by_type("CreateAction")}
+    assert {*small_study.STAGES["source"], "diffusion", "features", "learning"} <= set(actions)
+    made = {f.id: name for name, action in actions.items() for f in action["result"]}
+    assert {made[str(name)] for name in before if name.parts[-1] == "uptake.parquet"} == {"uptake"}
+    learning = actions["learning"]["instrument"]["softwareRequirements"]
+    assert {"python", "snakemake", "xgboost-cpu", "numpy"} <= {s["name"] for s in learning}
+    # and each artifact
+    with (flow.results / "artifacts.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {r["key"] for r in rows} == {p.suffix[1:] for p in flow.entries("*")}
+    assert all("numpy" in json.loads(r["versions"]) for r in rows)

@@ -1,6 +1,6 @@
-"""Command line: look into the content store.
+"""Command line: look into the content store, describe a finished study.
 
-``poreflux store list | verify | prune | why`` — see ``poreflux store --help``.
+``poreflux store list | verify | prune | why`` and ``poreflux crate`` — see ``--help`` of each.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import yaml
 
 from poreflux import stages
 from poreflux.config import complete, load_schema
+from poreflux.crate import LICENSE, export
 from poreflux.errors import ConfigError, DataError, PorefluxError
 from poreflux.store import Store, prune, scan
 from poreflux.usage import used_by
@@ -39,8 +40,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="poreflux", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
+    where = {"help": "folder of the store (default: $POREFLUX_STORE, .poreflux/store)"}
+    crate = commands.add_parser("crate", help="describe a finished study as an RO-Crate")
+    crate.add_argument("--store", **where)
+    crate.add_argument("--configfile", nargs="*", default=[], help="as given to snakemake")
+    crate.add_argument("--author", help="who answers for the results")
+    crate.add_argument("--license", default=LICENSE, help="address of their licence")
+    crate.set_defaults(run=_crate)
     store = commands.add_parser("store", help="look into the content store")
-    store.add_argument("--store", help="its folder (default: $POREFLUX_STORE, .poreflux/store)")
+    store.add_argument("--store", **where)
     actions = store.add_subparsers(required=True)
 
     show = actions.add_parser("list", help="entries, bytes and age by stage")
@@ -70,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
+
+
+def _crate(store: Store, options) -> None:
+    config = _configuration(options.configfile)
+    folder = Path("results") / config["study"]
+    _say(str(export(config, folder, store, license=options.license, author=options.author)))
 
 
 def _list(store: Store, _options) -> None:
