@@ -2,8 +2,8 @@
 
 python benchmarks/scale.py --folder /tmp/bench --output benchmarks/scale.md
 
-1. Dry runs of the whole study before and after it ran (time, peak memory).
-2. A run in which every script only makes its output files: what scheduling costs.
+1. A dry run of the whole study (time, peak memory).
+2. A run in which every script only makes its output files, for some time: what scheduling costs.
 3. A run of a sixteenth of the study with the real scripts, hashes, store and tables, in which
    only the function of each stage is replaced: what a structure and a job cost besides the work.
 
@@ -12,6 +12,7 @@ Works on a copy of the repository in a new folder, and removes it.
 
 import argparse
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -81,12 +82,13 @@ def _stand_in(structure, **params):
 
 @dataclass(frozen=True)
 class Measured:
-    """A run of Snakemake: wall seconds, CPU seconds and peak MB of it alone, jobs planned."""
+    """A run of Snakemake: wall s, CPU s and peak MB of it alone, jobs planned, jobs done."""
 
     wall_s: float
     cpu_s: float
     peak_mb: float
     jobs: int
+    done: int
 
 
 class Study:
@@ -113,45 +115,64 @@ class Study:
                 path.write_text(CIF.format(name=title, a=a) + ATOMS)
         (folder / "scale.yaml").write_text(CONFIG.format(shards=shards))
 
-    def snakemake(self, *arguments: str) -> Measured:
-        """Run it on one core; children that it waits for are not in its CPU time and memory."""
+    def snakemake(self, *arguments: str, budget_s: float = float("inf")) -> Measured:
+        """Run it on one core, at most so long."""
         log = self.folder / "log"
         command = [
             str(SNAKEMAKE), *arguments, "--cores", "1", "--snakefile", "checkout/Snakefile",
-            "--configfile", "scale.yaml",
+            "--configfile", "scale.yaml", "--nolock",
         ]  # fmt: skip
         environment = os.environ | {
             "POREFLUX_STORE": str(self.folder / "store"),
             "PYTHONPATH": str(self.folder / "checkout" / "workflow"),
         }
-        program = (
-            "import resource, subprocess, sys\n"
-            "from snakemake.cli import main\n"
-            "try:\n    main(sys.argv[1:])\n"
-            "finally:\n"
-            "    used = resource.getrusage(resource.RUSAGE_SELF)\n"
-            "    print('USED', used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)\n"
-        )
         start = time.perf_counter()
         with log.open("w") as sink:
-            subprocess.run(
-                [sys.executable, "-c", program, *command[1:]],
-                cwd=self.folder, env=environment, stdout=sink, stderr=sink, check=False,
-            )  # fmt: skip
-        wall = time.perf_counter() - start
+            run = subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=sink, stderr=sink
+            )
+        cpu_s = peak_mb = 0.0
+        while run.poll() is None:
+            cpu_s, peak_mb = used_by(run.pid) or (cpu_s, peak_mb)
+            if time.perf_counter() - start > budget_s:
+                run.kill()
+                run.wait()
+            time.sleep(0.05)
+        wall_s = time.perf_counter() - start
         text = log.read_text()
-        used = [line.split() for line in text.splitlines() if line.startswith("USED")]
-        if not used or "Error" in text or "Exiting because" in text:
+        if run.returncode not in (0, -9):
             sys.exit(text[-3000:])
-        jobs = [line.split()[1] for line in text.splitlines() if line.startswith("total ")]
-        return Measured(wall, float(used[0][1]), float(used[0][2]), int(jobs[0]) if jobs else 0)
+        return Measured(
+            wall_s,
+            cpu_s,
+            peak_mb,
+            number(r"^total +(\d+)", text),
+            number(r"^(\d+) of \d+ steps", text),
+        )
+
+
+def number(pattern: str, text: str) -> int:
+    """The last match, or 0."""
+    return int((re.findall(pattern, text, re.MULTILINE) or [0])[-1])
+
+
+def used_by(pid: int) -> tuple[float, float] | None:
+    """CPU seconds and peak MB of a process, without its children; ``None`` if it is gone."""
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return None
+    if peak is None:  # a zombie
+        return None
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), int(peak[1]) / 1024
 
 
 def row(what: str, study: Study, m: Measured) -> str:
     """A line of the table."""
     line = (
         f"| {what} | {sum(study.counts.values()):,} | {study.shards} | {m.jobs:,} | "
-        f"{m.wall_s:.0f} | {m.cpu_s:.0f} | {m.peak_mb:.0f} |"
+        f"{m.done:,} | {m.wall_s:.0f} | {m.cpu_s:.0f} | {m.peak_mb:.0f} |"
     )
     print(line, flush=True)
     return line
@@ -162,6 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--structures", type=int, nargs="+", default=[24_000, 100_000])
     parser.add_argument("--shards", type=int, nargs="+", default=[256, 1024])
+    parser.add_argument("--seconds", type=float, default=600, help="at most, for part 2")
     parser.add_argument("--part", type=int, default=16, help="one so-many-th with real scripts")
     parser.add_argument("--folder", default=None, help="where to work")
     parser.add_argument("--output", type=Path, default=Path("scale.md"))
@@ -169,17 +191,17 @@ def main() -> None:
     lines = [
         "# Snakemake's own cost", "",
         "One core. CPU and memory are those of Snakemake's own process.", "",
-        "| run | structures | shards a set | jobs | wall s | CPU s | peak MB |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| run | structures | shards a set | jobs | done | wall s | CPU s | peak MB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="scale-", dir=options.folder) as folder:
         for structures, shards in zip(options.structures, options.shards, strict=True):
             study = Study(Path(folder) / str(structures), structures, shards, real_scripts=False)
-            lines.append(row("dry run, nothing done", study, study.snakemake("-n", "--quiet")))
+            lines.append(row("dry run, nothing done", study, study.snakemake("-n")))
             if structures == options.structures[0]:
-                run = study.snakemake()
+                run = study.snakemake(budget_s=options.seconds)
                 lines.append(row("run, scripts that do nothing", study, run))
-                lines.append(row("dry run, all done", study, study.snakemake("-n", "--quiet")))
+                lines.append(row("dry run, that much done", study, study.snakemake("-n")))
             shutil.rmtree(study.folder)
         structures = options.structures[0] // options.part
         shards = options.shards[0] // options.part

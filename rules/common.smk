@@ -1,5 +1,6 @@
 """What all rules share: the checked configuration, paths, sets and shards."""
 
+import platform
 import sys
 from pathlib import Path
 
@@ -238,7 +239,7 @@ def descriptor_tables(stage):
 
 
 def report_engines():
-    """Versions of the packages outside Poreflux, by stage."""
+    """Versions of the packages outside Poreflux, by stage, and of those that all stages use."""
     engines = {
         name: stage.engines(stages.stage_params(CONFIG, name))
         for name, stage in stages.STAGES.items()
@@ -251,7 +252,9 @@ def report_engines():
     engines["learning"] = {
         PACKAGES[learner]: package_version(PACKAGES[learner]) for learner in LEARNERS
     }
-    return engines
+    everywhere = ("snakemake", "numpy", "scipy", "numba", "gemmi", "pandas", "pyarrow")
+    versions = {name: package_version(name) for name in everywhere}
+    return engines | versions | {"python": platform.python_version()}
 
 
 def synthesis_settings():

@@ -161,8 +161,9 @@ class Store:
         if found:
             log.info("%s: taken from the store", ingredients.stage)
             return found.payload
+        start = time.process_time()
         payload = make()
-        self.put(ingredients, payload)
+        self.put(ingredients, payload, cpu_s=round(time.process_time() - start, 3))
         return payload
 
     def entries(self, stage: str = "*", subject: str = "*") -> Iterator[Path]:
