@@ -30,7 +30,7 @@ include: "rules/synthesis.smk"
 rule all:
     default_target: True
     input:
-        default_pages(),
+        default_pages,
 
 
 rule geometry:
@@ -65,13 +65,12 @@ rule diffusion:
 
 rule study:
     input:
-        f"{RESULTS}/study/scores.parquet",
-        f"{RESULTS}/study/importance.parquet",
+        study_tables,
 
 
 rule synthesis:
     input:
-        f"{RESULTS}/report/synthesis/index.html",
+        synthesis_page,
 
 
 rule predict:

@@ -15,8 +15,9 @@ rule collect_tables:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_digest("poreflux.tables"),
-        failures=CONFIG["limits"]["failed_share"],
+        *compared(limits={"failed_share": CONFIG["limits"]["failed_share"]}),
+        *compared_code("poreflux.tables"),
+        failures=handed(CONFIG["limits"]["failed_share"]),
     message:
         "Joining the {wildcards.stage} tables of {wildcards.set}"
     script:

@@ -1,5 +1,6 @@
 """What all rules share: the checked configuration, paths, sets and shards."""
 
+import platform
 import re
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from poreflux.crosscheck import COMPARED
 from poreflux.errors import ConfigError
 from poreflux.job import expose_library
 from poreflux.learning import package_of
-from poreflux.store import code_digest, package_version
+from poreflux.store import canonical_json, code_parts, digest, package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
 expose_library(LIBRARY)
@@ -29,6 +30,8 @@ SHARDS = CONFIG["shards"]
 PRESSURES = CONFIG["learning"]["source_pressures_bar"]
 SIZES = CONFIG["learning"]["sizes"]
 LEARNERS = CONFIG["learning"]["learners"]
+# Of one structure in one stage; the third limit is that of a table.
+EACH_STRUCTURES_LIMITS = {k: CONFIG["limits"][k] for k in ("seconds", "memory_mb")}
 # What every training job is told besides its data.
 TRAINING = {
     "protocol": CONFIG["learning"]["protocol"],
@@ -42,8 +45,9 @@ if CONFIG["predict"]["cifs"]:
         "cifs": CONFIG["predict"]["cifs"],
         "stages": ["geometry", "energy", "percolation"],
     }
-MEMBERS = {
-    name: intake.list_members(spec, Path(workflow.basedir))
+# By set and shard: names and where each comes from.
+SHARD_MEMBERS = {
+    name: intake.by_shard(intake.list_members(spec, Path(workflow.basedir)), SHARDS)
     for name, spec in SETS.items()
 }
 
@@ -77,13 +81,68 @@ localrules:
     validate,
 
 
+def compared(**values):
+    """Params that Snakemake compares and names in a dry run: ``md.n_molecules = 40``.
+
+    It compares the values of all params as one set, without their names, and shows what it did
+    not find: so a leaf is a word, and what scripts read is :func:`handed` on.
+    """
+
+    def leaves(name, value):
+        if isinstance(value, dict) and value:
+            return [word for k, v in value.items() for word in leaves(f"{name}.{k}", v)]
+        return [f"{name} = {canonical_json(value)}"]
+
+    words = [word for name, value in values.items() for word in leaves(name, value)]
+    # braces would be wildcards
+    return [word.replace("{", "{{").replace("}", "}}") for word in words]
+
+
+def compared_code(module):
+    """The same of a library module and all that it draws on."""
+    return compared(**{f"code {k}": v[:12] for k, v in code_parts(module).items()})
+
+
+def compared_of_stage(name):
+    """The same of a per-structure stage."""
+    stage, params = stages.STAGES[name], stages.stage_params(CONFIG, name)
+    return compared(
+        **{f"code {k}": v[:12] for k, v in stage.code_parts().items()},
+        **{stage.block: params},
+        **stage.data(params),
+        engines=stage.engines(params),
+        limits=EACH_STRUCTURES_LIMITS,
+    )
+
+
+def compared_of_crosscheck(name):
+    """The same of the repetition with the reference code."""
+    stage, params = stages.STAGES[name], crosscheck_params(name)
+    return [
+        *compared_code("poreflux.crosscheck"),
+        *compared(
+            **{stage.block: params | {"crosscheck": CONFIG[stage.block]["crosscheck"]}},
+            **stage.data(params),
+            engines=stage.engines(params | {"engine": COMPARED[name][0]}),
+            limits=EACH_STRUCTURES_LIMITS,
+        ),
+    ]
+
+
+def handed(value):
+    """A param for the script alone; Snakemake compares no function that takes the input."""
+    return lambda wildcards, input: value
+
+
 def members_of_shard(wildcards):
     """Names of one shard and where each comes from."""
-    return {
-        name: source
-        for name, source in MEMBERS[wildcards.set].items()
-        if intake.shard_of(name, SHARDS) == int(wildcards.shard)
-    }
+    return SHARD_MEMBERS[wildcards.set].get(int(wildcards.shard), {})
+
+
+def compared_members(wildcards):
+    """The same of the names in a shard: how many, and a digest."""
+    members = members_of_shard(wildcards)
+    return f"{len(members)} structures ({digest(members)[:12]})"
 
 
 def shard_table(stage):
@@ -93,8 +152,8 @@ def shard_table(stage):
 
 def shard_tables_of(stage, set_name):
     """The tables of all shards of a set that hold at least one structure."""
-    used = sorted({intake.shard_of(name, SHARDS) for name in MEMBERS[set_name]})
-    return [shard_table(stage).format(set=set_name, shard=k) for k in used]
+    pattern = shard_table(stage)
+    return [pattern.format(set=set_name, shard=k) for k in SHARD_MEMBERS[set_name]]
 
 
 def stage_tables(stage):
@@ -112,6 +171,27 @@ def feature_tables(wildcards):
     if "percolation" in SETS[wildcards.set]["stages"]:
         wanted.append("percolation")
     return [f"{RESULTS}/{wildcards.set}/{stage}.parquet" for stage in wanted]
+
+
+def study_tables(wildcards):
+    """The study's tables, if there is something to learn from and to transfer to."""
+    missing = {"source", "target"} - set(SETS)
+    if missing:
+        raise ConfigError(
+            f"a study needs the sets source and target; {' and '.join(sorted(missing))} not "
+            "found under structures: in the configuration"
+        )
+    return [f"{RESULTS}/study/{name}.parquet" for name in ("scores", "importance")]
+
+
+def synthesis_page(wildcards):
+    """The page on synthesis conditions, if there are tables of them."""
+    if not CONFIG["synthesis"]:
+        raise ConfigError(
+            "there are no tables of synthesis conditions: "
+            "add --configfile config/synthesis.yaml or a file like it"
+        )
+    return f"{RESULTS}/report/synthesis/index.html"
 
 
 def predictions(wildcards):
@@ -168,7 +248,7 @@ def descriptor_tables(stage):
 
 
 def report_engines():
-    """Versions of the packages outside Poreflux, by stage."""
+    """Versions of the packages outside Poreflux, by stage, and of those that all stages use."""
     engines = {
         name: stage.engines(stages.stage_params(CONFIG, name))
         for name, stage in stages.STAGES.items()
@@ -182,17 +262,9 @@ def report_engines():
         package_of(learner): package_version(package_of(learner))
         for learner in LEARNERS
     }
-    return engines
-
-
-def synthesis_table(name):
-    """Path of a table of synthesis conditions that the configuration names."""
-    if name not in SYNTHESIS_FILES:
-        raise ConfigError(
-            "there are no tables of synthesis conditions: "
-            "add --configfile config/synthesis.yaml or a file like it"
-        )
-    return SYNTHESIS_FILES[name]
+    everywhere = ("snakemake", "numpy", "scipy", "numba", "gemmi", "pandas", "pyarrow")
+    versions = {name: package_version(name) for name in everywhere}
+    return engines | versions | {"python": platform.python_version()}
 
 
 def synthesis_settings():
@@ -212,7 +284,7 @@ def synthesis_predictions():
     )
 
 
-def default_pages():
+def default_pages(wildcards):
     """What a run without a target makes: the pages that the configuration has the material for."""
     pages = []
     if {"source", "target"} <= set(SETS):
@@ -221,4 +293,8 @@ def default_pages():
         pages.append(f"{RESULTS}/report/descriptors/index.html")
     if CONFIG["synthesis"]:
         pages.append(f"{RESULTS}/report/synthesis/index.html")
+    if not pages:
+        raise ConfigError(
+            "nothing to do: neither sets under structures: nor synthesis: in the configuration"
+        )
     return pages

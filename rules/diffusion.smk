@@ -18,15 +18,11 @@ rule simulate_diffusion:
         mem_mb=memory(1500),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
+        *compared_of_stage("diffusion"),
         stage="diffusion",
-        settings=stages.stage_params(CONFIG, "diffusion"),
-        engines=stages.STAGES["diffusion"].engines(
-            stages.stage_params(CONFIG, "diffusion")
-        ),
-        data=stages.STAGES["diffusion"].data(stages.stage_params(CONFIG, "diffusion")),
-        code=stages.STAGES["diffusion"].code,
-        store=CONFIG["store"],
-        limits=CONFIG["limits"],
+        settings=handed(stages.stage_params(CONFIG, "diffusion")),
+        limits=handed(CONFIG["limits"]),
+        store=handed(CONFIG["store"]),
     message:
         "Simulating diffusion (MD): {wildcards.set}, shard {wildcards.shard}"
     script:
@@ -49,14 +45,12 @@ rule crosscheck_diffusion:
         mem_mb=memory(1500),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
+        *compared_of_crosscheck("diffusion"),
         stage="diffusion",
-        wanted=CONFIG["md"]["crosscheck"],
-        settings=crosscheck_params("diffusion"),
-        engines=stages.STAGES["diffusion"].engines({"engine": "lammps"}),
-        data=stages.STAGES["diffusion"].data(crosscheck_params("diffusion")),
-        code=code_digest("poreflux.crosscheck"),
-        store=CONFIG["store"],
-        limits=CONFIG["limits"],
+        wanted=handed(CONFIG["md"]["crosscheck"]),
+        settings=handed(crosscheck_params("diffusion")),
+        limits=handed(CONFIG["limits"]),
+        store=handed(CONFIG["store"]),
     message:
         "Repeating target structures with LAMMPS"
     script:

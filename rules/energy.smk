@@ -18,13 +18,11 @@ rule build_energy_histogram:
         mem_mb=memory(600),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
+        *compared_of_stage("energy"),
         stage="energy",
-        settings=stages.stage_params(CONFIG, "energy"),
-        engines=stages.STAGES["energy"].engines(stages.stage_params(CONFIG, "energy")),
-        data=stages.STAGES["energy"].data(stages.stage_params(CONFIG, "energy")),
-        code=stages.STAGES["energy"].code,
-        store=CONFIG["store"],
-        limits=CONFIG["limits"],
+        settings=handed(stages.stage_params(CONFIG, "energy")),
+        limits=handed(CONFIG["limits"]),
+        store=handed(CONFIG["store"]),
     message:
         "Building energy histograms: {wildcards.set}, shard {wildcards.shard}"
     script:

@@ -20,10 +20,11 @@ rule finetune_models:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
         runtime=lambda wildcards, attempt: attempt * 480,
     params:
-        draws=CONFIG["learning"]["draws"],
-        training=TRAINING,
-        code=code_digest("poreflux.training"),
-        store=CONFIG["store"],
+        *compared(learning=TRAINING | {"draws": CONFIG["learning"]["draws"]}),
+        *compared_code("poreflux.training"),
+        draws=handed(CONFIG["learning"]["draws"]),
+        training=handed(TRAINING),
+        store=handed(CONFIG["store"]),
     message:
         "Direct and transfer learning: {wildcards.learner}, draws of {wildcards.size}"
     script:

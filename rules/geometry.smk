@@ -18,14 +18,11 @@ rule describe_geometry:
         mem_mb=memory(600),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
+        *compared_of_stage("geometry"),
         stage="geometry",
-        settings=stages.stage_params(CONFIG, "geometry"),
-        engines=stages.STAGES["geometry"].engines(
-            stages.stage_params(CONFIG, "geometry")
-        ),
-        code=stages.STAGES["geometry"].code,
-        store=CONFIG["store"],
-        limits=CONFIG["limits"],
+        settings=handed(stages.stage_params(CONFIG, "geometry")),
+        limits=handed(CONFIG["limits"]),
+        store=handed(CONFIG["store"]),
     message:
         "Describing the pores: {wildcards.set}, shard {wildcards.shard}"
     script:

@@ -21,10 +21,14 @@ rule compute_importance:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
+        *compared(
+            learning={"pfi_repeats": CONFIG["learning"]["pfi_repeats"]},
+            seed=CONFIG["seed"],
+        ),
+        *compared_code("poreflux.learning.importance"),
         learner=LEARNERS[0],
-        n_repeats=CONFIG["learning"]["pfi_repeats"],
-        seed=CONFIG["seed"],
-        code=code_digest("poreflux.learning.importance"),
+        n_repeats=handed(CONFIG["learning"]["pfi_repeats"]),
+        seed=handed(CONFIG["seed"]),
     message:
         "Permutation feature importance"
     script:

@@ -18,17 +18,11 @@ rule map_percolation:
         mem_mb=memory(600),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
+        *compared_of_stage("percolation"),
         stage="percolation",
-        settings=stages.stage_params(CONFIG, "percolation"),
-        engines=stages.STAGES["percolation"].engines(
-            stages.stage_params(CONFIG, "percolation")
-        ),
-        data=stages.STAGES["percolation"].data(
-            stages.stage_params(CONFIG, "percolation")
-        ),
-        code=stages.STAGES["percolation"].code,
-        store=CONFIG["store"],
-        limits=CONFIG["limits"],
+        settings=handed(stages.stage_params(CONFIG, "percolation")),
+        limits=handed(CONFIG["limits"]),
+        store=handed(CONFIG["store"]),
     message:
         "Finding the percolation energies: {wildcards.set}, shard {wildcards.shard}"
     script:

@@ -25,7 +25,7 @@ rule predict_diffusivity:
         mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=30,
     params:
-        code=code_digest("poreflux.learning.predict"),
+        *compared_code("poreflux.learning.predict"),
     message:
         "Predicting diffusivities"
     script:

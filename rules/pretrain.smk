@@ -21,10 +21,11 @@ rule pretrain_models:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
-        pressures_bar=PRESSURES,
-        training=TRAINING,
-        code=code_digest("poreflux.training"),
-        store=CONFIG["store"],
+        *compared(learning=TRAINING | {"source_pressures_bar": PRESSURES}),
+        *compared_code("poreflux.training"),
+        pressures_bar=handed(PRESSURES),
+        training=handed(TRAINING),
+        store=handed(CONFIG["store"]),
     message:
         "Pretraining on uptakes: {wildcards.learner}"
     script:

@@ -27,10 +27,11 @@ rule build_report:
         mem_mb=2000,
         runtime=30,
     params:
+        *compared(**CONFIG, engines=report_engines()),
+        *compared_code("poreflux.report"),
         study=CONFIG["study"],
-        config=CONFIG,
-        engines=report_engines(),
-        code=code_digest("poreflux.report"),
+        config=handed(CONFIG),
+        engines=handed(report_engines()),
     message:
         "Writing the report"
     script:
@@ -55,11 +56,12 @@ rule build_descriptor_report:
         mem_mb=2000,
         runtime=30,
     params:
+        *compared(**CONFIG, engines=report_engines()),
+        *compared_code("poreflux.report"),
         study=CONFIG["study"],
-        config=CONFIG,
-        engines=report_engines(),
+        config=handed(CONFIG),
+        engines=handed(report_engines()),
         sections=["structures", "descriptors"],
-        code=code_digest("poreflux.report"),
     message:
         "Writing the report on structures and descriptors"
     script:

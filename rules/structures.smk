@@ -20,7 +20,12 @@ rule read_structures:
         mem_mb=memory(800),
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
-        members=members_of_shard,
+        *compared(
+            structure_checks=CONFIG["structure_checks"], limits=EACH_STRUCTURES_LIMITS
+        ),
+        *compared_code("poreflux.intake"),
+        compared_members,
+        members=lambda wildcards, input: members_of_shard(wildcards),
         spec=lambda wildcards: {
             k: v
             for k, v in SETS[wildcards.set].items()
@@ -29,10 +34,9 @@ rule read_structures:
                 ["cifs"] if SETS[wildcards.set].get("cifs") else ["package", "archive"]
             )
         },
-        checks=CONFIG["structure_checks"],
-        code=code_digest("poreflux.intake"),
-        store=CONFIG["store"],
-        limits=CONFIG["limits"],
+        checks=handed(CONFIG["structure_checks"]),
+        limits=handed(CONFIG["limits"]),
+        store=handed(CONFIG["store"]),
     message:
         "Reading structures: {wildcards.set}, shard {wildcards.shard}"
     script:

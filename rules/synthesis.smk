@@ -1,14 +1,17 @@
 """Stage synthesis: from synthesis conditions to particle size, literature to laboratory."""
 
 SYNTHESIS = CONFIG["synthesis"] or {"cases": {}}
+SYNTHESIS_ENGINES = {
+    "synthesis": {package_of("xgboost"): package_version(package_of("xgboost"))}
+}
 SYNTHESIS_RESULTS = f"{RESULTS}/synthesis"
 
 
 rule check_conditions:
     """Read both tables, check every cell and record the rows left out."""
     input:
-        literature=lambda wildcards: synthesis_table("literature"),
-        in_house=lambda wildcards: synthesis_table("in_house"),
+        literature=SYNTHESIS_FILES.get("literature", []),
+        in_house=SYNTHESIS_FILES.get("in_house", []),
     output:
         literature=f"{SYNTHESIS_RESULTS}/literature.parquet",
         in_house=f"{SYNTHESIS_RESULTS}/in_house.parquet",
@@ -21,8 +24,9 @@ rule check_conditions:
         mem_mb=1000,
         runtime=10,
     params:
-        columns=SYNTHESIS.get("columns"),
-        code=code_digest("poreflux.synthesis.table"),
+        *compared(columns=SYNTHESIS.get("columns")),
+        *compared_code("poreflux.synthesis.table"),
+        columns=handed(SYNTHESIS.get("columns")),
     message:
         "Checking the tables of synthesis conditions"
     script:
@@ -49,11 +53,12 @@ rule evaluate_case:
         mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=lambda wildcards, attempt: attempt * 120,
     params:
+        *compared(synthesis=synthesis_settings(), seed=CONFIG["seed"]),
+        *compared_code("poreflux.synthesis.stored"),
         case=lambda wildcards: SYNTHESIS["cases"][wildcards.case],
-        settings=synthesis_settings(),
-        seed=CONFIG["seed"],
-        code=code_digest("poreflux.synthesis.stored"),
-        store=CONFIG["store"],
+        settings=handed(synthesis_settings()),
+        seed=handed(CONFIG["seed"]),
+        store=handed(CONFIG["store"]),
     message:
         "Comparing ways of transfer: {wildcards.case}"
     script:
@@ -86,7 +91,7 @@ rule collect_cases:
 rule predict_conditions:
     """Predict the target of conditions that were never run, by the first case's best variant."""
     input:
-        new=lambda wildcards: synthesis_table("new_conditions"),
+        new=SYNTHESIS_FILES.get("new_conditions", []),
         literature=f"{SYNTHESIS_RESULTS}/literature.parquet",
         in_house=f"{SYNTHESIS_RESULTS}/in_house.parquet",
         scores=f"{SYNTHESIS_RESULTS}/scores.parquet",
@@ -101,10 +106,11 @@ rule predict_conditions:
         mem_mb=1000,
         runtime=30,
     params:
+        *compared(synthesis=synthesis_settings(), seed=CONFIG["seed"]),
+        *compared_code("poreflux.synthesis.case"),
         case=lambda wildcards: next(iter(SYNTHESIS["cases"].items())),
-        settings=synthesis_settings(),
-        seed=CONFIG["seed"],
-        code=code_digest("poreflux.synthesis.case"),
+        settings=handed(synthesis_settings()),
+        seed=handed(CONFIG["seed"]),
     message:
         "Predicting new conditions"
     script:
@@ -128,12 +134,11 @@ rule build_synthesis_report:
         mem_mb=2000,
         runtime=30,
     params:
+        *compared(**CONFIG, engines=SYNTHESIS_ENGINES),
+        *compared_code("poreflux.report.synthesis"),
         study=CONFIG["study"],
-        config=CONFIG,
-        engines={
-            "synthesis": {package_of("xgboost"): package_version(package_of("xgboost"))}
-        },
-        code=code_digest("poreflux.report.synthesis"),
+        config=handed(CONFIG),
+        engines=handed(SYNTHESIS_ENGINES),
     message:
         "Writing the report on synthesis"
     script:

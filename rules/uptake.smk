@@ -18,13 +18,11 @@ rule simulate_uptake:
         mem_mb=memory(1500),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
+        *compared_of_stage("uptake"),
         stage="uptake",
-        settings=stages.stage_params(CONFIG, "uptake"),
-        engines=stages.STAGES["uptake"].engines(stages.stage_params(CONFIG, "uptake")),
-        data=stages.STAGES["uptake"].data(stages.stage_params(CONFIG, "uptake")),
-        code=stages.STAGES["uptake"].code,
-        store=CONFIG["store"],
-        limits=CONFIG["limits"],
+        settings=handed(stages.stage_params(CONFIG, "uptake")),
+        limits=handed(CONFIG["limits"]),
+        store=handed(CONFIG["store"]),
     message:
         "Simulating uptakes (GCMC): {wildcards.set}, shard {wildcards.shard}"
     script:
@@ -47,14 +45,12 @@ rule crosscheck_uptake:
         mem_mb=memory(1500),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
+        *compared_of_crosscheck("uptake"),
         stage="uptake",
-        wanted=CONFIG["gcmc"]["crosscheck"],
-        settings=crosscheck_params("uptake"),
-        engines=stages.STAGES["uptake"].engines({"engine": "raspa3"}),
-        data=stages.STAGES["uptake"].data(crosscheck_params("uptake")),
-        code=code_digest("poreflux.crosscheck"),
-        store=CONFIG["store"],
-        limits=CONFIG["limits"],
+        wanted=handed(CONFIG["gcmc"]["crosscheck"]),
+        settings=handed(crosscheck_params("uptake")),
+        limits=handed(CONFIG["limits"]),
+        store=handed(CONFIG["store"]),
     message:
         "Repeating target structures with RASPA3"
     script:

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from poreflux.features import feature_table
-from poreflux.job import start_log
+from poreflux.job import start_job
 from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 tables = [pd.read_parquet(path) for path in job.input]
 write_table(feature_table(*tables), job.output.table)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import start_log
+from poreflux.job import start_job
 from poreflux.report import build
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 # results/<study>/target/uptake.parquet is the table target/uptake
 tables = {f"{Path(p).parent.name}/{Path(p).stem}": pd.read_parquet(p) for p in job.input}
 facts = {

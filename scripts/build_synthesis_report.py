@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import start_log
+from poreflux.job import start_job
 from poreflux.report.synthesis import build
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 facts = {
     "study": job.params.study,
     "config": job.params.config,

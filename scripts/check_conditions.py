@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from poreflux.job import start_log
+from poreflux.job import start_job
 from poreflux.synthesis.table import Schema, read_table
 from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 schema = Schema.from_config(job.params.columns)
 dropped = []
 for name in ("literature", "in_house"):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import start_log
+from poreflux.job import start_job
 from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 for output in job.output:
     tables = [pd.read_parquet(p) for p in job.input if Path(p).stem == Path(output).stem]
     write_table(pd.concat(tables, ignore_index=True), output)

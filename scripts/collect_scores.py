@@ -1,10 +1,10 @@
 """Join score tables into one."""
 
-from poreflux.job import start_log
+from poreflux.job import start_job
 from poreflux.tables import concatenate, write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 order = ("kind", "learner", "size", "source_pressure_bar", "draw")
 table = concatenate(job.input, sort_by=order)
 # sizes beyond the number of structures were reduced to it, and may coincide

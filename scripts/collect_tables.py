@@ -1,11 +1,11 @@
 """Join the shard tables of a stage into one, sorted by name."""
 
 from poreflux.intake import STRUCTURE_COLUMNS
-from poreflux.job import check_failures, start_log
+from poreflux.job import check_failures, start_job
 from poreflux.tables import concatenate, write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 table = concatenate(job.input, sort_by=("name", "pressure_bar"))
 # the structures themselves stay in the shard tables, where the stages read them
 table = table.drop(columns=STRUCTURE_COLUMNS, errors="ignore")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import limit_threads, start_log
+from poreflux.job import limit_threads, start_job
 from poreflux.learning import importance
 from poreflux.learning.trained import Pretrained
 from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 limit_threads(job)
 table = importance.run(
     Path(job.input.models).read_bytes(),

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from poreflux.crosscheck import compare
-from poreflux.job import start_log, store_of
+from poreflux.job import start_job, store_of
 from poreflux.tables import concatenate, write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 table = compare(
     job.params.stage,
     concatenate(job.input.structures),

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import start_log, store_of
+from poreflux.job import start_job, store_of
 from poreflux.synthesis.stored import evaluated
 from poreflux.synthesis.table import Schema, make_case
 from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 schema = Schema.from_config(job.params.settings["columns"])
 case = make_case(
     job.wildcards.case,

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from poreflux.job import start_log
+from poreflux.job import start_job
 from poreflux.store import write_atomically
 from poreflux.synthesis.case import predict_conditions
 from poreflux.synthesis.table import Schema, make_case, read_table
 from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 schema = Schema.from_config(job.params.settings["columns"])
 name, options = job.params.case
 rows = [pd.read_parquet(path) for path in (job.input.literature, job.input.in_house)]

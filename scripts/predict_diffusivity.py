@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import limit_threads, start_log
+from poreflux.job import limit_threads, start_job
 from poreflux.learning.predict import predict
 from poreflux.store import write_atomically
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 limit_threads(job)
 tables = [pd.read_parquet(path) for path in job.input.tables]
 # a structure that lacks one has no features: its first reason counts

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from poreflux.job import limit_threads, start_log, store_of
+from poreflux.job import limit_threads, start_job, store_of
 from poreflux.learning.study import pretraining_table
 from poreflux.store import write_atomically
 from poreflux.tables import write_table
 from poreflux.training import pretrained_models
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 limit_threads(job)
 models = pretrained_models(
     pd.read_parquet(job.input.features),

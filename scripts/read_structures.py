@@ -1,11 +1,11 @@
 """Read, build and check the structures of one shard."""
 
 from poreflux.intake import read_structures
-from poreflux.job import start_log, store_of
+from poreflux.job import start_job, store_of
 from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
-start_log(job)
+start_job(job)
 table = read_structures(
     job.params.members,
     job.params.spec,

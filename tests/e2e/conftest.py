@@ -1,5 +1,6 @@
 """The whole workflow, run as a user runs it."""
 
+import os
 import subprocess
 import sys
 from functools import partial
@@ -14,18 +15,26 @@ SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 class Workflow:
     """The repository's workflow run in a folder of its own, with its own store.
 
-    ``config`` is the configuration file, ``study`` the name that it gives.
+    ``config`` is the configuration file, ``study`` the name that it gives, ``store`` the store if
+    it is not that of the folder.
     """
 
-    def __init__(self, root, folder, config, study):
+    def __init__(self, root, folder, config, study, store=None):
         self.root, self.folder, self.config = root, folder, config
         self.results = folder / "results" / study
+        self.store = store or folder / ".poreflux" / "store"
 
     def command(self, *arguments):
         """The command line: the arguments, then where the workflow and its configuration are."""
         where = ["--snakefile", str(self.root / "Snakefile"), "--configfile", str(self.config)]
-        cores = [] if "--profile" in arguments else ["--cores", "2"]
+        given = {"--profile", "--cores"} & set(arguments)
+        cores = [] if given else ["--cores", "2"]
         return [SNAKEMAKE, *arguments, *cores, *where]
+
+    def environment(self):
+        """Environment of its processes: its own library and store."""
+        library = str(self.root / "workflow")
+        return os.environ | {"POREFLUX_STORE": str(self.store), "PYTHONPATH": library}
 
     def run(self, *arguments, ok=True):
         """Run Snakemake; returns ``{rule: jobs}`` of what it ran or, with ``-n``, would run."""
@@ -35,6 +44,7 @@ class Workflow:
             capture_output=True,
             text=True,
             check=False,
+            env=self.environment(),
         )
         text = done.stdout + done.stderr
         assert (done.returncode == 0) == ok, text[-5000:]
@@ -57,8 +67,8 @@ class Workflow:
         return jobs
 
     def entries(self, stage):
-        """Store entries of a stage."""
-        return sorted((self.folder / ".poreflux" / "store" / "objects" / stage).glob("*/*"))
+        """Store entries of a stage (``*``: of all)."""
+        return sorted(self.store.glob(f"objects/{stage}/*/*"))
 
     def table(self, name):
         """A result table."""

@@ -69,6 +69,29 @@ def test_synthesis_without_tables_says_what_to_add(root, tmp_path):
     assert "add --configfile config/synthesis.yaml" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("target", "given", "left", "message"),
+    [
+        ("study", "structures={target: null}", "study/scores", "study needs the sets source and"),
+        ("synthesis", "shards=2", "synthesis/literature", "no tables of synthesis conditions"),
+        ("predict", "shards=2", "predict/features", "name CIFs of your own"),
+        ("all", "structures={source: null, target: null}", "target/uptake", "nothing to do"),
+    ],
+)
+def test_results_of_an_earlier_run_hide_no_error(root, tmp_path, target, given, left, message):
+    """Snakemake takes files whose makers cannot be named for finished."""
+    results = tmp_path / "results" / "default"
+    for name in (
+        f"{left}.parquet", "study/importance.parquet", "report/index.html",
+        "report/synthesis/index.html", "predict/predictions.csv",
+    ):  # fmt: skip
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).touch()
+    done = snakemake(root, tmp_path, "-n", target, "--config", given)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0 and message in text, text
+
+
 @pytest.mark.parametrize("target", [["synthesis"], []])
 def test_synthesis_is_planned_from_its_tables_alone(root, tmp_path, target):
     config = str(root / "config" / "synthesis.yaml")

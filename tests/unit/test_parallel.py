@@ -4,6 +4,7 @@ import faulthandler
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -63,6 +64,68 @@ def test_nothing_outlives_the_loop():
     for _ in run_isolated(work, [("ok",), ("hang",), ("hang",)], workers=3, seconds=60):
         break
     assert time.monotonic() - started < 10
+
+
+def count(folder, deaths):
+    """Die the first ``deaths`` times, then tell how often it was called."""
+    calls = len(list(folder.iterdir()))
+    (folder / str(calls)).touch()
+    if calls < deaths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return calls + 1
+
+
+@pytest.mark.parametrize(("deaths", "calls", "error"), [(2, 3, ""), (9, 3, "Crash")])
+def test_a_process_that_was_killed_is_tried_again(tmp_path, deaths, calls, error):
+    (outcome,) = run_isolated(count, [(tmp_path, deaths)])
+    assert outcome.error == error
+    assert len(list(tmp_path.iterdir())) == calls
+    if not error:
+        assert outcome.value == calls
+
+
+ORPHANS = """
+import sys, time
+from poreflux.parallel import die_with_parent, run_isolated
+die_with_parent()
+list(run_isolated(time.sleep, [(300,), (300,)], workers=2))
+"""
+
+
+def test_a_job_and_its_workers_end_with_what_started_it():
+    # a shell in the place of Snakemake, which does not exec its last command
+    shell = subprocess.Popen(
+        ["sh", "-c", '"$0" -c "$1" & echo $!; wait', sys.executable, ORPHANS],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    job = int(shell.stdout.readline())
+    workers = until(lambda: len(found := children(job)) == 2 and found)
+    shell.kill()
+    shell.wait()
+    assert until(lambda: not any(map(alive, [job, *workers])))
+
+
+def until(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
+def children(pid):
+    try:
+        return [int(p) for p in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+    except FileNotFoundError:
+        return []
+
+
+def alive(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_large_results_pass():

@@ -1,13 +1,25 @@
 """The content store: what counts for a key, and what damage does."""
 
 import os
+import platform
+import subprocess
+import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from poreflux import store as store_module
 from poreflux.errors import StoreError
-from poreflux.store import Ingredients, Store, code_digest, digest, prune, write_atomically
+from poreflux.store import (
+    Ingredients,
+    Store,
+    code_digest,
+    code_parts,
+    digest,
+    prune,
+    write_atomically,
+)
 
 MADE_OF = Ingredients("energy", "ab" * 32, {}, {"bins": 50}, "code1", {"pyzeo": "0.2.0"})
 
@@ -23,7 +35,9 @@ def test_put_then_get(store):
     found = store.get(MADE_OF)
     assert found.payload == b"payload \n\0 with any bytes"
     assert found.manifest["params"] == {"bins": 50}
+    versions = found.manifest["facts"].pop("versions")
     assert found.manifest["facts"] == {"cpu_s": 1.5}
+    assert versions["python"] == platform.python_version() and versions["numpy"] == np.__version__
 
 
 @pytest.mark.parametrize(
@@ -46,23 +60,72 @@ def test_key_does_not_depend_on_order():
     assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "flipped", "garbage"])
-def test_damage_is_noticed_set_aside_and_mended(store, damage):
-    store.put(MADE_OF, b"payload")
+PAYLOAD = b"payload \n\0 of any bytes"
+
+
+def damaged(data):
+    """Every truncation, one flipped bit in every byte, and a few more."""
+    yield from (data[:n] for n in range(len(data)))
+    yield from (data[:i] + bytes([data[i] ^ 1 << i % 8]) + data[i + 1 :] for i in range(len(data)))
+    yield from (data + b"\n", b"\0" * len(data), data[::-1], data.replace(b"-1 ", b"-2 ", 1))
+
+
+def test_damage_is_noticed_set_aside_and_mended(store, caplog):
+    store.put(MADE_OF, PAYLOAD)
     path = store.path(MADE_OF)
-    data = path.read_bytes()
-    bad = {
-        "truncated": data[:-3],
-        "empty": b"",
-        "flipped": data[:-1] + bytes([data[-1] ^ 1]),
-        "garbage": b"garbage",
-    }[damage]
-    path.write_bytes(bad)
-    assert store.get(MADE_OF) is None
-    assert not path.exists()
-    assert len(list((store.root / "damaged").iterdir())) == 1
-    store.put(MADE_OF, b"payload")
-    assert store.get(MADE_OF).payload == b"payload"
+    whole = path.read_bytes()
+    aside = store.root / "damaged" / path.name
+    for bad in damaged(whole):
+        path.write_bytes(bad)
+        assert store.get(MADE_OF) is None, bad
+        assert not path.exists() and aside.read_bytes() == bad
+    assert "damaged store entry" in caplog.text
+    assert store.get_or_make(MADE_OF, lambda: PAYLOAD) == PAYLOAD
+    assert store.get(MADE_OF).payload == PAYLOAD
+
+
+def test_a_whole_entry_under_the_wrong_name_is_damage(store):
+    store.put(MADE_OF, PAYLOAD)
+    other = replace(MADE_OF, params={"bins": 10})
+    store.path(MADE_OF).rename(store.path(other))
+    assert store.get(other) is None
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A file system of 256 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_an_error_with_a_remedy_and_costs_nothing_stored(full_disk):
+    store = Store(full_disk)
+    store.put(MADE_OF, PAYLOAD)
+    with pytest.raises(StoreError, match=r"No space left on device; free space or set"):
+        store.put(replace(MADE_OF, subject="cd" * 32), bytes(300_000))
+    assert [p for p in full_disk.rglob("*") if p.is_file()] == [store.path(MADE_OF)]
+    assert store.get(MADE_OF).payload == PAYLOAD
+
+
+def test_a_read_only_store_is_read_and_a_new_entry_is_a_clear_error(tmp_path, full_disk):
+    store = Store(full_disk)
+    store.put(MADE_OF, PAYLOAD)
+    spoilt = replace(MADE_OF, subject="cd" * 32)
+    store.put(spoilt, PAYLOAD)
+    store.path(spoilt).write_bytes(b"spoilt")
+    subprocess.run(["mount", "-o", "remount,ro", str(full_disk)], check=True)
+    assert store.get(MADE_OF).payload == PAYLOAD
+    # it cannot be set aside; it is a miss all the same
+    assert store.get(spoilt) is None and store.path(spoilt).exists()
+    with pytest.raises(StoreError, match="Read-only file system"):
+        store.put(replace(MADE_OF, subject="ef" * 32), PAYLOAD)
+    with pytest.raises(StoreError, match=r"cannot remove .*Read-only"):
+        prune(store, older_than_days=-1)
 
 
 def test_a_killed_writer_leaves_nothing_that_counts(store, monkeypatch):
@@ -87,12 +150,54 @@ def test_why_names_the_ingredient(store):
     assert "params.bins 50 -> 10" in text and "code changed" in text
 
 
-def test_prune_by_age(store):
-    store.put(MADE_OF, b"x")
-    assert prune(store, older_than_days=1)[0] == 0
-    os.utime(store.path(MADE_OF), (0, 0))
-    assert prune(store, older_than_days=1)[0] == 1
-    assert store.get(MADE_OF) is None
+@pytest.fixture
+def three(store):
+    """Paths of three entries of 1000 bytes and more, three, two and one days old."""
+    paths = []
+    for k, subject in enumerate(("aa" * 32, "bb" * 32, "cc" * 32)):
+        made_of = replace(MADE_OF, subject=subject)
+        store.put(made_of, bytes(1000))
+        paths.append(store.path(made_of))
+        written = time.time() - (3 - k) * 86400 - 60
+        os.utime(paths[-1], (written, written))
+    return paths
+
+
+def left(store):
+    return sorted(store.entries())
+
+
+def test_prune_by_age(store, three):
+    assert prune(store, older_than_days=4)[0] == 0
+    assert prune(store, older_than_days=2)[0] == 2
+    assert left(store) == three[2:]
+
+
+def test_prune_by_size_takes_the_oldest_first(store, three):
+    sizes = [p.stat().st_size for p in three]
+    assert prune(store, max_bytes=sum(sizes)) == (0, 0)
+    assert prune(store, max_bytes=sum(sizes) - 1, dry_run=True) == (1, sizes[0])
+    assert left(store) == three
+    assert prune(store, max_bytes=sum(sizes) - 1) == (1, sizes[0])
+    assert left(store) == three[1:]
+
+
+def test_prune_by_what_is_used(store, three):
+    used = {str(three[0]), str(three[2])}
+    assert prune(store, only=used, older_than_days=2)[0] == 1
+    assert left(store) == three[1:]
+    assert prune(store, but=used, stage="uptake")[0] == 0
+    assert prune(store, but=used)[0] == 1
+    assert left(store) == three[2:]
+
+
+def test_prune_sweeps_up_after_killed_writers(store, three):
+    old, new = (three[0].parent / f".{k}-half" for k in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert prune(store, older_than_days=9)[0] == 0
+    assert new.exists() and not old.exists()
 
 
 def test_atomic_write_replaces_whole(tmp_path):
@@ -113,9 +218,9 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "b.py").write_text('def g():\n    return "data/t.csv"\n')
     (tmp_path / "c.py").write_text("x = 1\n")
     monkeypatch.setattr(store_module, "PACKAGE", tmp_path)
-    code_digest.cache_clear()
+    code_parts.cache_clear()
     yield tmp_path
-    code_digest.cache_clear()
+    code_parts.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +235,7 @@ def package(tmp_path, monkeypatch):
 def test_code_digest_sees_code_and_data_of_the_closure(package, file, text, changes):
     before = code_digest("poreflux.a")
     (package / file).write_text(text)
-    code_digest.cache_clear()
+    code_parts.cache_clear()
     assert (code_digest("poreflux.a") != before) == changes
 
 
@@ -139,6 +244,20 @@ def test_code_digest_without_a_module(package):
     assert whole != part
     for file, text in (("b.py", "def g():\n    return 2\n"), ("data/t.csv", "3\n")):
         (package / file).write_text(text)
-    code_digest.cache_clear()
+    code_parts.cache_clear()
     assert code_digest("poreflux.a", without=("poreflux.b",)) == part
     assert code_digest("poreflux.a") != whole
+
+
+def test_why_names_the_modules_and_data_that_changed(package, store):
+    old = replace(MADE_OF, code=code_digest("poreflux.a"))
+    store.put(old, b"x")
+    (package / "b.py").write_text('def g():\n    return 2, "data/t.csv"\n')
+    (package / "data" / "t.csv").write_text("2\n")
+    code_parts.cache_clear()
+    new = replace(MADE_OF, code=code_digest("poreflux.a"))
+    assert store.why(new).endswith(": code of data/t.csv, poreflux.b changed")
+    # parts that were lost or damaged
+    (kept,) = (store.root / "code").iterdir()
+    kept.write_text("{}")
+    assert store.why(new).endswith(": code changed")

@@ -5,4 +5,40 @@ is not obvious. One module (or folder) per stage; ``structure``, ``forcefield``,
 ``potential``, ``store`` and ``parallel`` know nothing of stages.
 """
 
+import hashlib
+import os
+import sys
+from pathlib import Path
+
 __version__ = "0.1.0"
+
+
+def _keep_compiled_kernels_apart() -> None:
+    """Give numba a cache folder for just this state of the library's compiled code.
+
+    Numba compiles a kernel again when its own file changes, not when a kernel or a constant of
+    another file that it draws on does: results of the old code would get the key of the new.
+    """
+    package = Path(__file__).parent
+    texts = {path: path.read_bytes() for path in sorted(package.rglob("*.py"))}
+    folders = {path.parent for path, text in texts.items() if b"njit" in text}
+    state = hashlib.sha256()
+    for path, text in texts.items():
+        if path.parent in folders:
+            state.update(f"{path.relative_to(package)} {len(text)} ".encode() + text)
+    prefix = "poreflux-kernels-"
+    if "NUMBA_CACHE_DIR" in os.environ:
+        base = Path(os.environ["NUMBA_CACHE_DIR"])
+        # set by the process that started this one
+        base = base.parent if base.name.startswith(prefix) else base
+    elif os.access(package, os.W_OK):
+        base = package / "__pycache__"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poreflux"
+    folder = str(base / (prefix + state.hexdigest()[:16]))
+    os.environ["NUMBA_CACHE_DIR"] = folder
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.CACHE_DIR = folder
+
+
+_keep_compiled_kernels_apart()

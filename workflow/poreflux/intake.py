@@ -141,6 +141,14 @@ def shard_of(name: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % shards
 
 
+def by_shard(members: dict[str, str], shards: int) -> dict[int, dict[str, str]]:
+    """The members of each shard that has any, by its number, in their order."""
+    found: dict[int, dict[str, str]] = {}
+    for name, source in members.items():
+        found.setdefault(shard_of(name, shards), {})[name] = source
+    return dict(sorted(found.items()))
+
+
 def read_structures(
     members: dict[str, str],
     spec: dict,
@@ -226,20 +234,22 @@ def _load(members, spec, store, workers, seconds, memory_mb) -> dict:
     return _build(list(members), store, workers, seconds, memory_mb)
 
 
-def _build(names, store, workers, seconds, memory_mb) -> dict:
-    def made_of(name):
-        return Ingredients(
-            stage="build",
-            subject=hashlib.sha256(name.encode()).hexdigest(),
-            inputs={},
-            params={"name": name},
-            code=code_digest("poreflux.sources"),
-            engines={"pormake": package_version("pormake")},
-        )
+def build_ingredients(name: str) -> Ingredients:
+    """What determines the CIF that ``pormake`` builds under a name."""
+    return Ingredients(
+        stage="build",
+        subject=hashlib.sha256(name.encode()).hexdigest(),
+        inputs={},
+        params={"name": name},
+        code=code_digest("poreflux.sources"),
+        engines={"pormake": package_version("pormake")},
+    )
 
+
+def _build(names, store, workers, seconds, memory_mb) -> dict:
     cifs = {}
     for name in names:
-        found = store.get(made_of(name))
+        found = store.get(build_ingredients(name))
         if found:
             cifs[name] = found.payload
     missing = [n for n in names if n not in cifs]
@@ -260,6 +270,6 @@ def _build(names, store, workers, seconds, memory_mb) -> dict:
             cifs[name] = StructureError(f"could not be built: {outcome.reason}")
         else:
             cifs[name] = outcome.value
-            store.put(made_of(name), outcome.value, cpu_s=round(outcome.cpu_s, 3))
+            store.put(build_ingredients(name), outcome.value, cpu_s=round(outcome.cpu_s, 3))
         progress.step()
     return cifs

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from poreflux.errors import DataError
+from poreflux.parallel import die_with_parent
 from poreflux.store import Store
 from poreflux.tables import write_table
 
@@ -25,14 +26,18 @@ def expose_library(folder: str) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([folder, *filter(None, path)]))
 
 
-def start_log(job) -> None:
+def start_job(job) -> None:
     """Send log records, warnings and the traceback of a failure to the rule's log file.
+
+    And end with Snakemake, however that ends: a job that lived on would compute the same
+    structures as the next run.
 
     Parameters
     ----------
     job
         The ``snakemake`` object of the script.
     """
+    die_with_parent()
     path = Path(job.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -62,7 +67,7 @@ def run_shard(job) -> None:
     """Pass one shard of structures through the stage that ``params.stage`` names."""
     from poreflux.stages import run_stage
 
-    start_log(job)
+    start_job(job)
     table = run_stage(
         job.params.stage,
         pd.read_parquet(job.input.structures),

@@ -14,6 +14,7 @@ import resource
 import signal
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -23,6 +24,9 @@ from poreflux.errors import PorefluxError
 log = logging.getLogger(__name__)
 _fork = multiprocessing.get_context("fork")
 _PR_SET_PDEATHSIG = 1
+# A process that dies without a word may have been somebody else's victim (a machine short of
+# memory): its task gets so many chances.
+CHANCES = 3
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,10 @@ def run_isolated(
     ------
     Outcome
         In the order in which the tasks end. Exceptions in a task are its outcome, never raised.
+        A task whose process dies is tried again after all others, ``CHANCES`` times in all.
     """
     waiting = list(enumerate(tasks))[::-1]
+    deaths: Counter[int] = Counter()
     running: dict = {}
     # What there is now is left alone by the children's garbage collectors, which would touch, and
     # so copy, all of it.
@@ -95,7 +101,9 @@ def run_isolated(
                 index, task = waiting.pop()
                 receiver, sender = _fork.Pipe(duplex=False)
                 process = _fork.Process(
-                    target=_child, args=(sender, function, task, memory_mb), daemon=False
+                    target=_child,
+                    args=(sender, function, task, memory_mb, os.getpid()),
+                    daemon=False,
                 )
                 process.start()
                 sender.close()
@@ -106,7 +114,13 @@ def run_isolated(
             for receiver in list(running):
                 index, process, start = running[receiver]
                 if receiver in ready:
-                    yield _collect(receiver, index, process, now - start)
+                    outcome = _collect(receiver, index, process, now - start)
+                    deaths[index] += outcome.error == "Crash"
+                    if outcome.error == "Crash" and deaths[index] < CHANCES:
+                        log.warning("task %d: %s; it is tried again", index, outcome.reason)
+                        waiting.insert(0, (index, tasks[index]))
+                    else:
+                        yield outcome
                 elif now - start > seconds:
                     _kill(process)
                     reason = f"stopped after {seconds:g} s (limits.seconds)"
@@ -121,11 +135,18 @@ def run_isolated(
         gc.unfreeze()
 
 
-def _child(sender, function, task, memory_mb) -> None:
-    # A group of its own, so that programs it starts die with it; and it dies with the parent.
-    os.setpgid(0, 0)
+def die_with_parent() -> None:
+    """Let the kernel end this process when the one that started it is gone (Linux only)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _child(sender, function, task, memory_mb, parent) -> None:
+    # A group of its own, so that programs it starts die with it; and it dies with the parent.
+    os.setpgid(0, 0)
+    die_with_parent()
+    if os.getppid() != parent:  # that was too late
+        os._exit(1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if math.isfinite(memory_mb):
         limit = _address_space() + int(memory_mb * 2**20)

@@ -22,7 +22,7 @@ import pandas as pd
 from poreflux.forcefield import guest_parameters
 from poreflux.parallel import run_isolated
 from poreflux.progress import Progress
-from poreflux.store import Ingredients, Store, code_digest, digest, package_version
+from poreflux.store import Ingredients, Store, code_digest, code_parts, digest, package_version
 from poreflux.structure import Structure
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,10 @@ class Stage:
     def code(self) -> str:
         """Digest of the library code that computes the stage from a structure."""
         return code_digest(self.module, without=(READER,))
+
+    def code_parts(self) -> dict[str, str]:
+        """Digests behind :attr:`code`, by module and data file."""
+        return code_parts(self.module, without=(READER,))
 
     def engines(self, params: dict) -> dict[str, str]:
         """Versions of the external engines that these parameters call."""

@@ -13,11 +13,13 @@ artifact computed twice. What fails its checksum is moved to ``<root>/damaged`` 
 from __future__ import annotations
 
 import ast
-import errno
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from poreflux import __version__
 from poreflux.errors import ConfigError, StoreError
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,16 @@ log = logging.getLogger(__name__)
 MAGIC = "poreflux-artifact-1"
 DEFAULT_ROOT = ".poreflux/store"
 PACKAGE = Path(__file__).parent
+# What all numbers pass through, whatever the engine: modules and the packages they come in.
+LIBRARIES = (
+    ("numpy", "numpy"),
+    ("scipy", "scipy"),
+    ("numba", "numba"),
+    ("gemmi", "gemmi"),
+    ("pandas", "pandas"),
+    ("sklearn", "scikit-learn"),
+    ("torch", "torch"),
+)
 
 
 def canonical_json(value) -> str:
@@ -117,21 +130,25 @@ class Store:
 
     def get(self, ingredients: Ingredients) -> Artifact | None:
         """The artifact, or ``None`` where there is none that passes its checksum."""
-        return self._read(self.path(ingredients))
+        return self.read(self.path(ingredients))
 
     def put(self, ingredients: Ingredients, payload: bytes, **facts) -> None:
         """Store ``payload``; ``facts`` (JSON-able, e.g. CPU seconds) join the manifest.
+
+        So do the versions of Python and of the packages loaded, see :func:`loaded_versions`.
 
         Raises
         ------
         StoreError
             If the folder cannot be written: the message says why.
         """
+        facts["versions"] = loaded_versions()
         manifest = ingredients.as_dict() | {"key": ingredients.key, "facts": facts}
         body = canonical_json(manifest).encode() + b"\n" + payload
         head = f"{MAGIC} {hashlib.sha256(body).hexdigest()}\n".encode()
         try:
             write_atomically(self.path(ingredients), head + body)
+            self._keep_parts(ingredients.code)
         except OSError as error:
             raise StoreError(
                 f"cannot write to the store {self.root}: {error.strerror}; "
@@ -144,20 +161,24 @@ class Store:
         if found:
             log.info("%s: taken from the store", ingredients.stage)
             return found.payload
+        start = time.process_time()
         payload = make()
-        self.put(ingredients, payload)
+        self.put(ingredients, payload, cpu_s=round(time.process_time() - start, 3))
         return payload
 
     def entries(self, stage: str = "*", subject: str = "*") -> Iterator[Path]:
         """Paths of the entries of a stage, of one subject or all, in sorted order."""
         prefix = "*" if subject == "*" else subject[:2]
         for folder in sorted(self.root.glob(f"objects/{stage}/{prefix}")):
-            # the name must hold a key: temporary files of a killed writer have none
-            yield from sorted(p for p in folder.glob(f"{subject}.*") if len(p.suffix) == 65)
+            yield from sorted(p for p in folder.glob(f"{subject}.*") if _is_entry(p.name))
+
+    def leftovers(self) -> Iterator[Path]:
+        """Half-written files of writers that were killed, or that write now."""
+        return self.root.glob("objects/*/*/.*")
 
     def manifest(self, path: Path) -> dict | None:
         """Manifest of one entry (its checksum verified), ``None`` if damaged."""
-        artifact = self._read(path)
+        artifact = self.read(path)
         return artifact.manifest if artifact else None
 
     def why(self, ingredients: Ingredients) -> str:
@@ -173,13 +194,53 @@ class Store:
         last = next((m for m in map(self.manifest, others) if m), None)
         if last is None:
             return f"{ingredients.stage}: never computed for {ingredients.subject[:12]}"
-        changes = _differences(last, ingredients.as_dict())
+        changes = [
+            self._code_change(old, new) if name == "code" else f"{name} {old!r} -> {new!r}"
+            for name, old, new in _differences(last, ingredients.as_dict())
+        ]
         return f"{ingredients.stage}: not stored; against {last['key'][:12]}: {'; '.join(changes)}"
+
+    def _code_change(self, old: str, new: str) -> str:
+        before, now = self.code_parts(old), _PARTS.get(new) or self.code_parts(new)
+        if before is None or now is None:
+            return "code changed"
+        names = sorted(k for k in set(before) | set(now) if before.get(k) != now.get(k))
+        return f"code of {', '.join(names)} changed"
 
     def _folder(self, stage: str, subject: str) -> Path:
         return self.root / "objects" / stage / subject[:2]
 
-    def _read(self, path: Path) -> Artifact | None:
+    def _parts_file(self, code: str) -> Path:
+        return self.root / "code" / f"{code}.json"
+
+    def _keep_parts(self, code: str) -> None:
+        path = self._parts_file(code)
+        if code in _PARTS and not path.exists():
+            write_atomically(path, canonical_json(_PARTS[code]).encode())
+
+    def code_parts(self, code: str) -> dict[str, str] | None:
+        """Digests by module behind a digest of code, ``None`` where the store has none.
+
+        Parameters
+        ----------
+        code : str
+            From a manifest, see :func:`code_digest`.
+        """
+        try:
+            text = self._parts_file(code).read_bytes()
+        except OSError:
+            return None
+        # the name is the digest of the content
+        return json.loads(text) if hashlib.sha256(text).hexdigest() == code else None
+
+    def read(self, path: Path) -> Artifact | None:
+        """One entry, ``None`` where there is none that passes its checksum.
+
+        Raises
+        ------
+        StoreError
+            If it is there and cannot be read.
+        """
         try:
             data = path.read_bytes()
         except FileNotFoundError:
@@ -187,11 +248,13 @@ class Store:
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from error
         head, _, body = data.partition(b"\n")
-        if head != f"{MAGIC} {hashlib.sha256(body).hexdigest()}".encode():
-            self._set_aside(path)
-            return None
-        manifest, _, payload = body.partition(b"\n")
-        return Artifact(json.loads(manifest), payload)
+        if head == f"{MAGIC} {hashlib.sha256(body).hexdigest()}".encode():
+            text, _, payload = body.partition(b"\n")
+            manifest = json.loads(text)
+            if path.name == f"{manifest['subject']}.{manifest['key']}":
+                return Artifact(manifest, payload)
+        self._set_aside(path)
+        return None
 
     def _set_aside(self, path: Path) -> None:
         log.warning("damaged store entry %s set aside; it will be computed again", path)
@@ -234,24 +297,21 @@ def _umask() -> int:
     return mask
 
 
-def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
-    """Leaf-by-leaf differences of two manifests, as words."""
+def _differences(old: dict, new: dict, prefix: str = "") -> list[tuple]:
+    """Leaf-by-leaf differences of two manifests: name, old and new value."""
     found = []
     for name in sorted((set(old) | set(new)) - {"key", "facts"}):
         a, b = old.get(name), new.get(name)
         if isinstance(a, dict) and isinstance(b, dict):
             found += _differences(a, b, f"{prefix}{name}.")
         elif a != b:
-            if name == "code":
-                found.append("code changed")
-            else:
-                found.append(f"{prefix}{name} {a!r} -> {b!r}")
+            found.append((f"{prefix}{name}", a, b))
     return found
 
 
 @cache
-def code_digest(module: str, without: tuple[str, ...] = ()) -> str:
-    """Digest of a library module and all library modules and data files it draws on.
+def code_parts(module: str, without: tuple[str, ...] = ()) -> dict[str, str]:
+    """Digests of a library module and of all library modules and data files it draws on.
 
     Walks the imports inside ``poreflux`` (at any depth of the code), so lazily imported
     modules count. Comments, docstrings and formatting do not. Data files count through the
@@ -266,8 +326,8 @@ def code_digest(module: str, without: tuple[str, ...] = ()) -> str:
 
     Returns
     -------
-    str
-        sha256, hex.
+    dict of str to str
+        sha256 (hex) by dotted name of a module or path of a data file.
     """
     parts: dict[str, str] = {}
     todo = [module]
@@ -283,7 +343,19 @@ def code_digest(module: str, without: tuple[str, ...] = ()) -> str:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 parts |= _data_digests(node.value)
-    return digest(parts)
+    return parts
+
+
+def code_digest(module: str, without: tuple[str, ...] = ()) -> str:
+    """sha256 (hex) of :func:`code_parts`; a store that it goes into keeps the parts, too."""
+    parts = code_parts(module, without)
+    code = digest(parts)
+    _PARTS[code] = parts
+    return code
+
+
+# Parts behind the digests of this process.
+_PARTS: dict[str, dict[str, str]] = {}
 
 
 def _module_file(name: str) -> Path | None:
@@ -350,20 +422,108 @@ def package_version(name: str) -> str:
         ) from error
 
 
-def prune(store: Store, *, older_than_days: float, stage: str = "*") -> tuple[int, int]:
-    """Remove entries not written in the last ``older_than_days``; returns (entries, bytes)."""
-    limit = time.time() - older_than_days * 86400
+def loaded_versions() -> dict[str, str]:
+    """Versions of Python, Poreflux and those of :data:`LIBRARIES` that this process has loaded."""
+    loaded = {package: package_version(package) for m, package in LIBRARIES if m in sys.modules}
+    return {"python": platform.python_version(), "poreflux": __version__} | loaded
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a store: its ``path``, ``stage``, ``bytes``, and ``written`` (s since 1970)."""
+
+    path: str
+    stage: str
+    bytes: int
+    written: float
+
+
+def scan(store: Store, stage: str = "*") -> Iterator[Entry]:
+    """Every entry of a stage, or of all, in no order and without reading any."""
+    for folder in store.root.glob(f"objects/{stage}/*"):
+        name = folder.parent.name
+        with os.scandir(folder) as files:
+            for file in files:
+                if not _is_entry(file.name):
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # another process pruned it
+                    status = file.stat()
+                    yield Entry(file.path, name, status.st_size, status.st_mtime)
+
+
+def prune(
+    store: Store,
+    *,
+    older_than_days: float | None = None,
+    max_bytes: float | None = None,
+    stage: str = "*",
+    only: set[str] | None = None,
+    but: set[str] | None = None,
+    dry_run: bool = False,
+) -> tuple[int, int]:
+    """Remove entries, and what killed writers left more than a day ago.
+
+    Parameters
+    ----------
+    store : Store
+    older_than_days : float, optional
+        Only those not written in the last so many days.
+    max_bytes : float, optional
+        Only so many, the oldest first, that the rest of the stage (or of all) takes no more.
+    stage : str
+        Only those of this stage.
+    only, but : set of str, optional
+        Only these paths; not these paths.
+    dry_run : bool
+        Count, and remove nothing.
+
+    Returns
+    -------
+    entries, bytes : int
+        How many went, or would go, and their size.
+
+    Raises
+    ------
+    StoreError
+        If an entry cannot be removed.
+    """
+    now = time.time()
+    total = 0
+    found: list[Entry] = []
+    for entry in scan(store, stage):
+        total += entry.bytes
+        if (
+            (older_than_days is None or entry.written < now - older_than_days * 86400)
+            and (only is None or entry.path in only)
+            and (but is None or entry.path not in but)
+        ):
+            found.append(entry)
+    if max_bytes is not None:
+        found.sort(key=lambda entry: entry.written)
     count = size = 0
-    for path in store.entries(stage):
-        try:
-            status = path.stat()
-            if status.st_mtime < limit:
-                path.unlink()
-                count, size = count + 1, size + status.st_size
-        except FileNotFoundError:
-            continue  # another process pruned it
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise StoreError(f"cannot remove {path}: {error.strerror}") from error
-            raise
+    for entry in found:
+        if max_bytes is not None and total - size <= max_bytes:
+            break
+        count, size = count + 1, size + entry.bytes
+        if not dry_run:
+            _remove(entry.path)
+    if not dry_run:
+        for path in store.leftovers():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < now - 86400:
+                    _remove(path)
     return count, size
+
+
+def _remove(path: str | Path) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass  # another process pruned it
+    except OSError as error:
+        raise StoreError(f"cannot remove {path}: {error.strerror}") from error
+
+
+def _is_entry(name: str) -> bool:
+    # the name holds a key; temporary files of a killed writer have none
+    return not name.startswith(".") and len(name.rpartition(".")[2]) == 64

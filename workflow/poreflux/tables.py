@@ -37,10 +37,10 @@ def concatenate(paths, *, sort_by=("name",)) -> pd.DataFrame:
     return table.sort_values(columns, kind="stable", ignore_index=True)
 
 
-def table_digest(*tables: pd.DataFrame | pd.Series) -> str:
+def table_digest(*tables: pd.DataFrame) -> str:
     """sha256 (hex) of the contents of tables, whatever file they came from."""
     digest = hashlib.sha256()
     for table in tables:
         # floats are written so that they read back as they were
-        digest.update(table.to_csv(index=isinstance(table, pd.Series)).encode())
+        digest.update(table.to_csv(index=False).encode())
     return digest.hexdigest()

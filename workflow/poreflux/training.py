@@ -38,13 +38,15 @@ def pretrained_models(
     """
     feature_set = parse_learner(learner)[1]
     features, target_features = used(features, feature_set), used(target_features, feature_set)
+    # an order that no name shows in, down to the last digit of a mean
+    target_features = target_features.sort_values(["content_hash", "name"])
     models = []
     for pressure in pressures_bar:
         labels = uptake_labels(uptake, pressure)
         made_of = Ingredients(
             stage="pretrain",
-            subject=table_digest(features, labels),
-            inputs={"target_features": table_digest(target_features)},
+            subject=_digest_of_labelled(features, labels),
+            inputs={"target_features": table_digest(target_features.drop(columns="name"))},
             params={
                 "learner": learner,
                 "protocol": protocol,
@@ -108,7 +110,7 @@ def target_models(
         size = available
     made_of = Ingredients(
         stage="finetune",
-        subject=table_digest(features, diffusion_labels(diffusion)),
+        subject=_digest_of_labelled(features, diffusion_labels(diffusion)),
         inputs={
             f"source{i}": hashlib.sha256(data).hexdigest() for i, data in enumerate(pretrained)
         },
@@ -137,6 +139,12 @@ def target_models(
         )[1]
 
     return store.get_or_make(made_of, train)
+
+
+def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series) -> str:
+    """Digest of what is learnt from: contents and labels, whatever the structures are called."""
+    rows, y = labelled(features, labels)
+    return table_digest(rows.drop(columns="name").assign(label=y))
 
 
 def _engine(learner: str) -> dict[str, str]:

@@ -1,0 +1,251 @@
+"""What reruns after each kind of change: the jobs that ran, the artifacts computed, and why."""
+
+import csv
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import small_study
+from rocrate.rocrate import ROCrate
+
+pytestmark = pytest.mark.e2e
+IGNORED = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "logs", "tests")
+LEARNING = {"pretrain_models": 1, "finetune_models": 1, "collect_scores": 1}
+STRUCTURE_STAGES = {
+    "geometry": "describe_geometry",
+    "energy": "build_energy_histogram",
+    "uptake": "simulate_uptake",
+}
+ONE_SHARD = {
+    "read_structures": 1,
+    **dict.fromkeys(STRUCTURE_STAGES.values(), 1),
+    "collect_tables": 3,
+    "build_features": 1,
+    **LEARNING,
+}
+
+
+@pytest.fixture(scope="module")
+def made(start_workflow, cifs, tmp_path_factory):
+    """The small study, run once; no test changes it."""
+    folder = tmp_path_factory.mktemp("study")
+    flow = start_workflow(folder, small_study.write(folder, cifs), small_study.STUDY)
+    jobs, _ = flow.run(small_study.TARGET)
+    assert jobs.pop("total") == sum(jobs.values()) == 27
+    return flow
+
+
+@pytest.fixture
+def flow(made, start_workflow, tmp_path):
+    """A copy of the finished study and its store, to change."""
+    folder = tmp_path / "study"
+    shutil.copytree(made.folder, folder)
+    return start_workflow(folder, folder / "small.yaml", small_study.STUDY)
+
+
+def ran(flow, *arguments):
+    """Run the study: jobs by rule, artifacts computed by stage (none is ever computed twice)."""
+    before = {p: p.stat().st_mtime_ns for p in flow.entries("*")}
+    assert len(before) >= 38  # three stages of six structures a set, two models
+    jobs, _ = flow.run(small_study.TARGET, *arguments)
+    jobs.pop("total", None)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    new = set(flow.entries("*")) - set(before)
+    return jobs, dict(Counter(p.parent.parent.name for p in new))
+
+
+def reasons(flow, *arguments):
+    """The lines in which a dry run says why."""
+    _, text = flow.run(small_study.TARGET, "-n", *arguments)
+    return [line for line in text.splitlines() if line.startswith("Reason: ")]
+
+
+def set_config(flow, block, key, old, new):
+    text = flow.config.read_text()
+    assert f"{key}: {old}\n" in text[text.index(f"{block}:") :]
+    start = text.index(f"{block}:")
+    flow.config.write_text(
+        text[:start] + text[start:].replace(f"{key}: {old}\n", f"{key}: {new}\n", 1)
+    )
+
+
+def poreflux(flow, *arguments):
+    """What ``poreflux`` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "poreflux.cli", *arguments],
+        cwd=flow.folder, env=flow.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def why(flow, structure, stage):
+    return poreflux(flow, "store", "why", structure, stage, "--configfile", str(flow.config))
+
+
+def tables(flow):
+    return {p.relative_to(flow.results): p.read_bytes() for p in flow.results.glob("*/*.parquet")}
+
+
+def test_nothing_changed(made):
+    assert ran(made) == ({}, {})
+    assert why(made, "KUVJIW_clean", "uptake").startswith("source: uptake: stored as")
+
+
+def test_a_gcmc_parameter_and_back_again_with_the_results_deleted(flow):
+    before = tables(flow)
+    set_config(flow, "gcmc", "equilibration_steps", 1000, 1100)
+    first, *_ = reasons(flow)
+    assert "Params have changed" in first
+    assert (
+        "before: 'gcmc.equilibration_steps = 1000' now: 'gcmc.equilibration_steps = 1100'" in first
+    )
+    text = why(flow, "KUVJIW_clean", "uptake")
+    assert text.endswith(": params.equilibration_steps 1000 -> 1100\n"), text
+    assert "geometry: stored" in why(flow, "KUVJIW_clean", "geometry")
+    jobs, computed = ran(flow)
+    assert jobs == {"simulate_uptake": 2, "collect_tables": 1, **LEARNING}
+    assert computed == {"uptake": 6, "pretrain": 1, "finetune": 1}
+
+    set_config(flow, "gcmc", "equilibration_steps", 1100, 1000)
+    shutil.rmtree(flow.results)
+    jobs, computed = ran(flow)
+    assert sum(jobs.values()) == 27 and computed == {}
+    assert tables(flow) == before
+
+    # the artifacts of the other parameter are no longer used
+    total = len(flow.entries("*"))
+    unused = poreflux(flow, "store", "prune", "--unused-by", str(flow.config))
+    assert unused.startswith("removed 8 entries")
+    used = poreflux(flow, "store", "prune", "--used-by", str(flow.config), "--dry-run")
+    assert used.startswith(f"would remove {total - 8} entries")
+    listed = {
+        line.split()[0]: line.split()[1:3] for line in poreflux(flow, "store", "list").splitlines()
+    }
+    assert listed["uptake"] == ["6", "6"] and listed["energy"] == ["12", "12"]
+    assert listed["all"][0] == str(total - 8) == str(len(flow.entries("*")))
+
+
+def test_an_md_parameter(flow):
+    set_config(flow, "md", "n_molecules", 40, 41)
+    first, *_ = reasons(flow)
+    assert "before: 'md.n_molecules = 40' now: 'md.n_molecules = 41'" in first
+    assert why(flow, "KUVJIW_clean", "diffusion").endswith(": params.n_molecules 40 -> 41\n")
+    jobs, computed = ran(flow)
+    rest = {k: v for k, v in LEARNING.items() if k != "pretrain_models"}
+    assert jobs == {"simulate_diffusion": 2, "collect_tables": 1, **rest}
+    assert computed == {"diffusion": 6, "finetune": 1}
+
+
+def test_a_training_parameter(flow):
+    set_config(flow, "learning", "draws", 1, 2)
+    first, *_ = reasons(flow)
+    assert "before: 'learning.draws = 1' now: 'learning.draws = 2'" in first
+    jobs, computed = ran(flow)
+    assert jobs == {"finetune_models": 1, "collect_scores": 1}
+    assert computed == {"finetune": 1}
+
+
+def test_a_line_of_the_library_and_a_comment(flow, tmp_path):
+    shutil.copytree(flow.root, tmp_path / "edited", ignore=IGNORED)
+    flow.root = tmp_path / "edited"
+    module = flow.root / "workflow" / "poreflux" / "energy.py"
+    text = module.read_text()
+    module.write_text(text + "\n# a comment\n")
+    assert ran(flow) == ({}, {})
+    assert "energy: stored" in why(flow, "KUVJIW_clean", "energy")
+
+    module.write_text(text + "\nNOTHING = None\n")
+    first, *_ = reasons(flow)
+    assert "before: 'code poreflux.energy = " in first and "now: 'code poreflux.energy = " in first
+    text = why(flow, "KUVJIW_clean", "energy")
+    assert text.endswith(": code of poreflux.energy changed\n"), text
+    jobs, computed = ran(flow)
+    # what follows runs again, finds the same numbers and so the same models
+    assert jobs == {
+        "build_energy_histogram": 4, "collect_tables": 2, "build_features": 2, **LEARNING,
+    }  # fmt: skip
+    assert computed == {"energy": 12}
+
+
+def test_a_new_cif_and_one_that_changes(flow):
+    folder = flow.folder / "cifs" / "source"
+    text = (folder / "KUVJIW_clean.cif").read_text()
+    (folder / "new.cif").write_text(small_study.scaled(text, 1.01))
+    assert "Updated input files: cifs/source/new.cif" in reasons(flow)[0]
+    one_more = {"geometry": 1, "energy": 1, "uptake": 1, "pretrain": 1, "finetune": 1}
+    assert ran(flow) == (ONE_SHARD, one_more)
+
+    (folder / "new.cif").write_text(small_study.scaled(text, 1.015))
+    assert "Updated input files: cifs/source/new.cif" in reasons(flow)[0]
+    assert ran(flow) == (ONE_SHARD, one_more)
+
+
+def test_a_cif_that_is_reformatted_or_renamed(flow):
+    folder = flow.folder / "cifs" / "source"
+    path = folder / "KUVJIW_clean.cif"
+    before = tables(flow)
+    lines = path.read_text().splitlines()
+    path.write_text("# from elsewhere\n" + "\r\n".join(" ".join(s.split()) for s in lines) + "\r\n")
+    jobs, computed = ran(flow)
+    assert jobs == ONE_SHARD and computed == {}
+    assert tables(flow) == before
+
+    path.rename(folder / "renamed.cif")
+    jobs, computed = ran(flow)
+    assert jobs["read_structures"] in (1, 2)  # the shards of the old and of the new name
+    assert jobs["simulate_uptake"] == jobs["read_structures"]
+    assert "simulate_diffusion" not in jobs
+    assert computed == {}
+    names = flow.table("source/uptake")["name"]
+    assert "renamed" in set(names) and "KUVJIW_clean" not in set(names)
+    score = small_study.TARGET.removeprefix(f"results/{small_study.STUDY}/")
+    assert (flow.results / score).read_bytes() == before[type(path)(score)]
+
+
+def test_another_checkout_with_other_shards_and_the_same_store(
+    made, root, start_workflow, tmp_path
+):
+    shutil.copytree(made.root, tmp_path / "checkout", ignore=IGNORED, copy_function=shutil.copyfile)
+    shutil.copytree(made.folder / "cifs", tmp_path / "cifs", copy_function=shutil.copyfile)
+    config = tmp_path / "small.yaml"
+    config.write_text(made.config.read_text().replace("shards: 2", "shards: 3"))
+    other = start_workflow(tmp_path, config, small_study.STUDY, store=made.store)
+    other.root = tmp_path / "checkout"
+    jobs, computed = ran(other)
+    assert jobs["read_structures"] > 4 and computed == {}
+    assert tables(other) == tables(made)
+
+
+def test_a_finished_study_is_described_as_an_ro_crate(flow):
+    before = tables(flow)
+    printed = poreflux(flow, "crate", "--configfile", str(flow.config), "--author", "A. Person")
+    assert printed.strip() == f"results/{small_study.STUDY}/ro-crate-metadata.json"
+    assert tables(flow) == before
+    crate = ROCrate(flow.results)
+    assert crate.metadata["conformsTo"].id == "https://w3id.org/ro/crate/1.1"
+    root = crate.root_dataset
+    for needed in ("name", "description", "datePublished", "license", "author"):
+        assert root[needed], needed
+    # every file of the study, as it is
+    files = {f.id: f for f in crate.get_by_type("File")}
+    assert {str(p) for p in before} | {"artifacts.csv", "config.json"} <= set(files)
+    for name, file in files.items():
+        data = (flow.results / name).read_bytes()
+        assert file["sha256"] == hashlib.sha256(data).hexdigest(), name
+    # what was made by a stage, from what, with which software
+    actions = {a["name"]: a for a in crate.get_by_type("CreateAction")}
+    assert {*small_study.STAGES["source"], "diffusion", "features", "learning"} <= set(actions)
+    made = {f.id: name for name, action in actions.items() for f in action["result"]}
+    assert {made[str(name)] for name in before if name.parts[-1] == "uptake.parquet"} == {"uptake"}
+    learning = actions["learning"]["instrument"]["softwareRequirements"]
+    assert {"python", "snakemake", "xgboost-cpu", "numpy"} <= {s["name"] for s in learning}
+    # and each artifact
+    with (flow.results / "artifacts.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {r["key"] for r in rows} == {p.suffix[1:] for p in flow.entries("*")}
+    assert all("numpy" in json.loads(r["versions"]) for r in rows)
