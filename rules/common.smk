@@ -13,7 +13,7 @@ from poreflux import intake, stages
 from poreflux.crosscheck import COMPARED
 from poreflux.errors import ConfigError
 from poreflux.job import expose_library
-from poreflux.learning import package_of
+from poreflux.learning import package_of, parse_learner
 from poreflux.store import canonical_json, code_parts, digest, package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
@@ -165,12 +165,12 @@ def stage_tables(stage):
     ]
 
 
-def feature_tables(wildcards):
-    """The tables that make the features of a set."""
+def feature_tables(set_name):
+    """The tables that make the features of a set, as the learners want them."""
     wanted = ["geometry", "energy"]
-    if "percolation" in SETS[wildcards.set]["stages"]:
+    if any(parse_learner(learner)[1] in ("percolation", "all") for learner in LEARNERS):
         wanted.append("percolation")
-    return [f"{RESULTS}/{wildcards.set}/{stage}.parquet" for stage in wanted]
+    return [f"{RESULTS}/{set_name}/{stage}.parquet" for stage in wanted]
 
 
 def study_tables(wildcards):

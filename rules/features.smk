@@ -4,7 +4,7 @@
 rule build_features:
     """Join geometry, energy histogram and percolation into the features of the learners."""
     input:
-        feature_tables,
+        lambda wildcards: feature_tables(wildcards.set),
     output:
         table=f"{RESULTS}/{{set}}/features.parquet",
     log:

@@ -11,10 +11,7 @@ rule predict_diffusivity:
         ),
         train_features=f"{RESULTS}/target/features.parquet",
         features=f"{RESULTS}/predict/features.parquet",
-        tables=expand(
-            f"{RESULTS}/predict/{{stage}}.parquet",
-            stage=["geometry", "energy", "percolation"],
-        ),
+        tables=feature_tables("predict"),
     output:
         table=f"{RESULTS}/predict/predictions.csv",
     log:

@@ -168,5 +168,5 @@ def test_a_feature_set_uses_its_columns_alone():
     assert used(table, "paper55").shape == (4, 2 + 55)
     assert used(table, "percolation").shape == (4, 2 + 17)
     np.testing.assert_array_equal(matrix(used(table, "all"), "all")[0], matrix(table, "all")[0])
-    with pytest.raises(DataError, match="needs the stage percolation"):
+    with pytest.raises(DataError, match="percolation needs the table"):
         matrix(feature_table(geometry, energy), "percolation")

@@ -96,7 +96,7 @@ def _columns(features: pd.DataFrame, names) -> np.ndarray:
     if missing:
         raise DataError(
             f"the features lack the columns {', '.join(missing[:5])}; a feature set with "
-            "percolation needs the stage percolation in structures.<set>.stages"
+            "percolation needs the table of that stage"
         )
     return features[list(names)].to_numpy(dtype=np.float64)
 

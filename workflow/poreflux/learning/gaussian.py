@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
 
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.splits import Split
@@ -83,7 +84,8 @@ class Processes:
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Labels of ``x`` (n, d) by every process, float64 (M, n)."""
         x = _with_source(self.source, x)
-        return np.stack([member.predict(x) for member in self.members])
+        with _one_thread():
+            return np.stack([member.predict(x) for member in self.members])
 
 
 def to_bytes(processes: Processes) -> bytes:
@@ -147,9 +149,15 @@ def fit(
         if len(rows) > MOST_ROWS:
             stream = np.random.default_rng(np.random.SeedSequence(seed_from(seed, "gp")))
             rows = np.sort(stream.permutation(rows)[:MOST_ROWS])
-        members.append(_train(x[rows], y[rows]))
+        with _one_thread():
+            members.append(_train(x[rows], y[rows]))
         step(1)
     return Processes(tuple(members), source)
+
+
+def _one_thread():
+    """Sums in one order whatever the number of cores; and small matrices are slower on many."""
+    return threadpool_limits(1, user_api="blas")
 
 
 def _train(x: np.ndarray, y: np.ndarray) -> Process:
