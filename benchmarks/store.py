@@ -92,7 +92,7 @@ def main() -> None:
     try:
         store = Store(folder)
         lines = [
-            f"# A store of {n:,} entries", "", "One process, local disk, files in the page cache.",
+            f"# A store of {n:,} entries", "", "One process, local disk.",
             "", "| task | seconds | peak MB |", "| --- | --- | --- |",
         ]  # fmt: skip
         start = time.perf_counter()

@@ -428,7 +428,7 @@ def loaded_versions() -> dict[str, str]:
     return {"python": platform.python_version(), "poreflux": __version__} | loaded
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One file of a store: its ``path``, ``stage``, ``bytes``, and ``written`` (s since 1970)."""
 
