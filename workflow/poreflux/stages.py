@@ -27,7 +27,7 @@ from poreflux.structure import Structure
 log = logging.getLogger(__name__)
 
 # What decides where or how much is computed, never what comes out.
-NOT_INGREDIENTS = ("device",)
+NOT_INGREDIENTS = ("device", "lammps_package", "lammps_threads")
 # The reader of CIFs: what it makes of a file is in the structure's content hash.
 READER = "poreflux.cif"
 
@@ -48,6 +48,9 @@ class Stage:
         Whether the study's seed is one of its parameters.
     packages : dict of str to tuple of str
         PyPI packages whose versions are ingredients, by ``engine`` (``'*'``: any engine).
+    resumed : tuple of str
+        Engines that keep what they have of a structure in a folder ``run_dir`` of their own, so
+        that an interrupted run goes on from there.
     listed_when : tuple
         The parameter and its value with which the order of the atoms in the file counts.
     """
@@ -58,6 +61,7 @@ class Stage:
     block: str
     seeded: bool = False
     packages: dict = dataclasses.field(default_factory=dict)
+    resumed: tuple = ()
     listed_when: tuple = ()
 
     @property
@@ -105,6 +109,7 @@ STAGES = {
             "md",
             seeded=True,
             packages={"lammps": ("lammps", "mpich", "packmol")},
+            resumed=("lammps",),
         ),
     )
 }
@@ -210,11 +215,13 @@ def run_stage(
 def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str, dict]:
     function = resolve(name)
     keys = list(todo)
+    resumed = params.get("engine") in STAGES[name].resumed
+    folders = {k: {"run_dir": store.root / "running" / name / k} if resumed else {} for k in keys}
     progress = Progress(len(keys), "structures", log)
     results = {}
     for outcome in run_isolated(
         _rows_of,
-        [(function, todo[key][1], params) for key in keys],
+        [(function, todo[key][1], params | folders[key]) for key in keys],
         workers=workers,
         seconds=seconds,
         memory_mb=memory_mb,
