@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from poreflux.cif import read_cif
-from poreflux.diffusion import grid_engine, largest_cavity_A, self_diffusivity, simulate, warm_up
+from poreflux.diffusion import (
+    grid_engine,
+    largest_cavity_A,
+    lengthened,
+    self_diffusivity,
+    simulate,
+    warm_up,
+)
 from poreflux.diffusion.grid_engine import (
     Dynamics,
     advance_state,
@@ -183,6 +190,18 @@ def test_start_fills_the_open_points_alone():
         start(field, np.zeros_like(open_points), energy, 5, 30, NVE, 3)
 
 
+def test_start_at_given_places_keeps_them_and_draws_the_same_speeds(bukmuq):
+    field, energy = field_of(bukmuq, 0.4)
+    drawn = ready(field, energy, 30, NVT)
+    cells = np.random.default_rng(4).integers(-3, 4, (30, 3))
+    given = grid_engine.start_at(field, cartesian(field, drawn) + cells @ field.cell, 30, NVT, 1)
+    np.testing.assert_allclose(given.position, drawn.position, atol=1e-9)
+    np.testing.assert_allclose(given.acceleration, drawn.acceleration, atol=1e-12)
+    assert (given.velocity == drawn.velocity).all()
+    corner = grid_engine.start_at(field, np.array([[-1e-18, 0.0, 0.0]]), 30, NVT, 1)
+    assert (corner.position < field.shape).all()
+
+
 def test_thermostat_gives_the_canonical_temperature_and_its_fluctuation(jivfuq):
     field, energy = field_of(jivfuq)
     state = ready(field, energy, 30, NVT)
@@ -207,6 +226,7 @@ def test_chains_do_not_feel_each_other_and_runs_may_be_cut_anywhere(bukmuq):
 
 
 QUICK = {
+    "extend": "never",
     "timestep_fs": 2.0,
     "n_molecules": 40,
     "equilibration_ps": 5.0,
@@ -237,6 +257,104 @@ def test_result_is_plain_and_in_range(bukmuq):
     mean = (result.d_x_m2_s + result.d_y_m2_s + result.d_z_m2_s) / 3.0
     assert mean == pytest.approx(result.d_m2_s)
     assert all(type(v) in (int, float, bool, str) for v in dataclasses.asdict(result).values())
+
+
+def test_a_grown_run_is_the_large_run(bukmuq):
+    """In molecules: the bits of one that had all of them from the start."""
+    small = QUICK | {"n_molecules": 30, "production_ps": 40.0, "sample_ps": 1.0}
+    grown = simulate(bukmuq, **small | {"extend": "auto", "target_error": 0.06})
+    assert grown.diffusive and grown.d_err_m2_s <= 0.06 * grown.d_m2_s
+    assert grown.n_molecules >= 60 and grown.n_steps >= 20_000
+    large = {"n_molecules": grown.n_molecules, "production_ps": grown.n_steps * 2e-3}
+    assert simulate(bukmuq, **small | large) == grown
+    half = simulate(bukmuq, **small | large | {"n_molecules": grown.n_molecules // 2})
+    assert half.d_err_m2_s > 0.06 * half.d_m2_s
+
+
+def test_what_there_is_of_a_trajectory_never_changes(bukmuq):
+    field, energy = field_of(bukmuq, 0.4)
+
+    def start_of(first):
+        return start(field, energy < 20 * T, energy, 6, 3, NVT, 1, first)
+
+    def trajectory():
+        return grid_engine.Trajectory(
+            field, start_of, NVT, chain_size=3, equilibration_steps=50, steps_per_frame=20
+        )
+
+    whole = trajectory().positions(30, 18)
+    assert whole.shape == (31, 18, 3)
+    grown = trajectory()
+    for n_frames, n_molecules in ((5, 6), (12, 6), (12, 12), (4, 18), (30, 18)):
+        found = grown.positions(n_frames, n_molecules)
+        assert (found == whole[: n_frames + 1, :n_molecules]).all()
+    assert len(np.unique(whole[0], axis=0)) == 18
+
+
+def brownian(n_frames, n_molecules, d_A2_ps, seed, cage_A=0.0):
+    """Positions of random walkers, jittering by ``cage_A`` about where they are."""
+    x = np.empty((n_frames + 1, n_molecules, 3))
+    for m in range(n_molecules):
+        rng = np.random.default_rng((seed, m))
+        walk = rng.standard_normal((n_frames + 1, 3)) * np.sqrt(2.0 * d_A2_ps)
+        x[:, m] = np.cumsum(walk, axis=0) + cage_A * rng.standard_normal(walk.shape)
+    return x
+
+
+def walk_fit(x, first, *, target_error=0.1, cavity_A=5.0, n_molecules=40, more_molecules=False):
+    return lengthened(
+        lambda n, m: x[: n + 1, :m], first, n_molecules, len(x) - 1, 1.0,
+        more_molecules=more_molecules, target_error=target_error, n_groups=20, cavity_A=cavity_A,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("more_molecules", [False, True])
+def test_stopping_at_the_error_keeps_it_honest(more_molecules):
+    """120 walks, each stopped when its own error is 5 %: no bias, deviations as the errors say."""
+    z, sizes = [], []
+    for seed in range(120):
+        x = brownian(*((400, 320) if more_molecules else (1600, 40)), 1.0, seed)
+        fit, *size = walk_fit(x, 100, target_error=0.05, more_molecules=more_molecules)
+        z.append((fit.d_A2_fs * 1000.0 - 1.0) / (fit.d_err_A2_fs * 1000.0))
+        sizes.append(size[more_molecules])
+        at_cap = 2 * np.prod(size) > (len(x) - 1) * 40
+        assert at_cap or fit.d_err_A2_fs <= 0.05 * fit.d_A2_fs
+    z = np.array(z)
+    assert len(set(sizes)) > 2
+    # Student's t with 19 degrees of freedom: variance 1.12 +- 0.16
+    assert 0.6 < z.var() < 1.8
+    assert abs(z.mean()) < 4.0 / np.sqrt(len(z))
+
+
+def test_channels_apart_take_more_molecules_not_more_time():
+    """Half of the channels are closed: only more molecules tell how many sit in which."""
+    x = brownian(200, 640, 1.0, 3)
+    x[:, np.random.default_rng(3).random(640) < 0.5] *= 1e-3
+    fit, n_frames, n_molecules = walk_fit(
+        np.concatenate([x, np.full((3000, *x.shape[1:]), np.nan)]), 200, more_molecules=True
+    )
+    assert fit.diffusive and n_frames == 200 and n_molecules >= 160
+    assert abs(fit.d_A2_fs * 1000.0 - 0.5) < 3.0 * fit.d_err_A2_fs * 1000.0
+
+
+def test_slow_walks_get_the_time_they_need():
+    """1e-11 m2/s in a cage of 6 Å: not diffusive in 1 ns, within the error in 30."""
+    # a frame every 10 ps, D in Å2 a frame
+    x = brownian(3000, 40, 0.001 * 10.0, 5, cage_A=0.8)
+    fit, n, _ = walk_fit(x, 100, cavity_A=6.0, target_error=0.2)
+    assert fit.diffusive and n > 1000
+    assert abs(fit.d_A2_fs * 1000.0 - 0.01) < 3.0 * fit.d_err_A2_fs * 1000.0
+    assert fit.d_err_A2_fs < 0.3 * fit.d_A2_fs
+    short = walk_fit(x[:101], 100, cavity_A=6.0)[0]
+    assert not short.diffusive and short.upper_A2_fs * 1000.0 > 0.01
+
+
+def test_hopeless_runs_are_given_up_before_the_cap():
+    x = brownian(10_000, 40, 0.0, 6, cage_A=1.0)
+    fit, n, _ = walk_fit(x, 100, cavity_A=6.0, more_molecules=True)
+    assert not fit.diffusive and fit.upper_A2_fs > 0
+    # MSD 6 Å2 at half of n; at that rate 36 Å2 are out of reach of 10,000 frames once n > 1667
+    assert n == 3200
 
 
 def test_channel_along_a_moves_along_a_alone(jivfuq):
@@ -271,10 +389,11 @@ def test_molecules_in_closed_cages_are_not_diffusive():
     height = 1.0 - np.prod(np.meshgrid(axis, axis, axis, indexing="ij"), axis=0)
     energy = 25.0 * T * height
     field = grid_engine.make_field(energy, np.eye(3) * length, 20_000.0)
-    frames = grid_engine.simulate(
-        field, energy < 12.0 * T, energy, NVT, n_molecules=30, chain_size=30,
-        equilibration_steps=1000, n_frames=200, steps_per_frame=500, seed_parts=("cage",),
-    )  # fmt: skip
+    state = ready(field, energy, 30, NVT, limit_K=12.0 * T)
+    trajectory = grid_engine.Trajectory(
+        field, lambda _: state, NVT, chain_size=30, equilibration_steps=1000, steps_per_frame=500
+    )
+    frames = trajectory.positions(200, 30)
     fit = grid_engine_fit(frames)
     assert not fit.diffusive and fit.loglog_slope < 0.1
     assert np.ptp(frames, axis=0).max() < length
@@ -315,6 +434,13 @@ def test_unknown_element_is_a_structure_error():
     [
         ({"engine": "gromacs"}, "md.engine"),
         ({"device": "cuda"}, "no CUDA"),
+        ({"start": "grid"}, "md.start"),
+        ({"extend": "yes"}, "md.extend"),
+        ({"target_error": 0.0}, "md.target_error"),
+        ({"max_ps": 500.0}, "md.max_ps"),
+        ({"rare_events": "kmc"}, "md.rare_events"),
+        ({"lammps_package": "kokkos"}, "md.lammps_package"),
+        ({"lammps_threads": 0}, "md.lammps_threads"),
         ({"device": "tpu"}, "md.device"),
         ({"guest": "benzene"}, "unknown guest"),
         ({"temperature_K": 0.0}, "md.temperature_K"),

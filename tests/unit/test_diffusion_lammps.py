@@ -1,7 +1,11 @@
 """LAMMPS and Packmol: inputs, failures, and agreement with the grid engine."""
 
+import contextlib
+import fcntl
 import importlib.util
 import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -89,21 +93,152 @@ def test_diffusivity_agrees_with_the_grid_engine(cifs, tmp_path):
         "timestep_fs": 2.0, "n_molecules": 30, "equilibration_ps": 5.0, "production_ps": 50.0,
         "sample_ps": 0.25, "n_groups": 15,
     }  # fmt: skip
+    params["extend"] = "never"
     lammps = simulate(structure, engine="lammps", keep_dir=tmp_path, **params)
     grid = simulate(structure, **params | {"n_molecules": 120, "production_ps": 200.0})
     assert lammps.engine == "lammps" and lammps.n_steps == 25_000
     error = np.hypot(lammps.d_err_m2_s, grid.d_err_m2_s)
     assert abs(lammps.d_m2_s - grid.d_m2_s) < 3.0 * error
     assert error < 0.4 * grid.d_m2_s
-    log = (tmp_path / "log.lammps").read_text().splitlines()
-    last = [line.split() for line in log if line.split()[:1] == ["25000"]][-1]
+    thermo = thermo_of(tmp_path)
+    assert thermo[-1, 0] == 2500 + 25_000
     # LAMMPS's own MSD, one origin, is that of the dumped positions
-    frames = lammps_engine.read_dump(tmp_path / "guests.dump", 30)
+    _, frames = lammps_engine.read_dump(tmp_path / "guests.dump", 30)
     msd = ((frames[-1] - frames[0]) ** 2).sum(axis=1).mean()
-    assert float(last[-1]) == pytest.approx(msd, rel=1e-4)
-    table = log[[i for i, x in enumerate(log) if x.split()[:1] == ["Step"]][-1] + 1 :]
-    temperature = np.array([x.split()[2] for x in table[:100]], float)
+    assert thermo[-1, -1] == pytest.approx(msd, rel=1e-4)
+    temperature = thermo[:, 2]
+    assert len(temperature) >= 45
     assert temperature.mean() == pytest.approx(298.0, abs=4.0 * 44.0 / np.sqrt(len(temperature)))
+
+
+def thermo_of(folder):
+    """Lines step, time, temperature, energy, MSD (x, y, z, all) of the production in the log."""
+    found = {}
+    for line in (folder / "log.lammps").read_text().splitlines():
+        if len(line.split()) == 8:
+            with contextlib.suppress(ValueError):
+                row = [float(x) for x in line.split()]
+                found[row[0]] = row
+    return np.array([found[step] for step in sorted(found)])
+
+
+# 400 steps of equilibration, 50 x 100 of production; a restart file every 100.
+SHORT = {
+    "engine": "lammps", "start": "boltzmann", "timestep_fs": 2.0, "n_molecules": 20,
+    "equilibration_ps": 0.8, "production_ps": 10.0, "sample_ps": 0.2, "n_groups": 10,
+    "extend": "never",
+}  # fmt: skip
+
+
+def restarts(folder):
+    return sorted(int(p.suffix[1:]) for p in folder.glob("restart.*[0-9]"))
+
+
+def killed(path, folder, step):
+    """Start SHORT in another process and kill -9 it once it is past ``step``."""
+    code = (
+        "import sys; from poreflux.diffusion import self_diffusivity as d;"
+        f"d(sys.argv[1], keep_dir=sys.argv[2], **{SHORT!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(path), str(folder)])
+    deadline = time.monotonic() + 120.0
+    while not restarts(folder) or restarts(folder)[-1] < step:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    # LAMMPS itself holds the lock as long as it lives
+    with (folder / "lock").open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+
+@needs_lammps
+def test_a_killed_run_goes_on_where_it_was(cifs, tmp_path, caplog):
+    path = cifs / "JIVFUQ_clean.cif"
+    for step in (200, 1500, 3000):  # in the equilibration, in the production, and once more
+        killed(path, tmp_path, step)
+    at, dump = restarts(tmp_path)[-1], tmp_path / "guests.dump"
+    assert 3000 <= at < 5400, "killed too late to tell anything"
+    lammps_engine._cut_dump(dump, 20, at)
+    before, early = lammps_engine.read_dump(dump, 20)
+    assert list(before) == list(range(400, at, 100))
+    first_input = (tmp_path / "framework.data").stat().st_mtime_ns
+    result = simulate(read_cif(path), keep_dir=tmp_path, **SHORT)
+    assert "begun anew" not in caplog.text
+    assert (tmp_path / "framework.data").stat().st_mtime_ns == first_input
+    steps, frames = lammps_engine.read_dump(dump, 20)
+    assert list(steps) == list(range(400, 5401, 100))
+    assert (frames[: len(early)] == early).all()
+    # no molecule jumps where the run was taken up: 0.2 ps at thermal speed are 1.4 Å
+    assert np.linalg.norm(np.diff(frames, axis=0), axis=2).max() < 6.0
+    # LAMMPS's own MSD still counts from the first frame
+    thermo = thermo_of(tmp_path)
+    assert list(thermo[:, 0]) == list(range(400, 5401, 100))
+    msd = ((frames - frames[0]) ** 2).sum(axis=2).mean(axis=1)
+    np.testing.assert_allclose(thermo[:, -1], msd, rtol=1e-3, atol=1e-6)
+    assert thermo[:, 2].mean() == pytest.approx(298.0, abs=4.0 * 54.0 / np.sqrt(len(thermo)))
+    # all there: the same result without another step
+    assert simulate(read_cif(path), keep_dir=tmp_path, **SHORT) == result
+    # other settings: another run
+    other = simulate(read_cif(path), keep_dir=tmp_path, **SHORT | {"seed": 5, "production_ps": 5.0})
+    assert other.d_m2_s != result.d_m2_s and restarts(tmp_path)[-1] == 2900
+
+
+@needs_lammps
+def test_a_damaged_restart_file_costs_time_alone(jivfuq, tmp_path, caplog):
+    params = SHORT | {"production_ps": 4.0}
+    simulate(jivfuq, keep_dir=tmp_path, **params)
+    last = tmp_path / f"restart.{restarts(tmp_path)[-1]}"
+    last.write_bytes(last.read_bytes()[:2000])
+    longer = simulate(jivfuq, keep_dir=tmp_path, **params | {"production_ps": 6.0})
+    assert "begun anew" in caplog.text and longer.n_steps == 3000
+
+
+def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
+    with lammps_engine.run_folder(None, tmp_path / "run") as first:
+        assert first == tmp_path / "run"
+        with lammps_engine.run_folder(None, tmp_path / "run") as second:
+            assert second != first and second.is_dir()
+        assert first.is_dir() and not second.exists()
+    assert not first.exists()
+    with pytest.raises(RuntimeError), lammps_engine.run_folder(None, first):
+        raise RuntimeError
+    assert first.is_dir()
+    with lammps_engine.run_folder(first, None):
+        pass
+    assert first.is_dir()
+
+
+@needs_lammps
+def test_threads_give_the_same_energy(jivfuq, tmp_path):
+    guests = np.random.default_rng(8).random((20, 3)) @ jivfuq.cell
+    lammps_engine.write_input(
+        tmp_path, jivfuq, guests, CH4, DYNAMICS,
+        cutoff_A=12.0, equilibration_steps=0, production_steps=0, steps_per_frame=1, seed=3,
+    )  # fmt: skip
+    found = []
+    for how in ({}, {"package": "omp", "threads": 2}):
+        lammps_engine.run_lammps(tmp_path, **how)
+        found.append(thermo_of(tmp_path)[0])
+        log = (tmp_path / "log.lammps").read_text()
+        assert ("lj/cut/omp" in log) == ("using 2 OpenMP thread(s)" in log) == bool(how)
+    np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+@needs_lammps
+def test_the_grid_engine_can_start_where_packmol_puts_the_guests(jivfuq, tmp_path):
+    params = SHORT | {"engine": "grid", "start": "packmol", "production_ps": 100.0}
+    result = simulate(jivfuq, keep_dir=tmp_path, **params)
+    assert (tmp_path / "packed.xyz").exists()
+    other = simulate(jivfuq, **params | {"start": "boltzmann"})
+    error = np.hypot(result.d_err_m2_s, other.d_err_m2_s)
+    assert 0 < abs(result.d_m2_s - other.d_m2_s) < 3.0 * error
 
 
 def test_missing_programs_are_named(jivfuq, monkeypatch, tmp_path):
@@ -153,7 +288,7 @@ def test_torn_dump_is_an_error(tmp_path):
     header += ["ITEM: BOX BOUNDS pp pp pp", *["0 1"] * 3, "ITEM: ATOMS id xu yu zu"]
     path = tmp_path / "guests.dump"
     path.write_text("\n".join([*header, "8 0 0 0", "9 1 2 3"]) + "\n")
-    assert lammps_engine.read_dump(path, 2).tolist() == [[[0, 0, 0], [1, 2, 3]]]
+    assert lammps_engine.read_dump(path, 2)[1].tolist() == [[[0, 0, 0], [1, 2, 3]]]
     path.write_text("\n".join([*header, "8 0 0 0"]) + "\n")
     with pytest.raises(ExternalToolError, match="not whole frames"):
         lammps_engine.read_dump(path, 2)

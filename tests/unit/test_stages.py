@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ import pytest
 
 from poreflux import stages
 from poreflux.cif import read_cif
+from poreflux.errors import ExternalToolError
 from poreflux.forcefield import guest_parameters
+from poreflux.parallel import Outcome
 from poreflux.store import Store, code_digest
 
 GEOMETRY = {"engine": "fast", "atom_order": "listed", "asa_samples_per_atom": 50}
@@ -126,3 +129,66 @@ def test_another_guest_file_voids_nothing(root, tmp_path):
     after = digests()
     assert after[0] == before[0]
     assert all(a != b for a, b in zip(after[1:], before[1:], strict=True))
+
+
+MD = {
+    "engine": "grid", "timestep_fs": 2.0, "n_molecules": 20, "equilibration_ps": 5.0,
+    "production_ps": 100.0, "n_groups": 10, "extend": "never", "seed": 1,
+}  # fmt: skip
+
+
+def test_a_killed_diffusion_run_loses_only_what_was_in_flight(cifs, tmp_path):
+    """kill -9 in the second structure; the rerun keeps the first and gives the same bits."""
+    structures = [read_cif(cifs / f"{n}_clean.cif") for n in ("JIVFUQ", "CIFJAE")]
+    table = pd.DataFrame([row(s, str(i)) for i, s in enumerate(structures)])
+    table.to_pickle(tmp_path / "table.pkl")
+    code = (
+        "import sys; import pandas as pd; from poreflux import stages, store;"
+        f"table = pd.read_pickle(sys.argv[1]);"
+        f"run = lambda t, p: stages.run_stage('diffusion', t, {MD!r} | p,"
+        " store=store.Store(sys.argv[2]));"
+        "run(table, {});"
+        # ten times as long: what is in flight when the process is killed
+        "run(table, {'production_ps': 1500.0})"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "table.pkl"), str(tmp_path / "store")]
+    process = subprocess.Popen(command)
+    store = Store(tmp_path / "store")
+    deadline = time.monotonic() + 120.0
+    while len(list(store.entries("diffusion"))) < 3:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    finished = {p: p.stat().st_mtime_ns for p in store.entries("diffusion")}
+    assert len(finished) == 3
+    long = MD | {"production_ps": 1500.0}
+    again = stages.run_stage("diffusion", table, long, store=store)
+    assert all(p.stat().st_mtime_ns == t for p, t in finished.items())
+    fresh = stages.run_stage("diffusion", table, long, store=Store(tmp_path / "other"))
+    pd.testing.assert_frame_equal(again, fresh)
+
+
+def test_lammps_has_a_folder_to_resume_from(rows, tmp_path, monkeypatch):
+    seen = []
+
+    def compute(structure, **params):
+        seen.append(params)
+        raise ExternalToolError("lammps", 1, "killed")
+
+    monkeypatch.setattr(stages, "resolve", lambda _: compute)
+    monkeypatch.setattr(stages, "run_isolated", in_process)
+    store = Store(tmp_path)
+    for engine in ("lammps", "grid"):
+        stages.run_stage("diffusion", pd.DataFrame(rows[:1]), MD | {"engine": engine}, store=store)
+    key = stages.ingredients("diffusion", rows[0], MD | {"engine": "lammps"}).key
+    assert seen[0]["run_dir"] == tmp_path / "running" / "diffusion" / key
+    assert "run_dir" not in seen[1]
+
+
+def in_process(function, tasks, **_):
+    for index, task in enumerate(tasks):
+        try:
+            function(*task)
+        except ExternalToolError as error:
+            yield Outcome(index, None, str(error), "ExternalToolError", 0.0, 0.0)

@@ -28,7 +28,7 @@ from poreflux.structure import Structure
 log = logging.getLogger(__name__)
 
 # What decides where or how much is computed, never what comes out.
-NOT_INGREDIENTS = ("device",)
+NOT_INGREDIENTS = ("device", "lammps_package", "lammps_threads")
 # The reader of CIFs: what it makes of a file is in the structure's content hash.
 READER = "poreflux.cif"
 # Structures that share a GPU: many chains keep it busy, few are lost with a failure.
@@ -51,6 +51,9 @@ class Stage:
         Whether the study's seed is one of its parameters.
     packages : dict of str to tuple of str
         PyPI packages whose versions are ingredients, by ``engine`` (``'*'``: any engine).
+    resumed : tuple of str
+        Engines that keep what they have of a structure in a folder ``run_dir`` of their own, so
+        that an interrupted run goes on from there.
     listed_when : tuple
         The parameter and its value with which the order of the atoms in the file counts.
     gpu_module : str
@@ -65,6 +68,7 @@ class Stage:
     block: str
     seeded: bool = False
     packages: dict = dataclasses.field(default_factory=dict)
+    resumed: tuple = ()
     listed_when: tuple = ()
     gpu_module: str = ""
 
@@ -118,6 +122,7 @@ STAGES = {
             "md",
             seeded=True,
             packages={"lammps": ("lammps", "mpich", "packmol")},
+            resumed=("lammps",),
         ),
     )
 }
@@ -224,13 +229,15 @@ def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str
     function = resolve(name)
     keys = list(todo)
     limits = {"workers": workers, "seconds": seconds, "memory_mb": memory_mb}
+    resumed = params.get("engine") in STAGES[name].resumed
+    folders = {k: {"run_dir": store.root / "running" / name / k} if resumed else {} for k in keys}
     progress = Progress(len(keys), "structures", log)
     results = {}
-    structures = [todo[key][1] for key in keys]
     if _takes_gpu(STAGES[name], params):
-        outcomes = _on_gpu(name, structures, params, limits)
+        outcomes = _on_gpu(name, [todo[key][1] for key in keys], params, limits)
     else:
-        outcomes = run_isolated(_rows_of, [(function, s, params) for s in structures], **limits)
+        tasks = [(function, todo[key][1], params | folders[key]) for key in keys]
+        outcomes = run_isolated(_rows_of, tasks, **limits)
     for outcome in outcomes:
         key = keys[outcome.index]
         made_of, _ = todo[key]

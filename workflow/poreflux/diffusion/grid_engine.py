@@ -18,14 +18,16 @@ square over three MOFs), and by 3 to 6 K this way.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from poreflux.potential import spline_coefficients, spline_energy
-from poreflux.random_stream import advance, normal, seed_from, seeded, uniform
+from poreflux.random_stream import advance, normal, seeded, uniform
 from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
 
 # Points repeated around the grid, so that the kernel needs no modulo: the spline of a point in
@@ -140,6 +142,7 @@ def start(
     chain_size: int,
     dynamics: Dynamics,
     seed: int,
+    first: int = 0,
 ) -> State:
     """Molecules drawn from the Boltzmann distribution over the open part of the cell.
 
@@ -157,6 +160,8 @@ def start(
         Mass and temperature set the speeds (Maxwell-Boltzmann, no momentum removed).
     seed : int
         In [0, 2**64).
+    first : int
+        Number of the first molecule: what is drawn for a molecule depends on its number alone.
 
     Returns
     -------
@@ -180,20 +185,56 @@ def start(
     weight = np.exp(-(energy - energy.min()) / dynamics.temperature_K)
     cumulative = np.cumsum(weight)
     position = np.empty((n_molecules, 3))
-    velocity = np.empty((n_molecules, 3))
-    speed = math.sqrt(BOLTZMANN_AMU_A2_FS2_PER_K * dynamics.temperature_K / dynamics.mass_amu)
-    _draw(
+    _draw_positions(
         field.coefficients,
         field.inverse_cap,
         points,
         energy,
         cumulative / cumulative[-1],
         1.0 / dynamics.temperature_K,
-        speed,
         np.uint64(seed),
+        first,
         position,
-        velocity,
     )
+    return _thermal(field, position, chain_size, dynamics, seed, first)
+
+
+def start_at(
+    field: Field,
+    cart_A: np.ndarray,
+    chain_size: int,
+    dynamics: Dynamics,
+    seed: int,
+    first: int = 0,
+) -> State:
+    """Molecules at given places with Maxwell-Boltzmann speeds.
+
+    Parameters
+    ----------
+    field : Field
+        The potential.
+    cart_A : ndarray (n_molecules, 3)
+        Cartesian positions, any lattice image, Å.
+    chain_size, dynamics, seed, first
+        As for :func:`start`.
+
+    Returns
+    -------
+    State
+    """
+    frac = np.asarray(cart_A, float) @ np.linalg.inv(field.cell)
+    frac = frac - np.floor(frac)
+    # a tiny negative number less its floor is 1
+    frac[frac >= 1.0] = 0.0
+    return _thermal(field, frac * np.array(field.shape), chain_size, dynamics, seed, first)
+
+
+def _thermal(field, position, chain_size, dynamics, seed, first) -> State:
+    """The state of molecules at grid coordinates ``position``, speeds drawn."""
+    n_molecules = len(position)
+    velocity = np.empty((n_molecules, 3))
+    speed = math.sqrt(BOLTZMANN_AMU_A2_FS2_PER_K * dynamics.temperature_K / dynamics.mass_amu)
+    _draw_velocities(speed, np.uint64(seed), first, velocity)
     state = State(
         position=position,
         image=np.zeros((n_molecules, 3), np.int64),
@@ -293,33 +334,65 @@ def energies(field: Field, state: State, dynamics: Dynamics) -> tuple[np.ndarray
     return potential, 0.5 * dynamics.mass_amu * square / BOLTZMANN_AMU_A2_FS2_PER_K
 
 
-def simulate(
-    field: Field,
-    open_points: np.ndarray,
-    energy_K: np.ndarray,
-    dynamics: Dynamics,
-    *,
-    n_molecules: int,
-    chain_size: int,
-    equilibration_steps: int,
-    n_frames: int,
-    steps_per_frame: int,
-    seed_parts: tuple,
-) -> np.ndarray:
-    """A whole run: start, equilibrate, record.
+class Trajectory:
+    """A run that can grow in time and in molecules: what there is of it never changes.
 
-    Returns
-    -------
-    ndarray (n_frames + 1, n_molecules, 3)
-        Unwrapped Cartesian positions, Å, from the end of equilibration on.
+    Parameters
+    ----------
+    field : Field
+        The potential.
+    start : callable
+        ``start(first)`` gives the :class:`State` of a batch of molecules that starts with
+        molecule number ``first``; all batches have one size.
+    dynamics : Dynamics
+        Integration settings.
+    chain_size : int
+        Molecules a thermostat, as given to :func:`start`.
+    equilibration_steps, steps_per_frame : int
+        Steps before the first frame, and between frames.
     """
-    seed = seed_from(*seed_parts)
-    state = start(field, open_points, energy_K, n_molecules, chain_size, dynamics, seed)
-    if equilibration_steps:
-        advance_state(field, state, dynamics, chain_size, 1, equilibration_steps)
-    first = cartesian(field, state)[None]
-    rest = advance_state(field, state, dynamics, chain_size, n_frames, steps_per_frame)
-    return np.concatenate([first, rest])
+
+    def __init__(
+        self,
+        field: Field,
+        start: Callable[[int], State],
+        dynamics: Dynamics,
+        *,
+        chain_size: int,
+        equilibration_steps: int,
+        steps_per_frame: int,
+    ):
+        self._field, self._start, self._dynamics = field, start, dynamics
+        self._chain_size = chain_size
+        self._equilibration, self._steps = equilibration_steps, steps_per_frame
+        self._batches: list[tuple[State, np.ndarray]] = []
+
+    def positions(self, n_frames: int, n_molecules: int) -> np.ndarray:
+        """Unwrapped Cartesian positions, Å, ndarray (n_frames + 1, n_molecules, 3).
+
+        Runs on as far as needed; the first frame is the end of equilibration. ``n_molecules``
+        is rounded up to whole batches.
+        """
+        there = 0
+        for number in itertools.count():
+            if number == len(self._batches):
+                state = self._start(there)
+                if self._equilibration:
+                    self._advance(state, 1, self._equilibration)
+                self._batches.append((state, cartesian(self._field, state)[None]))
+            state, frames = self._batches[number]
+            missing = n_frames + 1 - len(frames)
+            if missing > 0:
+                frames = np.concatenate([frames, self._advance(state, missing, self._steps)])
+                self._batches[number] = state, frames
+            there += frames.shape[1]
+            if there >= n_molecules:
+                break
+        parts = [frames[: n_frames + 1] for _, frames in self._batches[: number + 1]]
+        return np.concatenate(parts, axis=1)
+
+    def _advance(self, state: State, n_frames: int, steps: int) -> np.ndarray:
+        return advance_state(self._field, state, self._dynamics, self._chain_size, n_frames, steps)
 
 
 @njit(cache=True, inline="always", error_model="numpy")
@@ -341,12 +414,12 @@ def _energy(coefficients, inverse_cap, fx, fy, fz):
 
 
 @njit(cache=True, nogil=True)
-def _draw(
-    coefficients, inverse_cap, points, energy, cumulative, beta, speed, seed, position, velocity
+def _draw_positions(
+    coefficients, inverse_cap, points, energy, cumulative, beta, seed, first, position
 ):
     nx, ny, nz = coefficients.shape
     for m in range(position.shape[0]):
-        state = seeded(seed, np.uint64(m))
+        state = seeded(seed, np.uint64(2 * (first + m)))
         best = 0.0
         for move in range(START_MOVES):
             state = advance(state)
@@ -364,10 +437,16 @@ def _draw(
             if move == 0 or uniform(state) < math.exp(min(0.0, score - best)):
                 best = score
                 position[m, 0], position[m, 1], position[m, 2] = x, y, z
+
+
+@njit(cache=True, nogil=True)
+def _draw_velocities(speed, seed, first, velocity):
+    for m in range(velocity.shape[0]):
+        state = seeded(seed, np.uint64(2 * (first + m) + 1))
         for axis in range(3):
-            first = advance(state)
-            state = advance(first)
-            velocity[m, axis] = speed * normal(first, state)
+            other = advance(state)
+            state = advance(other)
+            velocity[m, axis] = speed * normal(other, state)
 
 
 @njit(cache=True, inline="always", error_model="numpy")

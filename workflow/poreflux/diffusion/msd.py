@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +19,11 @@ LAST_SHARE = 0.5
 LADDER = 1.3
 # Points a window, spaced evenly in log time.
 POINTS = 24
-# A window is taken for diffusive when its log-log slope is this close to one ...
-SLOPE_TOLERANCE = 0.03
-# ... or within its own standard error, up to this much.
-SLOPE_NOISE_LIMIT = 0.10
+# A window is taken for linear when the ratio of the slopes of straight lines through its later and
+# its earlier half is this close to one ...
+LINEAR_TOLERANCE = 0.03
+# ... or within the ratio's own standard error, up to this much.
+LINEAR_NOISE_LIMIT = 0.10
 # What a run must show to be called diffusive.
 SLOPE_LIMITS = (0.8, 1.2)
 RELATIVE_ERROR_LIMIT = 0.30
@@ -43,6 +45,8 @@ class DiffusionFit:
         First and last lag of the fit.
     msd_end_A2 : float
         MSD at the last lag of the window.
+    linear : bool
+        Whether the window is one that was looked for, not the last for want of one.
     diffusive : bool
         Whether ``d_A2_fs`` is a measurement.
     upper_A2_fs : float or None
@@ -60,6 +64,7 @@ class DiffusionFit:
     loglog_slope_err: float
     window_ps: tuple[float, float]
     msd_end_A2: float
+    linear: bool
     diffusive: bool
     upper_A2_fs: float | None
     note: str
@@ -139,13 +144,15 @@ def fit_diffusion(
     Notes
     -----
     Candidate windows [t, 5t] start at 5 frames and move out by factors of 1.3 until they end
-    at half the run. The first is taken whose MSD begins above ``cavity_A`` squared and whose
-    log-log slope is 1 within 0.03 (or within its standard error, if that is below 0.10); if
-    none is, the last. Early windows are wanted because the number of independent origins, and
-    so the precision, falls as 1/t. In the window a straight line with an intercept is fitted to
-    log-spaced points with weights 1/t^2 (equal relative errors); the intercept takes up what
-    the motion inside a cage adds to the MSD. All standard errors are those of the mean over
-    groups, each analysed in the same window.
+    at half the run. The first is taken whose MSD begins above ``cavity_A`` squared with a
+    log-log slope in 0.8-1.2 and is a straight line: the slopes of its later and earlier halves
+    differ by at most 3 % (or the standard error of their ratio, if that is below 10 %). If none
+    is, the last is taken. Early windows are wanted because the number of independent origins,
+    and so the precision, falls as 1/t. In the window a straight line with an intercept is fitted
+    to log-spaced points with weights 1/t^2 (equal relative errors); the intercept takes up what
+    the motion inside a cage adds to the MSD, which bends its log-log slope long after the MSD
+    has become straight. All standard errors are those of the mean over groups, each analysed
+    in the same window.
 
     The run is diffusive when the log-log slope is in 0.8-1.2, the MSD at the end of the window
     is above ``cavity_A`` squared, and the relative error is at most 30 %.
@@ -160,14 +167,15 @@ def fit_diffusion(
     group_msd = np.stack(groups)  # groups x lags x axes
     mean_msd = msd.mean(axis=1)
 
-    chosen = None
+    linear = False
     for lags in _windows(n_frames):
         slope, slope_err = _loglog(lags, mean_msd, group_msd)
-        chosen = lags, slope, slope_err
-        close = abs(slope - 1.0) <= max(SLOPE_TOLERANCE, min(slope_err, SLOPE_NOISE_LIMIT))
-        if close and mean_msd[lags[0]].sum() > cavity_A**2:
-            break
-    lags, slope, slope_err = chosen
+        beyond = mean_msd[lags[0]].sum() > cavity_A**2
+        if beyond and SLOPE_LIMITS[0] <= slope <= SLOPE_LIMITS[1]:
+            ratio, ratio_err = _bend(lags, mean_msd, group_msd)
+            linear = abs(ratio - 1.0) <= max(LINEAR_TOLERANCE, min(ratio_err, LINEAR_NOISE_LIMIT))
+            if linear:
+                break
 
     time_fs = lags * interval_ps * 1000.0
     components = _line_slopes(time_fs, mean_msd[lags]) / 2.0
@@ -195,6 +203,7 @@ def fit_diffusion(
         loglog_slope_err=float(slope_err),
         window_ps=(float(lags[0] * interval_ps), float(lags[-1] * interval_ps)),
         msd_end_A2=float(end),
+        linear=linear,
         diffusive=not reasons,
         upper_A2_fs=upper,
         note="; ".join(reasons),
@@ -224,6 +233,23 @@ def _loglog(lags, mean_msd, group_msd) -> tuple[float, float]:
         return (t * y).sum() / (t * t).sum()
 
     return slope(mean_msd), _standard_error(np.array([slope(g) for g in group_msd]))
+
+
+def _bend(lags, mean_msd, group_msd) -> tuple[float, float]:
+    """Slope of the MSD in the later half of a window over that in the earlier, and its error."""
+    middle = len(lags) // 2
+    halves = lags[: middle + 1], lags[middle:]
+
+    def slopes(msd):
+        return np.array([_line_slopes(h.astype(float), msd[h].sum(axis=1)) for h in halves])
+
+    early, late = slopes(mean_msd)
+    if early <= 0.0:
+        return math.inf, math.inf
+    # of the difference of two correlated slopes, to first order
+    groups = np.array([slopes(g) for g in group_msd])
+    error = _standard_error(groups[:, 1] - late / early * groups[:, 0]) / early
+    return late / early, error
 
 
 def _line_slopes(t: np.ndarray, y: np.ndarray) -> np.ndarray:

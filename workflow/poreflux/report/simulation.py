@@ -431,8 +431,8 @@ def diffusion(study: Study) -> Section:
             f"{page.whole(n_diffusive)} of {page.counted(n, 'structure')} with a result reached "
             "the diffusive regime"
             + (
-                "; only these are labels for learning. For the others D is a bound, an upper one "
-                "unless noted."
+                "; only these are labels for learning. For the others D is an estimate by "
+                "transition-state theory (engine tst) or a bound, an upper one unless noted."
                 if n_diffusive < n
                 else "."
             ),
@@ -453,7 +453,7 @@ def diffusion(study: Study) -> Section:
                 "diffusivities",
                 figures.diffusivities(positive),
                 "Left: distribution of D. Right: every structure by rising D, with one standard "
-                "error; orange: not diffusive, a bound in place of a value.",
+                "error; orange: not diffusive, an estimate or a bound in place of a value.",
                 "Histogram of D and its values in rising order with error bars.",
             )
         )
