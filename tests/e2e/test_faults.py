@@ -99,8 +99,10 @@ def test_kills_at_random_times_change_nothing(
     rng = random.Random(shards)
     killed, stored, run = Counter(), {}, None
     log = (tmp_path / "log").open("w")
+    end = time.monotonic() + 1800
     try:
         while killed.total() < KILLS or run.poll() != 0:
+            assert time.monotonic() < end, (tmp_path / "log").read_text()[-5000:]
             if run is None or run.poll() is not None:
                 if run is not None and run.returncode == 0:
                     # done before the last kill: once more from the start
