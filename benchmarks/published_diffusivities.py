@@ -168,11 +168,13 @@ def explain(r) -> str:
         return f"no channel below 20 kT; {facts}"
     if r.room_in_pockets > POCKETS:
         return f"pockets: {r.room_in_pockets:.0%} of the room for Packmol; {facts}"
-    if not r.diffusive and 0.4 < r.published / r.caged < 2.5:
+    if not r.diffusive and r.published < 2.5 * r.caged:
         return f"caged: vibration alone gives MSD / 6t = {r.caged:.1g} in 2 ns; {facts}"
     if 0.9 * low <= r.published <= 1.1 * high:
         return f"short run; {facts}"
-    return f"not found here: the label stands alone; {facts}" if r.diffusive else f"bound; {facts}"
+    if r.diffusive or r.ratio < 0:
+        return f"not found: the label stands alone; {facts}"
+    return f"bound; {facts}"
 
 
 def summary(t: pd.DataFrame, outliers: pd.DataFrame, options) -> list[str]:
