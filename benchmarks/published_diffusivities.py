@@ -51,8 +51,8 @@ AS_PUBLISHED = {
 SEEDS = 3
 # Packmol keeps molecules this far from atoms.
 ROOM_A = 2.8
-# |log10 ratio| beyond which a structure is looked into, and a share in pockets that explains it.
-OUTLIER, POCKETS = 0.5, 0.05
+# |log10 ratio| beyond which a structure is looked into.
+OUTLIER = 0.5
 # What the agreement is asked for in: range of the published value, m2/s.
 FAST, SLOW = 1e-9, 1e-10
 
@@ -166,13 +166,16 @@ def explain(r) -> str:
     low, high = min(r.lowest, r.d_m2_s), max(r.highest, r.d_m2_s)
     if r.dimensionality == 0:
         return f"no channel below 20 kT; {facts}"
-    if r.room_in_pockets > POCKETS:
+    # of the lack in the label, at least half
+    if r.diffusive and r.room_in_pockets > 0.5 * (1.0 - r.published / r.d_m2_s) > 0.0:
         return f"pockets: {r.room_in_pockets:.0%} of the room for Packmol; {facts}"
-    if not r.diffusive and 0.4 < r.published / r.caged < 2.5:
+    if not r.diffusive and r.published < 2.5 * r.caged:
         return f"caged: vibration alone gives MSD / 6t = {r.caged:.1g} in 2 ns; {facts}"
     if 0.9 * low <= r.published <= 1.1 * high:
         return f"short run; {facts}"
-    return f"not found here: the label stands alone; {facts}" if r.diffusive else f"bound; {facts}"
+    if r.diffusive or r.ratio < 0:
+        return f"not found: the label stands alone; {facts}"
+    return f"bound; {facts}"
 
 
 def summary(t: pd.DataFrame, outliers: pd.DataFrame, options) -> list[str]:
