@@ -99,7 +99,7 @@ def test_our_engines_agree_with_the_reference_codes(workflow):
 
 def test_scores_cover_every_model(workflow):
     scores = workflow.table("study/scores")
-    assert len(scores) == 3 * 1 * 3 * (1 + 2)  # learners, sizes, draws, direct and two sources
+    assert len(scores) == 4 * 1 * 3 * (1 + 2)  # learners, sizes, draws, direct and two sources
     assert set(scores["kind"]) == {"dl", "tl"}
     direct = scores["kind"] == "dl"
     assert scores.loc[direct, "source_pressure_bar"].isna().all()
