@@ -296,7 +296,7 @@ def _on_gpu(name: str, structures: list[Structure], params: dict, limits: dict):
         # which structures are done first must not decide who shares a warp with whom
         ready.sort(key=lambda outcome: outcome.index)
         work = (module.run_on_gpu, [outcome.value for outcome in ready], limits["workers"])
-        seconds = limits["seconds"] * max(1, len(ready))
+        seconds = limits["seconds"] * len(ready)
         ran = next(run_isolated(_rows_from_gpu, [work], seconds=seconds, memory_mb=math.inf))
         for i, outcome in enumerate(ready):
             yield dataclasses.replace(

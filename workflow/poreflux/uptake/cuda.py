@@ -184,11 +184,9 @@ class _Lanes:
     def __init__(self, isotherms: list[IsothermRun]):
         first = [isotherm.runs[0].chain for isotherm in isotherms]
         self._host_of = {id(c.host): h for h, c in enumerate(first)}
-        grids, factors, near = (
-            _ends([c.host.coefficients for c in first]),
-            _ends([c.host.factors for c in first]),
-            _ends([c.neighbours for c in first]),
-        )
+        grids = _ends([c.host.coefficients for c in first])
+        factors = _ends([c.host.factors for c in first])
+        near = _ends([c.neighbours for c in first])
         hosts = np.stack([grids[:-1], grids[1:], factors[:-1], factors[1:], near[:-1], near[1:]], 1)
         self._static = [
             cuda.to_device(a)
@@ -212,7 +210,7 @@ class _Lanes:
         self._alias_end = 0
         self._alias_at: dict[Chain, tuple[int, int]] = {}
         self._lane_of: dict[Chain, int] = {}
-        self._device: list = []
+        self._device: dict = {}
 
     def hold(self, chains: list[Chain]) -> None:
         """Have these chains on the device, and drop others where that is worth the copy."""
