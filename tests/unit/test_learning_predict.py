@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_learning_study import diffusion_table, synthetic
+from test_learning_study import series, synthetic
 
 from poreflux.errors import DataError
 from poreflux.learning import predict as prediction
@@ -26,7 +26,7 @@ def noisy():
     train, new = features[:200], features[200:].reset_index(drop=True)
     _, models = study.run_size(
         train,
-        diffusion_table(train, observed[:200]),
+        series(train, observed[:200]),
         [],
         120,
         6,
@@ -86,11 +86,12 @@ def test_no_models_are_refused(noisy):
 
 def trained_with(predictions, labels, splits):
     groups = tuple(
-        Group("dl", "mlp", np.nan, SimpleNamespace(), values.astype(np.float32))
+        Group("dl", "mlp", "", SimpleNamespace(), values.astype(np.float32))
         for values in predictions
     )
     parts = parts_of(splits, len(labels))
-    return TrainedSize(60, ("x",), tuple(map(str, range(len(labels)))), labels, parts, groups)
+    names = tuple(map(str, range(len(labels))))
+    return TrainedSize(60, "diffusivity", ("x",), names, labels, parts, groups)
 
 
 def test_the_choice_is_the_lowest_median_error_on_test_shares():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from poreflux.features import diffusion_labels, labelled, uptake_labels, used
+from poreflux.features import labelled, used
+from poreflux.labels import values_of
 from poreflux.learning import package_of, parse_learner
 from poreflux.learning.study import pretrain, run_size
 from poreflux.learning.trained import Pretrained
@@ -20,8 +21,8 @@ log = logging.getLogger(__name__)
 
 def pretrained_models(
     features: pd.DataFrame,
-    uptake: pd.DataFrame,
-    pressures_bar: Sequence[float],
+    labels: pd.DataFrame,
+    names: Sequence[str],
     *,
     target_features: pd.DataFrame,
     learner: str,
@@ -30,38 +31,34 @@ def pretrained_models(
     device: str,
     store: Store,
 ) -> list[Pretrained]:
-    """Source models of one learner at each pressure, from the store or trained.
+    """Source models of one learner, one a label, from the store or trained.
 
-    Parameters are those of :func:`poreflux.learning.study.pretrain`; ``target_features`` (no
-    labels among them) set the scale of the inputs, for hypothetical MOFs are far more open than
-    experimental ones and would crowd those into one corner of the frozen layer.
+    ``labels`` is a table of :mod:`poreflux.labels`, ``names`` say which of its labels; the rest
+    is as in :func:`poreflux.learning.study.pretrain`. ``target_features`` (no labels among them)
+    set the scale of the inputs, for hypothetical MOFs are far more open than experimental ones
+    and would crowd those into one corner of the frozen layer.
     """
     feature_set = parse_learner(learner)[1]
     features, target_features = used(features, feature_set), used(target_features, feature_set)
     # an order that no name shows in, down to the last digit of a mean
     target_features = target_features.sort_values(["content_hash", "name"])
     models = []
-    for pressure in pressures_bar:
-        labels = uptake_labels(uptake, pressure)
+    for label in names:
+        values = values_of(labels, label)
         made_of = Ingredients(
             stage="pretrain",
-            subject=_digest_of_labelled(features, labels),
+            subject=_digest_of_labelled(features, values),
             inputs={"target_features": table_digest(target_features.drop(columns="name"))},
-            params={
-                "learner": learner,
-                "protocol": protocol,
-                "seed": seed,
-                "pressure_bar": float(pressure),
-            },
+            params={"learner": learner, "protocol": protocol, "seed": seed, "label": label},
             code=code_digest("poreflux.learning.study"),
             engines=_engine(learner),
         )
 
-        def train(pressure=pressure) -> bytes:
+        def train(label=label, values=values) -> bytes:
             return pretrain(
                 features,
-                uptake,
-                pressure,
+                values,
+                label,
                 learner=learner,
                 protocol=protocol,
                 seed=seed,
@@ -70,15 +67,16 @@ def pretrained_models(
             ).to_bytes()
 
         models.append(Pretrained.from_bytes(store.get_or_make(made_of, train)))
-        log.info("%s at %g bar: R2 %.3f on the test share", learner, pressure, models[-1].r2)
+        log.info("%s, %s: R2 %.3f on the test share", learner, label, models[-1].r2)
     return models
 
 
 def target_models(
     features: pd.DataFrame,
-    diffusion: pd.DataFrame,
+    labels: pd.DataFrame,
     pretrained: Sequence[bytes],
     *,
+    label: str,
     learner: str,
     size: int,
     draws: int,
@@ -86,11 +84,14 @@ def target_models(
     seed: int,
     device: str,
     store: Store,
+    same_members: bool = False,
 ) -> bytes:
     """Direct and transfer models of one learner and size, from the store or trained.
 
-    A draw cannot hold more structures than have a diffusivity: a larger ``size`` is reduced to
-    that number, with a warning, so that a few failed structures do not cost the study.
+    A draw cannot hold more structures than are labelled: a larger ``size`` is reduced to
+    that number, with a warning, so that a few failed structures do not cost the study. Every few
+    draws are an artifact of their own: an interrupted training goes on from there, and further
+    draws or source labels train only what is new.
 
     Returns
     -------
@@ -101,44 +102,54 @@ def target_models(
     Raises
     ------
     DataError
-        If too few structures have a diffusivity to split them.
+        If too few structures are labelled to split them.
     """
     features = used(features, parse_learner(learner)[1])
-    available = len(labelled(features, diffusion_labels(diffusion))[1])
+    values = values_of(labels, label)
+    available = len(labelled(features, values)[1])
     if size > available:
-        log.warning("draws of %d reduced to the %d structures with a diffusivity", size, available)
+        log.warning("draws of %d reduced to the %d structures with a label", size, available)
         size = available
-    made_of = Ingredients(
-        stage="finetune",
-        subject=_digest_of_labelled(features, diffusion_labels(diffusion)),
-        inputs={
-            f"source{i}": hashlib.sha256(data).hexdigest() for i, data in enumerate(pretrained)
-        },
-        params={
-            "learner": learner,
-            "protocol": protocol,
-            "seed": seed,
-            "size": size,
-            "draws": draws,
-        },
-        code=code_digest("poreflux.learning.study"),
-        engines=_engine(learner),
+    subject = _digest_of_labelled(features, values)
+    code, engines = code_digest("poreflux.learning.study"), _engine(learner)
+    digests = {
+        Pretrained.from_bytes(data).label: hashlib.sha256(data).hexdigest() for data in pretrained
+    }
+
+    def part(source: Pretrained | None, some: range, train: Callable[[], bytes]) -> bytes:
+        made_of = Ingredients(
+            stage="finetune",
+            subject=subject,
+            inputs={"source": digests[source.label]} if source else {},
+            params={
+                "learner": learner,
+                "protocol": protocol,
+                "seed": seed,
+                "size": size,
+                "draws": [some[0], some[-1]],
+                "same_members": same_members,
+                "label": label,
+            },
+            code=code,
+            engines=engines,
+        )
+        return store.get_or_make(made_of, train)
+
+    _, models = run_size(
+        features,
+        values,
+        [Pretrained.from_bytes(data) for data in pretrained],
+        size,
+        draws,
+        label=label,
+        learner=learner,
+        protocol=protocol,
+        seed=seed,
+        device=device,
+        same_members=same_members,
+        part=part,
     )
-
-    def train() -> bytes:
-        return run_size(
-            features,
-            diffusion,
-            [Pretrained.from_bytes(data) for data in pretrained],
-            size,
-            draws,
-            learner=learner,
-            protocol=protocol,
-            seed=seed,
-            device=device,
-        )[1]
-
-    return store.get_or_make(made_of, train)
+    return models
 
 
 def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series) -> str:

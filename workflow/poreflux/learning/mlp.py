@@ -211,6 +211,26 @@ def from_bytes(data: bytes) -> Networks:
     return Networks(**unpack(data)[0])
 
 
+def join(parts: Sequence[Networks]) -> Networks:
+    """Stacks as one; a first layer that they share stands in it once."""
+    firsts, first_of = [], []
+    for part in parts:
+        place = []
+        for f in range(len(part.first_weight)):
+            layer = {name: getattr(part, name)[f] for name in _PER_FIRST_LAYER}
+            same = (
+                k for k, known in enumerate(firsts)
+                if all(np.array_equal(known[name], value) for name, value in layer.items())
+            )  # fmt: skip
+            place.append(next(same, len(firsts)))
+            if place[-1] == len(firsts):
+                firsts.append(layer)
+        first_of.append(np.array(place)[part.first_of])
+    changes = {name: np.stack([layer[name] for layer in firsts]) for name in _PER_FIRST_LAYER}
+    changes |= {n: np.concatenate([getattr(part, n) for part in parts]) for n in _PER_NETWORK}
+    return Networks(**changes, first_of=np.concatenate(first_of).astype(np.int64))
+
+
 def initialise(
     seeds: Sequence[int],
     *,

@@ -50,10 +50,8 @@ class Ensemble:
 
     @property
     def name(self) -> str:
-        """Such as ``mlp tl 100 bar`` or ``xgboost dl``."""
-        group = self.group
-        source = "" if group.kind == "dl" else f" {group.source_pressure_bar:g} bar"
-        return f"{group.learner} {group.kind}{source}"
+        """Such as ``mlp tl uptake_100bar`` or ``xgboost dl``."""
+        return self.group.name
 
     def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (n,) of log10 of D in 1e-8 m2/s at features (n, d)."""

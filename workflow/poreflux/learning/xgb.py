@@ -85,6 +85,11 @@ def from_bytes(data: bytes) -> Boosters:
     return Boosters(models, None if source is None else from_bytes(source.tobytes()))
 
 
+def join(parts: Sequence[Boosters]) -> Boosters:
+    """Stacks over the same source as one."""
+    return Boosters(tuple(m for part in parts for m in part.models), parts[0].source)
+
+
 def fit(
     x: np.ndarray,
     y: np.ndarray,
