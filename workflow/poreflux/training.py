@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -13,7 +14,13 @@ from poreflux.labels import values_of
 from poreflux.learning import package_of, parse_learner
 from poreflux.learning.study import pretrain, run_size
 from poreflux.learning.trained import Pretrained
-from poreflux.store import Ingredients, Store, code_digest, package_version
+from poreflux.store import (
+    Ingredients,
+    Store,
+    code_digest,
+    package_version,
+    write_atomically,
+)
 from poreflux.tables import table_digest
 
 log = logging.getLogger(__name__)
@@ -54,7 +61,7 @@ def pretrained_models(
             engines=_engine(learner),
         )
 
-        def train(label=label, values=values) -> bytes:
+        def train(checkpoint, label=label, values=values) -> bytes:
             return pretrain(
                 features,
                 values,
@@ -64,9 +71,10 @@ def pretrained_models(
                 seed=seed,
                 device=device,
                 scale_features=target_features,
+                checkpoint=checkpoint,
             ).to_bytes()
 
-        models.append(Pretrained.from_bytes(store.get_or_make(made_of, train)))
+        models.append(Pretrained.from_bytes(_resumed(store, made_of, train)))
         log.info("%s, %s: R2 %.3f on the test share", learner, label, models[-1].r2)
     return models
 
@@ -116,7 +124,7 @@ def target_models(
         Pretrained.from_bytes(data).label: hashlib.sha256(data).hexdigest() for data in pretrained
     }
 
-    def part(source: Pretrained | None, some: range, train: Callable[[], bytes]) -> bytes:
+    def part(source: Pretrained | None, some: range, train: Callable[..., bytes]) -> bytes:
         made_of = Ingredients(
             stage="finetune",
             subject=subject,
@@ -133,7 +141,7 @@ def target_models(
             code=code,
             engines=engines,
         )
-        return store.get_or_make(made_of, train)
+        return _resumed(store, made_of, train)
 
     _, models = run_size(
         features,
@@ -150,6 +158,35 @@ def target_models(
         part=part,
     )
     return models
+
+
+class Scratch:
+    """What a training has reached, in the store's folder for unfinished work."""
+
+    def __init__(self, store: Store, made_of: Ingredients):
+        self.folder = store.root / "running" / made_of.stage / made_of.key
+
+    def load(self, name: str) -> bytes | None:
+        """What was last saved under a name, if anything."""
+        path = self.folder / name
+        return path.read_bytes() if path.exists() else None
+
+    def save(self, name: str, data: bytes) -> None:
+        """Keep it, whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / name, data)
+
+    def remove(self) -> None:
+        """Forget it: the training is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _resumed(store: Store, made_of: Ingredients, train: Callable[..., bytes]) -> bytes:
+    """An artifact from the store, or trained on from where an interrupted training was."""
+    scratch = Scratch(store, made_of)
+    payload = store.get_or_make(made_of, lambda: train(checkpoint=scratch))
+    scratch.remove()
+    return payload
 
 
 def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series) -> str:

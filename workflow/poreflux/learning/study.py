@@ -85,6 +85,7 @@ def pretrain(
     seed: int,
     device: str = "auto",
     scale_features: pd.DataFrame | None = None,
+    checkpoint: mlp.Checkpoint | None = None,
 ) -> Pretrained:
     """Train a model of one label on the source structures, split 72:8:20.
 
@@ -112,6 +113,8 @@ def pretrain(
         default those of the source's training share. Give the target's features, which need no
         labels: hypothetical structures are so much more open than real ones that on the source's
         scale all targets crowd into one corner, where the frozen layer cannot tell them apart.
+    checkpoint : Checkpoint, optional
+        See :func:`poreflux.learning.mlp.train_batch`.
 
     Returns
     -------
@@ -144,6 +147,7 @@ def pretrain(
         seeds=[model_seed],
         device=device,
         reference=reference,
+        checkpoint=checkpoint,
     )
     test = parts.test
     return Pretrained(
@@ -170,7 +174,7 @@ def run_size(
     seed: int,
     device: str = "auto",
     same_members: bool = False,
-    part: Callable[[Pretrained | None, range, Callable[[], bytes]], bytes] | None = None,
+    part: Callable[[Pretrained | None, range, Callable[..., bytes]], bytes] | None = None,
 ) -> tuple[pd.DataFrame, bytes]:
     """Direct and transfer learning of a label on the same random draws of one size.
 
@@ -192,7 +196,8 @@ def run_size(
         Draw only once and split anew each time, see :func:`poreflux.learning.splits.draws`.
     part : callable, optional
         Given the source model (or None), the draws and a function that trains them, returns what
-        that function returns, now or from an earlier run: a checkpoint.
+        that function returned, now or in an earlier run. The function takes a ``checkpoint``, see
+        :func:`poreflux.learning.mlp.train_batch`.
 
     Returns
     -------
@@ -233,7 +238,9 @@ def run_size(
         for first in range(0, n_draws, together):
             some = range(first, min(first + together, n_draws))
 
-            def train(source=source, kind=kind, name=name, some=some, i=i) -> bytes:
+            def train(
+                checkpoint=None, source=source, kind=kind, name=name, some=some, i=i
+            ) -> bytes:
                 logger.info(
                     "size %d: set %d of %d, %s, draws %d to %d of %d",
                     size, i + 1, len(sources) + 1,
@@ -250,6 +257,7 @@ def run_size(
                     seeds=[seed_from(data_seed, kind, name, size, draw) for draw in some],
                     device=device,
                     source=source.load() if source else None,
+                    checkpoint=checkpoint,
                 )
                 predictions = model.predict(x).astype(np.float32)
                 return Group(kind, learner, name, model, predictions).to_bytes()
@@ -275,6 +283,7 @@ def _fit(
     device: str,
     source: Model | None = None,
     reference: np.ndarray | None = None,
+    checkpoint: mlp.Checkpoint | None = None,
 ) -> Model:
     """One model a split by the learner's own way, with progress in the log."""
     if parse_learner(learner)[0] != "mlp":
@@ -296,6 +305,7 @@ def _fit(
         reference=reference,
         device=_resolve(device),
         step=progress.step,
+        checkpoint=checkpoint,
     )
 
 
