@@ -19,6 +19,7 @@ from poreflux.report.summary import (
     complete_structures,
     finite,
     score_summary,
+    source_name,
     usable,
     wilson,
 )
@@ -55,7 +56,7 @@ def _learning(study: Study):
         return [([], ["No model has a finite score yet, so there is no R² to report."])]
     summary = score_summary(scores)
     best = summary.loc[summary["median"].idxmax()]
-    what = "direct" if best["kind"] == "dl" else f"transfer, {best['source_pressure_bar']:g} bar"
+    what = "direct" if best["kind"] == "dl" else f"transfer, {source_name(best['source'])}"
     found = [
         (
             [
@@ -77,7 +78,7 @@ def _learning(study: Study):
         rows = [r for r in rows if r.best["pairs"]]
         if rows:
             sources = summary[(summary["learner"] == learner) & (summary["kind"] == "tl")]
-            n = sources["source_pressure_bar"].nunique()
+            n = sources["source"].nunique()
             found.append(_wins(learner, rows[-1].size, rows[-1].best, n))
     return found
 
@@ -90,7 +91,7 @@ def _wins(learner: str, size: int, row, n_sources: int):
         judgement = "less often than chance would"
     else:
         judgement = "which chance alone could do"
-    pressure = f"{row['source_pressure_bar']:g} bar"
+    pressure = source_name(row["source"])
     share = page.percent(row["wins"] / row["pairs"])
     box = (
         f"{row['wins']} / {row['pairs']}",
