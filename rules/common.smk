@@ -13,7 +13,7 @@ from poreflux import intake, labels, stages
 from poreflux.crosscheck import COMPARED
 from poreflux.errors import ConfigError
 from poreflux.job import expose_library
-from poreflux.learning import package_of, parse_learner
+from poreflux.learning import packages_of, parse_learner
 from poreflux.store import canonical_json, code_parts, digest, package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
@@ -341,8 +341,9 @@ def report_engines():
                 {"engine": engine}
             )
     engines["learning"] = {
-        package_of(learner): package_version(package_of(learner))
+        package: package_version(package)
         for learner in LEARNERS
+        for package in packages_of(learner)
     }
     everywhere = ("snakemake", "numpy", "scipy", "numba", "gemmi", "pandas", "pyarrow")
     versions = {name: package_version(name) for name in everywhere}

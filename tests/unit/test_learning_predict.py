@@ -1,3 +1,4 @@
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,6 +49,27 @@ def test_deviation_covers_what_it_says(noisy):
     assert 0.9 < (score.abs() < 2).mean()
     assert (table["log10_d_std"] > 0.7 * NOISE).all()
     assert (table["status"] == "ok").all() and table["model"].nunique() == 1
+
+
+def test_the_interval_is_nine_tenths(noisy):
+    models, train, new, observed = noisy
+    table = prediction.predict([models], new, train_features=train).set_index("name")
+    low, high = (table.loc[new["name"], f"d_{end}_m2_s"].to_numpy() for end in ("low", "high"))
+    d = 1e-8 * 10.0**observed
+    # 200 new structures: 90 % +- 2.1 %
+    assert 0.83 < ((low < d) & (d < high)).mean() < 0.97
+
+
+def test_another_label_has_columns_of_its_own(noisy):
+    models, train, new, _ = noisy
+    trained = dataclasses.replace(TrainedSize.from_bytes(models), label="modulus")
+    table = prediction.predict([trained.to_bytes()], new.head(4), train_features=train)
+    assert {"modulus", "modulus_std", "modulus_low", "modulus_high"} < set(table.columns)
+    as_d = prediction.predict([models], new.head(4), train_features=train)
+    np.testing.assert_allclose(table["modulus"], np.log10(as_d["d_m2_s"] / 1e-8))
+    assert "d_m2_s" not in table.columns
+    width = table["modulus_high"] - table["modulus_low"]
+    np.testing.assert_allclose(width, 2 * 1.6449 * table["modulus_std"])
 
 
 def test_training_structures_are_in_the_domain_and_freaks_are_not(noisy):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from poreflux.features import labelled, used
 from poreflux.labels import values_of
-from poreflux.learning import package_of, parse_learner
+from poreflux.learning import packages_of, parse_learner
 from poreflux.learning.study import pretrain, run_size
 from poreflux.learning.trained import Pretrained
 from poreflux.store import (
@@ -196,4 +196,4 @@ def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series) -> str:
 
 
 def _engine(learner: str) -> dict[str, str]:
-    return {package_of(learner): package_version(package_of(learner))}
+    return {name: package_version(name) for name in packages_of(learner)}

@@ -98,8 +98,8 @@ def pretrain(
     label : str
         Name of the label, such as ``uptake_65bar``.
     learner : str
-        ``mlp``, ``xgboost``, ``xgboost-weighted`` or ``gp``, with a feature set after a plus sign
-        unless that is ``paper55``: ``gp+percolation``.
+        ``mlp``, ``xgboost``, ``xgboost-weighted``, ``gp`` or ``ensemble``, with a feature set
+        after a plus sign unless that is ``paper55``: ``gp+percolation``.
     protocol : str
         ``"fast"``, ``"paper"`` or ``"released"``, see :data:`poreflux.learning.mlp.PROTOCOLS`;
         only the network has more than one.

@@ -1,7 +1,7 @@
 """What training leaves behind: models with all that is needed to use and to judge them.
 
 A model, whatever its learner, is a stack of M members with ``predict(x) -> (M, n)``,
-``select(which)`` and ``len``; its module has ``to_bytes`` and ``from_bytes``.
+``select(which)`` and ``len``; its module has ``to_bytes``, ``from_bytes`` and ``join``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,17 @@ import numpy as np
 
 from poreflux.errors import DataError
 from poreflux.labels import pressure_of
-from poreflux.learning import gaussian, mlp, parse_learner, weighted, xgb
+from poreflux.learning import ensemble, gaussian, mlp, parse_learner, weighted, xgb
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.splits import Split
 
-LEARNERS = {"mlp": mlp, "xgboost": xgb, "xgboost-weighted": weighted, "gp": gaussian}
+LEARNERS = {
+    "mlp": mlp,
+    "xgboost": xgb,
+    "xgboost-weighted": weighted,
+    "gp": gaussian,
+    "ensemble": ensemble,
+}
 
 # What a structure is to a draw, in ``TrainedSize.parts``.
 REST, TRAIN, VALIDATION, TEST = range(4)
