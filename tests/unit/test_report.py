@@ -205,7 +205,7 @@ def complete_tables():
     )
     cost = [("geometry", "target", 47, 12.0), ("uptake", "source", 58, 580.0)]
     cost.append(("diffusion", "target", 47, 940.0))
-    tables["cost"] = pd.DataFrame(cost, columns=["stage", "set", "structures", "cpu_s"])
+    tables["study/cost"] = pd.DataFrame(cost, columns=["stage", "set", "structures", "cpu_s"])
     return tables | learnt(rng)
 
 
@@ -450,7 +450,7 @@ TOGETHER = (
         "target/crosscheck_uptake",
         "study/pretraining",
         "study/scores",
-        "cost",
+        "study/cost",
     ),
     (
         "source/structures",
@@ -474,7 +474,7 @@ def test_missing_tables_are_explained(tables, facts, tmp_path, quick, state, key
     for key in keys:
         if key == "source/structures":  # the later stages hold the same names
             continue
-        if key == "cost":
+        if key == "study/cost":
             assert "Cost not shown: no CPU times were given" in text
         elif state == "absent":
             assert f"there is no table {key}" in text, key

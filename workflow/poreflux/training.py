@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from poreflux.features import labelled, used
 from poreflux.labels import values_of
 from poreflux.learning import packages_of, parse_learner
-from poreflux.learning.study import pretrain, run_size
+from poreflux.learning.study import DRAWS_IN_PART, pretrain, run_size
 from poreflux.learning.trained import Pretrained
 from poreflux.store import (
     Ingredients,
@@ -118,29 +119,13 @@ def target_models(
     if size > available:
         log.warning("draws of %d reduced to the %d structures with a label", size, available)
         size = available
-    subject = _digest_of_labelled(features, values)
-    code, engines = code_digest("poreflux.learning.study"), _engine(learner)
     digests = {
         Pretrained.from_bytes(data).label: hashlib.sha256(data).hexdigest() for data in pretrained
     }
+    common = _part_ingredients(features, values, learner, protocol, seed, size, same_members, label)
 
     def part(source: Pretrained | None, some: range, train: Callable[..., bytes]) -> bytes:
-        made_of = Ingredients(
-            stage="finetune",
-            subject=subject,
-            inputs={"source": digests[source.label]} if source else {},
-            params={
-                "learner": learner,
-                "protocol": protocol,
-                "seed": seed,
-                "size": size,
-                "draws": [some[0], some[-1]],
-                "same_members": same_members,
-                "label": label,
-            },
-            code=code,
-            engines=engines,
-        )
+        made_of = common(digests[source.label] if source else "", some)
         return _resumed(store, made_of, train)
 
     _, models = run_size(
@@ -158,6 +143,74 @@ def target_models(
         part=part,
     )
     return models
+
+
+def _part_ingredients(
+    features: pd.DataFrame,
+    values: pd.Series,
+    learner: str,
+    protocol: str,
+    seed: int,
+    size: int,
+    same_members: bool,
+    label: str,
+) -> Callable[[str, range], Ingredients]:
+    """What makes some draws of a size, given the digest of the source model (or ``""``)."""
+    subject, engines = _digest_of_labelled(features, values), _engine(learner)
+    code = code_digest("poreflux.learning.study")
+
+    def of(source: str, some: range) -> Ingredients:
+        params = {
+            "learner": learner,
+            "protocol": protocol,
+            "seed": seed,
+            "size": size,
+            "draws": [some[0], some[-1]],
+            "same_members": same_members,
+            "label": label,
+        }
+        inputs = {"source": source} if source else {}
+        return Ingredients("finetune", subject, inputs, params, code, engines)
+
+    return of
+
+
+def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
+    """What makes the target models of a study, a part of the draws each.
+
+    Parameters
+    ----------
+    config : dict
+        Complete, see :func:`poreflux.config.complete`.
+    results : Path
+        The study's results; without the tables of the target there is nothing.
+    """
+    told = config["learning"]
+    paths = [results / "target" / f"{name}.parquet" for name in ("features", "labels")]
+    if not all(path.exists() for path in paths):
+        return
+    features, labels = map(pd.read_parquet, paths)
+    label, draws = told["target_label"], told["draws"]
+    # as trained on the CPU, and together on a GPU
+    ranges = [
+        range(first, min(first + together, draws))
+        for together in (DRAWS_IN_PART, draws)
+        for first in range(0, draws, together)
+    ]
+    for learner in told["learners"]:
+        mine = used(features, parse_learner(learner)[1])
+        values = values_of(labels, label)
+        available = len(labelled(mine, values)[1])
+        models = results.glob(f"study/models/{learner}-source-*.npz")
+        sources = ["", *(hashlib.sha256(path.read_bytes()).hexdigest() for path in models)]
+        for size in {min(size, available) for size in told["sizes"]}:
+            of = _part_ingredients(
+                mine, values, learner, told["protocol"], config["seed"], size,
+                told["same_members"], label,
+            )  # fmt: skip
+            for source in sources:
+                for some in dict.fromkeys(ranges):
+                    yield of(source, some)
 
 
 class Scratch:
