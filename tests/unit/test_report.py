@@ -645,6 +645,16 @@ def test_importances_that_are_all_zero(tables, facts, tmp_path, quick, kind):
     assert {"dl": "Feature importance", "source": "The source advisor"}[kind] + " not shown" in text
 
 
+def test_published_medians_stand_beside_ours_at_their_sizes(tables, facts, tmp_path, quick):
+    scores = tables["study/scores"]
+    assert "Beside the published study" not in built(tables, facts, tmp_path).text
+    larger = scores.assign(size=scores["size"].replace({80: 300}))
+    text = built(tables | {"study/scores": larger}, facts, tmp_path).text
+    part = text[text.index("Beside the published study") :]
+    median = larger.query("learner == 'mlp' and size == 300 and kind == 'dl'")["r2"].median()
+    assert "0.406" in part and "0.507" in part and f"{median:.3f}" in part
+
+
 def test_a_source_that_is_no_uptake_goes_by_its_name(tables, facts, tmp_path, quick):
     named = dict(tables)
     for key in ("study/scores", "study/pretraining", "study/importance"):

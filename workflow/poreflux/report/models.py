@@ -26,6 +26,10 @@ from poreflux.report.summary import (
 
 # The paper whose study this is.
 PAPER_DOI = "10.1039/d2me00082b"
+# Its Table: median R2 on log10 D by size of 50 draws, direct and from the best source.
+PUBLISHED_R2 = {100: (0.146, 0.175), 300: (0.406, 0.507), 500: (0.491, 0.568)}
+# Draws of 300 that transfer won there, of 50, by pressure of the source in bar.
+PUBLISHED_WINS = {0.25: 25, 100.0: 37}
 # Test share of a draw there and here, where the scores do not tell their number.
 TEST_SHARE = 0.20
 # Fewer draws or test structures than this and a score is called noisy.
@@ -126,6 +130,7 @@ def transfer(study: Study) -> Section:
             "the share of wins takes the draws as independent and the source as given."
         ),
         *_missing_kinds(study, summary),
+        *_beside_published(study, summary, ends),
     ]
     for learner, part in summary.groupby("learner"):
         blocks.append(page.heading(str(learner)))
@@ -228,6 +233,49 @@ def _ends_table(ends: pd.DataFrame) -> Html:
         rows,
         "Median R² (first to third quartile) over draws",
     )
+
+
+def _beside_published(study: Study, summary: pd.DataFrame, ends: pd.DataFrame) -> list[Html]:
+    """The published medians beside those of the network, at the sizes that both have."""
+    label = study.setting("learning", "target_label") or "diffusivity"
+    ours = ends[(ends["learner"] == "mlp") & ends["size"].isin(PUBLISHED_R2)]
+    if label != "diffusivity" or ours.empty:
+        return []
+    rows = []
+    for r in ours.itertuples():
+        direct, transfer = PUBLISHED_R2[r.size]
+        rows.append(
+            [
+                page.whole(r.size),
+                page.decimal(direct, 3),
+                page.decimal(r.direct["median"] if r.direct is not None else None, 3),
+                page.decimal(transfer, 3),
+                page.decimal(r.best["median"] if r.best is not None else None, 3),
+                page.Number(source_cell(r.best["source"]) if r.best is not None else "–"),
+            ]
+        )
+    sentences = []
+    for pressure, won in PUBLISHED_WINS.items():
+        at = summary[
+            (summary["learner"] == "mlp") & (summary["size"] == 300) & (summary["pairs"] > 0)
+        ]
+        at = at[at["source"] == pressure]
+        if len(at):
+            sentences.append(
+                f"From {pressure:g} bar transfer won {won} of 50 draws of 300 there, "
+                f"{at['wins'].iloc[0]} of {at['pairs'].iloc[0]} here."
+            )
+    heads = ["Size", "R² direct, published", "here", "R² transfer, published", "here"]
+    return [
+        page.heading("Beside the published study"),
+        page.table(
+            [*heads, source_head(ours["best"].map(lambda b: b["source"] if b is not None else 0))],
+            rows,
+            f"Medians over draws of the network; published: doi {PAPER_DOI}, whose draws of one "
+            "size in the released code hold the same structures",
+        ),
+        *([page.paragraph(*sentences)] if sentences else []),
+    ]
 
 
 def _learner(study: Study, learner: str, part, ends, pairs) -> list[Html]:
