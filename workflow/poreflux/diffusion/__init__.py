@@ -304,6 +304,7 @@ def simulate(
                 dynamics,
                 folder,
                 n_molecules=n_molecules,
+                chain_size=chain_size,
                 guests_A=guests,
                 cutoff_A=cutoff_A,
                 n_frames=n_frames,
