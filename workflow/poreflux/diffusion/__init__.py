@@ -17,7 +17,7 @@ Where molecules hop too rarely for that, transition-state theory
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -388,12 +388,54 @@ def lengthened(
     fitted, half the run, times the upper bound of 6 D found so far stays below ``cavity_A``
     squared.
     """
+    requests = lengthening(
+        n_frames,
+        n_molecules,
+        most_frames,
+        interval_ps,
+        more_molecules=more_molecules,
+        target_error=target_error,
+        n_groups=n_groups,
+        cavity_A=cavity_A,
+    )
+    wanted = next(requests)
+    try:
+        while True:
+            wanted = requests.send(positions(*wanted))
+    except StopIteration as done:
+        return done.value
+
+
+def lengthening(
+    n_frames: int,
+    n_molecules: int,
+    most_frames: int,
+    interval_ps: float,
+    *,
+    more_molecules: bool,
+    target_error: float,
+    n_groups: int,
+    cavity_A: float,
+) -> Generator[tuple[int, int], np.ndarray, tuple[DiffusionFit, int, int]]:
+    """:func:`lengthened`, for a caller who makes many runs grow at once.
+
+    Yields
+    ------
+    n_frames, n_molecules : int
+        Size of the run that is wanted next; its positions are to be sent.
+
+    Returns
+    -------
+    fit, n_frames, n_molecules
+        As of :func:`lengthened`.
+    """
     most = most_frames * n_molecules
     while True:
+        positions = yield n_frames, n_molecules
         # short lags are of no use in runs this long
         stride = -(-n_frames // FRAMES_ANALYSED)
         fit = fit_diffusion(
-            positions(n_frames, n_molecules)[::stride],
+            positions[::stride],
             interval_ps * stride,
             n_groups=n_groups,
             cavity_A=cavity_A,
