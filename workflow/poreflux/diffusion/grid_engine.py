@@ -405,8 +405,7 @@ class Trajectory:
             if batch.left:
                 self._advance(batch.state, 1, batch.left)
                 batch.left = 0
-            if not batch.frames:
-                batch.frames.append(cartesian(self.field, batch.state)[None])
+            self.begin(batch)
             missing = n_frames + 1 - batch.n_frames
             if missing > 0:
                 batch.frames.append(self._advance(batch.state, missing, self.steps_per_frame))
@@ -423,6 +422,11 @@ class Trajectory:
             there += len(used[-1].state.position)
             if there >= n_molecules:
                 return used
+
+    def begin(self, batch: Batch) -> None:
+        """Record the end of a batch's equilibration, where that has not been done."""
+        if not batch.frames:
+            batch.frames.append(cartesian(self.field, batch.state)[None])
 
     def _advance(self, state: State, n_frames: int, steps: int) -> np.ndarray:
         return advance_state(self.field, state, self.dynamics, self.chain_size, n_frames, steps)
@@ -573,7 +577,7 @@ def _accelerations(padded, nx, ny, nz, to_grid, inverse_cap, position, kelvin, a
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _thermostat(kinetic, dof, rate, dt, v1, v2, v3):
+def thermostat(kinetic, dof, rate, dt, v1, v2, v3):
     """One step of a Nose-Hoover chain of three.
 
     ``kinetic`` is sum(m v^2) / kT, ``dof`` its target, ``rate`` 1/tau^2; masses are
@@ -699,7 +703,7 @@ def _run_chain(
                 velocity[m, 0], velocity[m, 1], velocity[m, 2] = vx, vy, vz
                 acceleration[m, 0], acceleration[m, 1], acceleration[m, 2] = ax, ay, az
             if tau > 0.0:
-                scale, v1, v2, v3 = _thermostat(square / thermal, dof, rate, dt, v1, v2, v3)
+                scale, v1, v2, v3 = thermostat(square / thermal, dof, rate, dt, v1, v2, v3)
         for m in range(first, last):
             frames[frame, m, 0] = position[m, 0] + image[m, 0] * lx
             frames[frame, m, 1] = position[m, 1] + image[m, 1] * ly
