@@ -38,10 +38,9 @@ log = logging.getLogger("benchmark")
 LOWEST, HIGHEST = 2.2e-10, 1.0e-7
 CANDIDATES = 8
 COMMON = {"start": "boltzmann", "timestep_fs": 2.0, "seed": 1, "rare_events": "bound"}
-# Both engines between the same lags: length of the LAMMPS run, so that half of it shows an MSD of
-# so many cavities squared, and molecules.
-CAVITIES, SHORTEST_PS, LONGEST_PS = 2.0, 100.0, 200.0
-SHORT = {"equilibration_ps": 10.0, "extend": "never"}
+# Both engines between the same lags.
+LENGTH_PS = 100.0
+SHORT = {"equilibration_ps": 10.0, "production_ps": LENGTH_PS, "extend": "never"}
 LAMMPS_MOLECULES, GRID_MOLECULES = 480, 1920
 GROUPS = 24
 # Lags of the slope are those of the grid engine's long run, if they end within this share of the
@@ -72,6 +71,12 @@ def choose(n: int, store: Store, workers: int) -> list[dict]:
         chosen.append(min(free, key=lambda row: (row["n_atoms"], row["name"])))
     # the quick ones first
     return chosen[::-1]
+
+
+def named(names: list[str], store: Store) -> list[dict]:
+    """The structures of these names."""
+    table = intake.read_structures(dict.fromkeys(names, ""), SET, store=store, checks=CHECKS)
+    return table[table["status"] == "ok"].to_dict("records")
 
 
 def cpu_s() -> float:
@@ -111,20 +116,18 @@ def lammps_positions(structure, folder: Path, **params) -> tuple[np.ndarray, flo
     return found, float(kept.read_text())
 
 
-def measure(row: dict, folder: Path) -> dict:
+def measure(row: dict, n_molecules: int, folder: Path) -> dict:
     """Both engines on one structure."""
     structure = stages.structure_of(row)
     ours, ours_cpu = timed(
         diffusion.simulate, structure, target_error=0.05, n_molecules=60, **COMMON
     )
     _, published_cpu = timed(diffusion.simulate, structure, **PUBLISHED_RUN)
-    length = 2.0 * CAVITIES * ours.cavity_A**2 / (6.0 * ours.d_m2_s * 1e8)
-    length = float(np.clip(round(length), SHORTEST_PS, LONGEST_PS))
-    last = min(ours.fit_end_ps, LAST_SHARE * length)
+    last = min(ours.fit_end_ps, LAST_SHARE * LENGTH_PS)
     lags = last / (ours.fit_end_ps / ours.fit_start_ps), last
-    short = COMMON | SHORT | {"production_ps": length}
+    short = COMMON | SHORT
     theirs, theirs_cpu = lammps_positions(
-        structure, folder / row["name"], n_molecules=LAMMPS_MOLECULES, **short
+        structure, folder / row["name"], n_molecules=n_molecules, **short
     )
     task = diffusion.prepare(structure, n_molecules=GRID_MOLECULES, **short)
     same = task.trajectory().positions(len(theirs) - 1, GRID_MOLECULES)
@@ -146,12 +149,12 @@ def measure(row: dict, folder: Path) -> dict:
         "grid_err": grid_err,
         "lammps_d": lammps_d,
         "lammps_err": lammps_err,
-        "lammps_ns": length * 1e-3,
+        "lammps_molecules": n_molecules,
         "grid_cpu_s": ours_cpu,
         # with the equilibration, 50 ps
         "grid_steps": ours.n_molecules * (ours.n_steps + 25_000),
         "lammps_cpu_s": theirs_cpu,
-        "lammps_steps": LAMMPS_MOLECULES * (length + SHORT["equilibration_ps"]) * 500.0,
+        "lammps_steps": n_molecules * (LENGTH_PS + SHORT["equilibration_ps"]) * 500.0,
     }
 
 
@@ -175,9 +178,11 @@ def summary(t: pd.DataFrame) -> list[str]:
     lines = [
         f"# Diffusivities against LAMMPS (lammps {package_version('lammps')})",
         "",
-        f"{len(t)} structures, 2 fs, 298 K, Boltzmann-distributed start, 30 molecules a "
-        f"thermostat. Compared is the slope of the MSD between two lags over 6, from "
-        f"{LAMMPS_MOLECULES} molecules in LAMMPS and {GRID_MOLECULES} in the grid engine; where "
+        f"{len(t)} structures, 2 fs, {LENGTH_PS:g} ps after {SHORT['equilibration_ps']:g} ps, "
+        "298 K, Boltzmann-distributed start, 30 molecules a thermostat. Compared is the slope of "
+        "the MSD between two lags over 6, from "
+        f"{t['lammps_molecules'].min()} to {t['lammps_molecules'].max()} molecules in LAMMPS and "
+        f"{GRID_MOLECULES} in the grid engine; where "
         "the lags end before diffusion sets in, this is not yet D, but must be the same.",
         "",
         f"- Within {SIGMAS:g} combined standard errors: {(z.abs() <= SIGMAS).sum()} of "
@@ -225,6 +230,8 @@ def main() -> None:
     """Run what is missing and write the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--number", type=int, default=8, help="structures")
+    parser.add_argument("--names", nargs="+", help="these structures instead")
+    parser.add_argument("--molecules", type=int, default=LAMMPS_MOLECULES, help="in LAMMPS")
     parser.add_argument("--store", help="default: POREFLUX_STORE, else .poreflux/store")
     parser.add_argument("--output", type=Path, default=Path("lammps_parity"))
     options = parser.parse_args()
@@ -232,9 +239,9 @@ def main() -> None:
     store = Store(options.store)
     kept = options.output.with_suffix(".csv")
     done = pd.read_csv(kept) if kept.is_file() else pd.DataFrame(columns=["name"])
-    rows = choose(options.number, store, 1)
+    rows = named(options.names, store) if options.names else choose(options.number, store, 1)
     tasks = [
-        (row, store.root / "running" / options.output.name)
+        (row, options.molecules, store.root / "running" / options.output.name)
         for row in rows
         if row["name"] not in set(done["name"])
     ]

@@ -574,7 +574,8 @@ def _hopping(bound: Diffusivity, structure: Structure, settings: Settings) -> Di
     guest, temperature_K = settings.molecule, settings.temperature_K
     spacing_A = max(HOPPING_SPACING_A, (structure.volume_A3 / HOPPING_POINTS) ** (1 / 3))
     energy = lj_grid(structure, guest, grid_shape(structure, spacing_A), settings.cutoff_A)
-    pores, _ = channels_of_guest(energy, settings.block_threshold_kT, temperature_K, settings.cap_K)
+    # hops lead over points of this grid: a window between two of them would not be found
+    pores = accessible(energy, settings.block_threshold_kT * temperature_K)
     # molecules start in channels, where there are any
     closed = energy > settings.cap_K if pores.dimensionality == 0 else ~pores.mask
     energy[closed] = np.inf
