@@ -5,7 +5,14 @@
 MOFs are drawn at random from the published table. What is finished is kept in ``<output>.csv``,
 from which an interrupted run goes on. Outliers are run again for as long and with as many molecules
 as published, by several seeds, and by transition-state theory, and kept in
-``<output>_outliers.csv``. The other outputs are ``<output>.md`` and ``<output>.png``.
+``<output>_outliers.csv``; those that this does not explain once more from Packmol's places, and
+their structure is compared with the one behind the published energies
+(``<output>_unexplained.csv``). What LAMMPS makes of them is read from ``<output>_lammps.csv``:
+
+    python benchmarks/lammps_parity.py --names ... --molecules 240 \\
+        --output benchmarks/published_diffusivities_lammps
+
+The other outputs are ``<output>.md`` and ``<output>.png``.
 """
 
 import argparse
@@ -21,11 +28,12 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from poreflux import diffusion, intake, stages
-from poreflux.diffusion.hopping import hopping_diffusivity
+from poreflux import diffusion, energy, intake, stages
+from poreflux.diffusion.hopping import SHALLOW_KT, hopping_diffusivity
+from poreflux.errors import ExternalToolError
 from poreflux.forcefield import guest_parameters
 from poreflux.parallel import run_isolated
-from poreflux.pores import accessible
+from poreflux.pores import accessible, channels_of_guest
 from poreflux.potential import grid_shape, lj_grid
 from poreflux.progress import Progress
 from poreflux.store import Store
@@ -40,6 +48,7 @@ log = logging.getLogger("benchmark")
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = Path(os.environ.get("POREFLUX_REFERENCE_DATA", ROOT.parent / "shared" / "data"))
 TABLE = "lim-kim-2022/core2019_self_diffusivity.csv.gz"
+DESCRIPTORS = "lim-kim-2022/core2019_descriptors_10bin.csv.gz"
 SET = {"package": "core-mof", "archive": "2019-ASR"}
 CHECKS = {"symmetry": "expand"}
 # As many molecules and picoseconds as published. What Packmol's places add, molecules in pockets,
@@ -53,6 +62,10 @@ SEEDS = 3
 ROOM_A = 2.8
 # |log10 ratio| beyond which a structure is looked into.
 OUTLIER = 0.5
+# How the reason begins of one that is not explained.
+UNEXPLAINED = "not found: the label stands alone"
+# Columns of lammps_parity.py.
+FROM_LAMMPS = ["first_ps", "last_ps", "grid_d", "grid_err", "lammps_d", "lammps_err"]
 # What the agreement is asked for in: range of the published value, m2/s.
 FAST, SLOW = 1e-9, 1e-10
 
@@ -90,15 +103,15 @@ def measure(row: dict, timestep_fs: float) -> dict:
     return facts | vars(found) | {"cpu_s": round(time.process_time() - start, 2)}
 
 
-def hopping(structure: Structure) -> float:
+def hopping(structure: Structure, shallow_kT: float = SHALLOW_KT) -> float:
     """D by transition-state theory with the stage's settings, m2/s; NaN where nothing hops."""
     methane = guest_parameters("CH4")
     spacing_A = diffusion.HOPPING_SPACING_A
-    energy = lj_grid(structure, methane, grid_shape(structure, spacing_A), 12.0)
-    pores = accessible(energy, 20.0 * 298.0)
-    energy[~pores.mask if pores.dimensionality else energy > 20_000.0] = np.inf
+    energies = lj_grid(structure, methane, grid_shape(structure, spacing_A), 12.0)
+    pores = accessible(energies, 20.0 * 298.0)
+    energies[~pores.mask if pores.dimensionality else energies > 20_000.0] = np.inf
     thermal = BOLTZMANN_AMU_A2_FS2_PER_K * 298.0 / methane.mass_amu
-    found = hopping_diffusivity(energy, structure.cell, 298.0, thermal)
+    found = hopping_diffusivity(energies, structure.cell, 298.0, thermal, shallow_kT)
     return math.nan if found is None else found.d_A2_fs * A2_PER_FS_TO_M2_PER_S
 
 
@@ -125,13 +138,32 @@ def look_into(row: dict, timestep_fs: float) -> dict:
 def room_in_pockets(structure: Structure) -> float:
     """Share of the places that Packmol may choose that lie outside the channels."""
     methane = guest_parameters("CH4")
-    energy = lj_grid(structure, methane, grid_shape(structure, 0.35), 12.0)
-    channels = accessible(energy, 20.0 * 298.0).mask
+    energies = lj_grid(structure, methane, grid_shape(structure, 0.35), 12.0)
+    channels = channels_of_guest(energies, 20.0, 298.0, 20_000.0)[0].mask
     points = np.argwhere(np.ones_like(channels)) / channels.shape @ structure.cell
     shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
     images = (structure.frac[:, None] + shifts).reshape(-1, 3) @ structure.cell
     free = cKDTree(images).query(points, distance_upper_bound=ROOM_A)[0] > ROOM_A
     return float(1.0 - channels.ravel()[free].mean()) if free.any() else math.nan
+
+
+def look_closer(row: dict, timestep_fs: float) -> dict:
+    """An outlier that is not explained: where molecules start, and of which atoms it is made."""
+    structure = stages.structure_of(row)
+    found = {"name": row["name"], "packmol": math.nan, "packmol_err": math.nan}
+    params = AS_PUBLISHED | {"start": "packmol", "equilibration_ps": 2000.0, "seed": 1}
+    try:
+        run = diffusion.simulate(structure, timestep_fs=timestep_fs, **params)
+        found["packmol"] = (run.d_x_m2_s + run.d_y_m2_s + run.d_z_m2_s) / 3.0
+        found["packmol_err"] = run.d_err_m2_s
+    except ExternalToolError as error:
+        log.warning("%s: %s", row["name"], str(error)[:200])
+    described = pd.read_csv(REFERENCE / DESCRIPTORS).set_index("mof")
+    bins = [c for c in described.columns if c.startswith("hist_")]
+    bins.sort(key=lambda c: float(c.split("_")[1]))
+    shares = energy.compute(structure, bins=len(bins)).histogram
+    theirs = described[bins].reindex([row["name"]]).to_numpy()[0]
+    return found | {"histogram_deviation": float(np.abs(shares - theirs).max())}
 
 
 def resumed(
@@ -174,8 +206,29 @@ def explain(r) -> str:
     if 0.9 * low <= r.published <= 1.1 * high:
         return f"short run; {facts}"
     if r.diffusive or r.ratio < 0:
-        return f"not found: the label stands alone; {facts}"
+        return f"{UNEXPLAINED}; {facts}{closer(r)}"
     return f"bound; {facts}"
+
+
+def closer(r) -> str:
+    """What else is known of an outlier that is not explained."""
+    found = []
+    if r.packmol == r.packmol:
+        found.append(f"from Packmol's places: {r.packmol:.2g} ({r.packmol_err:.1g})")
+    elif r.histogram_deviation == r.histogram_deviation:
+        found.append("Packmol finds no places in 3 minutes")
+    if r.histogram_deviation < 1e-6:
+        found.append("the atoms are those of the published energy histogram")
+    elif r.histogram_deviation >= 1e-6:
+        found.append("the published energy histogram is of other atoms")
+    if r.lammps_d == r.lammps_d:
+        z = abs(r.lammps_d - r.grid_d) / math.hypot(r.lammps_err, r.grid_err)
+        found.append(
+            f"slope of the MSD from {r.first_ps:.0f} to {r.last_ps:.0f} ps: LAMMPS "
+            f"{r.lammps_d:.2g} ({r.lammps_err:.1g}), ours {r.grid_d:.2g} ({r.grid_err:.1g}): "
+            f"LAMMPS {'agrees' if z < 3.0 else 'does not agree'} with us"
+        )
+    return "".join("; " + fact for fact in found)
 
 
 def summary(t: pd.DataFrame, outliers: pd.DataFrame, options) -> list[str]:
@@ -284,7 +337,21 @@ def main() -> None:
     kept = options.output.with_name(options.output.name + "_outliers.csv")
     rows = [row for row in rows if row["name"] in set(t["name"][off])]
     found = resumed(kept, look_into, rows, options.timestep, options, end)
-    text = summary(t, t[off].merge(found, on="name"), options)
+    outliers = t[off].merge(found, on="name")
+    nothing = ["packmol", "packmol_err", "histogram_deviation", *FROM_LAMMPS]
+    unexplained = [
+        r.name
+        for r in outliers.assign(**dict.fromkeys(nothing, math.nan)).itertuples()
+        if explain(r).startswith(UNEXPLAINED)
+    ]
+    kept = options.output.with_name(options.output.name + "_unexplained.csv")
+    rows = [row for row in rows if row["name"] in unexplained]
+    found = resumed(kept, look_closer, rows, options.timestep, options, end)
+    outliers = outliers.merge(found, on="name", how="left")
+    kept = options.output.with_name(options.output.name + "_lammps.csv")
+    lammps = pd.read_csv(kept) if kept.is_file() else pd.DataFrame(columns=["name", *FROM_LAMMPS])
+    outliers = outliers.merge(lammps[["name", *FROM_LAMMPS]], on="name", how="left")
+    text = summary(t, outliers, options)
     options.output.with_suffix(".md").write_text("\n".join(text) + "\n", encoding="utf-8")
     plot(t, options.output.with_suffix(".png"))
 

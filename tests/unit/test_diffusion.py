@@ -433,7 +433,6 @@ def test_unknown_element_is_a_structure_error():
     ("params", "message"),
     [
         ({"engine": "gromacs"}, "md.engine"),
-        ({"device": "cuda"}, "no CUDA"),
         ({"start": "grid"}, "md.start"),
         ({"extend": "yes"}, "md.extend"),
         ({"target_error": 0.0}, "md.target_error"),

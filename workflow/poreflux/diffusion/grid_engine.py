@@ -22,6 +22,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -46,10 +47,6 @@ class Field:
     ----------
     coefficients : ndarray (nx, ny, nz)
         Periodic cubic B-spline coefficients of the softened energy, K.
-    padded : ndarray, flat
-        The same with :data:`PAD` periodic points around, in C order.
-    shape : tuple of 3 ints
-        nx, ny, nz.
     cell : ndarray (3, 3)
         Lattice vectors in rows, Å.
     to_grid : ndarray (3, 3)
@@ -59,11 +56,20 @@ class Field:
     """
 
     coefficients: np.ndarray
-    padded: np.ndarray
-    shape: tuple[int, int, int]
     cell: np.ndarray
     to_grid: np.ndarray
     inverse_cap: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """nx, ny, nz."""
+        return self.coefficients.shape
+
+    @cached_property
+    def padded(self) -> np.ndarray:
+        """The coefficients with :data:`PAD` periodic points around, flat in C order."""
+        # np.pad's wrap mode repeats as often as needed, for grids narrower than the pad too
+        return np.ascontiguousarray(np.pad(self.coefficients, (PAD,) * 3, mode="wrap")).ravel()
 
 
 @dataclass
@@ -121,13 +127,9 @@ def make_field(energy_K: np.ndarray, cell: np.ndarray, cap_K: float) -> Field:
     shape = energy_K.shape
     soft = energy_K / (1.0 + np.maximum(energy_K, 0.0) / cap_K)
     coefficients = spline_coefficients(soft, cap_K)
-    # np.pad's wrap mode repeats as often as needed, for grids narrower than the pad too
-    padded = np.pad(coefficients, (PAD,) * 3, mode="wrap")
     to_grid = (np.linalg.inv(cell) * np.array(shape)).T
     return Field(
         coefficients=coefficients,
-        padded=np.ascontiguousarray(padded).ravel(),
-        shape=shape,
         cell=cell,
         to_grid=to_grid.copy(order="C"),
         inverse_cap=1.0 / cap_K,
@@ -334,6 +336,31 @@ def energies(field: Field, state: State, dynamics: Dynamics) -> tuple[np.ndarray
     return potential, 0.5 * dynamics.mass_amu * square / BOLTZMANN_AMU_A2_FS2_PER_K
 
 
+@dataclass
+class Batch:
+    """Some molecules of a run: where they are, and where they were.
+
+    Attributes
+    ----------
+    state : State
+        Now.
+    left : int
+        Steps of the equilibration to come.
+    frames : list of ndarray (n, n_molecules, 3)
+        Unwrapped Cartesian positions at successive frames, Å; the first is that of the end of
+        the equilibration.
+    """
+
+    state: State
+    left: int
+    frames: list[np.ndarray]
+
+    @property
+    def n_frames(self) -> int:
+        """Frames there are."""
+        return sum(map(len, self.frames))
+
+
 class Trajectory:
     """A run that can grow in time and in molecules: what there is of it never changes.
 
@@ -362,10 +389,10 @@ class Trajectory:
         equilibration_steps: int,
         steps_per_frame: int,
     ):
-        self._field, self._start, self._dynamics = field, start, dynamics
-        self._chain_size = chain_size
-        self._equilibration, self._steps = equilibration_steps, steps_per_frame
-        self._batches: list[tuple[State, np.ndarray]] = []
+        self.field, self._start, self.dynamics = field, start, dynamics
+        self.chain_size, self.steps_per_frame = chain_size, steps_per_frame
+        self._equilibration = equilibration_steps
+        self._batches: list[Batch] = []
 
     def positions(self, n_frames: int, n_molecules: int) -> np.ndarray:
         """Unwrapped Cartesian positions, Å, ndarray (n_frames + 1, n_molecules, 3).
@@ -373,26 +400,36 @@ class Trajectory:
         Runs on as far as needed; the first frame is the end of equilibration. ``n_molecules``
         is rounded up to whole batches.
         """
-        there = 0
+        batches = self.batches(n_molecules)
+        for batch in batches:
+            if batch.left:
+                self._advance(batch.state, 1, batch.left)
+                batch.left = 0
+            self.begin(batch)
+            missing = n_frames + 1 - batch.n_frames
+            if missing > 0:
+                batch.frames.append(self._advance(batch.state, missing, self.steps_per_frame))
+            batch.frames = [np.concatenate(batch.frames)]
+        return np.concatenate([batch.frames[0][: n_frames + 1] for batch in batches], axis=1)
+
+    def batches(self, n_molecules: int) -> list[Batch]:
+        """The batches that hold the first ``n_molecules``, new ones at their start."""
+        there, used = 0, []
         for number in itertools.count():
             if number == len(self._batches):
-                state = self._start(there)
-                if self._equilibration:
-                    self._advance(state, 1, self._equilibration)
-                self._batches.append((state, cartesian(self._field, state)[None]))
-            state, frames = self._batches[number]
-            missing = n_frames + 1 - len(frames)
-            if missing > 0:
-                frames = np.concatenate([frames, self._advance(state, missing, self._steps)])
-                self._batches[number] = state, frames
-            there += frames.shape[1]
+                self._batches.append(Batch(self._start(there), self._equilibration, []))
+            used.append(self._batches[number])
+            there += len(used[-1].state.position)
             if there >= n_molecules:
-                break
-        parts = [frames[: n_frames + 1] for _, frames in self._batches[: number + 1]]
-        return np.concatenate(parts, axis=1)
+                return used
+
+    def begin(self, batch: Batch) -> None:
+        """Record the end of a batch's equilibration, where that has not been done."""
+        if not batch.frames:
+            batch.frames.append(cartesian(self.field, batch.state)[None])
 
     def _advance(self, state: State, n_frames: int, steps: int) -> np.ndarray:
-        return advance_state(self._field, state, self._dynamics, self._chain_size, n_frames, steps)
+        return advance_state(self.field, state, self.dynamics, self.chain_size, n_frames, steps)
 
 
 @njit(cache=True, inline="always", error_model="numpy")
@@ -467,44 +504,56 @@ def _basis(t):
 
 
 @njit(cache=True, inline="always", error_model="numpy")
+def _line(padded, o):
+    """Four coefficients in a row."""
+    # unsigned: a signed index costs a test for negative ones
+    o = np.uintp(o)
+    return padded[o], padded[o + np.uintp(1)], padded[o + np.uintp(2)], padded[o + np.uintp(3)]
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _plane(padded, o, stride_y, wy):
+    """Sums over y of four lines along z: with the weights, and with their derivatives."""
+    a0, a1, a2, a3 = _line(padded, o)
+    b0, b1, b2, b3 = _line(padded, o + stride_y)
+    c0, c1, c2, c3 = _line(padded, o + 2 * stride_y)
+    d0, d1, d2, d3 = _line(padded, o + 3 * stride_y)
+    w0, w1, w2, w3, s0, s1, s2, s3 = wy
+    return (
+        w0 * a0 + w1 * b0 + w2 * c0 + w3 * d0,
+        w0 * a1 + w1 * b1 + w2 * c1 + w3 * d1,
+        w0 * a2 + w1 * b2 + w2 * c2 + w3 * d2,
+        w0 * a3 + w1 * b3 + w2 * c3 + w3 * d3,
+        s0 * a0 + s1 * b0 + s2 * c0 + s3 * d0,
+        s0 * a1 + s1 * b1 + s2 * c1 + s3 * d1,
+        s0 * a2 + s1 * b2 + s2 * c2 + s3 * d2,
+        s0 * a3 + s1 * b3 + s2 * c3 + s3 * d3,
+    )
+
+
+@njit(cache=True, inline="always", error_model="numpy")
 def _gradient(padded, stride_x, stride_y, inverse_cap, x, y, z):
     """Gradient of the energy (K) with respect to grid coordinates ``x, y, z`` in [0, n]."""
     i, j, k = int(x), int(y), int(z)
-    wx, wy, wz = _basis(x - i), _basis(y - j), _basis(z - k)
+    w0, w1, w2, w3, d0, d1, d2, d3 = _basis(x - i)
+    wy, wz = _basis(y - j), _basis(z - k)
     base = i * stride_x + j * stride_y + k
-    x0 = x1 = x2 = x3 = 0.0
-    y0 = y1 = y2 = y3 = 0.0
-    z0 = z1 = z2 = z3 = 0.0
-    for a in range(4):
-        p0 = p1 = p2 = p3 = 0.0
-        q0 = q1 = q2 = q3 = 0.0
-        for b in range(4):
-            # unsigned: a signed index costs a test for negative ones
-            o = np.uintp(base + a * stride_x + b * stride_y)
-            v0, v1 = padded[o], padded[o + np.uintp(1)]
-            v2, v3 = padded[o + np.uintp(2)], padded[o + np.uintp(3)]
-            w, d = wy[b], wy[b + 4]
-            p0 += w * v0
-            p1 += w * v1
-            p2 += w * v2
-            p3 += w * v3
-            q0 += d * v0
-            q1 += d * v1
-            q2 += d * v2
-            q3 += d * v3
-        w, d = wx[a], wx[a + 4]
-        x0 += d * p0
-        x1 += d * p1
-        x2 += d * p2
-        x3 += d * p3
-        y0 += w * q0
-        y1 += w * q1
-        y2 += w * q2
-        y3 += w * q3
-        z0 += w * p0
-        z1 += w * p1
-        z2 += w * p2
-        z3 += w * p3
+    p0, p1, p2, p3, q0, q1, q2, q3 = _plane(padded, base, stride_y, wy)
+    x0, x1, x2, x3 = d0 * p0, d0 * p1, d0 * p2, d0 * p3
+    y0, y1, y2, y3 = w0 * q0, w0 * q1, w0 * q2, w0 * q3
+    z0, z1, z2, z3 = w0 * p0, w0 * p1, w0 * p2, w0 * p3
+    p0, p1, p2, p3, q0, q1, q2, q3 = _plane(padded, base + stride_x, stride_y, wy)
+    x0, x1, x2, x3 = x0 + d1 * p0, x1 + d1 * p1, x2 + d1 * p2, x3 + d1 * p3
+    y0, y1, y2, y3 = y0 + w1 * q0, y1 + w1 * q1, y2 + w1 * q2, y3 + w1 * q3
+    z0, z1, z2, z3 = z0 + w1 * p0, z1 + w1 * p1, z2 + w1 * p2, z3 + w1 * p3
+    p0, p1, p2, p3, q0, q1, q2, q3 = _plane(padded, base + 2 * stride_x, stride_y, wy)
+    x0, x1, x2, x3 = x0 + d2 * p0, x1 + d2 * p1, x2 + d2 * p2, x3 + d2 * p3
+    y0, y1, y2, y3 = y0 + w2 * q0, y1 + w2 * q1, y2 + w2 * q2, y3 + w2 * q3
+    z0, z1, z2, z3 = z0 + w2 * p0, z1 + w2 * p1, z2 + w2 * p2, z3 + w2 * p3
+    p0, p1, p2, p3, q0, q1, q2, q3 = _plane(padded, base + 3 * stride_x, stride_y, wy)
+    x0, x1, x2, x3 = x0 + d3 * p0, x1 + d3 * p1, x2 + d3 * p2, x3 + d3 * p3
+    y0, y1, y2, y3 = y0 + w3 * q0, y1 + w3 * q1, y2 + w3 * q2, y3 + w3 * q3
+    z0, z1, z2, z3 = z0 + w3 * p0, z1 + w3 * p1, z2 + w3 * p2, z3 + w3 * p3
     factor = _hardening(z0 * wz[0] + z1 * wz[1] + z2 * wz[2] + z3 * wz[3], inverse_cap)
     factor *= factor
     return (
@@ -528,7 +577,7 @@ def _accelerations(padded, nx, ny, nz, to_grid, inverse_cap, position, kelvin, a
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _thermostat(kinetic, dof, rate, dt, v1, v2, v3):
+def thermostat(kinetic, dof, rate, dt, v1, v2, v3):
     """One step of a Nose-Hoover chain of three.
 
     ``kinetic`` is sum(m v^2) / kT, ``dof`` its target, ``rate`` 1/tau^2; masses are
@@ -548,6 +597,54 @@ def _thermostat(kinetic, dof, rate, dt, v1, v2, v3):
     v2 = (v2 * f + half * (dof * v1 * v1 - rate)) * f
     v3 += half * (v2 * v2 - rate)
     return scale, v1, v2, v3
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def step(
+    padded, strides, lengths, to_grid, inverse_cap, kelvin, dt, scale,
+    x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az,
+):  # fmt: skip
+    """One molecule through one step of velocity Verlet; returns its state from ``x`` to ``az``.
+
+    ``scale`` is the thermostat's factor for the velocities of the step before, ``kelvin`` 1 K
+    over the mass of a molecule (Å^2/fs^2); ``strides`` and ``lengths`` are those of the padded
+    array (x and y) and of the grid (floats), ``to_grid`` a tuple of nine, row by row.
+    """
+    g00, g01, g02, g10, g11, g12, g20, g21, g22 = to_grid
+    lx, ly, lz = lengths
+    h = 0.5 * dt
+    vx = vx * scale + h * ax
+    vy = vy * scale + h * ay
+    vz = vz * scale + h * az
+    x += dt * (g00 * vx + g01 * vy + g02 * vz)
+    y += dt * (g10 * vx + g11 * vy + g12 * vz)
+    z += dt * (g20 * vx + g21 * vy + g22 * vz)
+    if x < 0.0:
+        x += lx
+        ix -= 1
+    elif x >= lx:
+        x -= lx
+        ix += 1
+    if y < 0.0:
+        y += ly
+        iy -= 1
+    elif y >= ly:
+        y -= ly
+        iy += 1
+    if z < 0.0:
+        z += lz
+        iz -= 1
+    elif z >= lz:
+        z -= lz
+        iz += 1
+    gx, gy, gz = _gradient(padded, strides[0], strides[1], inverse_cap, x, y, z)
+    ax = -kelvin * (g00 * gx + g10 * gy + g20 * gz)
+    ay = -kelvin * (g01 * gx + g11 * gy + g21 * gz)
+    az = -kelvin * (g02 * gx + g12 * gy + g22 * gz)
+    vx += h * ax
+    vy += h * ay
+    vz += h * az
+    return x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -578,11 +675,12 @@ def _run_chain(
     """
     stride_y = nz + PAD[0] + PAD[1]
     stride_x = (ny + PAD[0] + PAD[1]) * stride_y
-    g00, g01, g02 = to_grid[0, 0], to_grid[0, 1], to_grid[0, 2]
-    g10, g11, g12 = to_grid[1, 0], to_grid[1, 1], to_grid[1, 2]
-    g20, g21, g22 = to_grid[2, 0], to_grid[2, 1], to_grid[2, 2]
+    rows = (
+        to_grid[0, 0], to_grid[0, 1], to_grid[0, 2],
+        to_grid[1, 0], to_grid[1, 1], to_grid[1, 2],
+        to_grid[2, 0], to_grid[2, 1], to_grid[2, 2],
+    )  # fmt: skip
     lx, ly, lz = float(nx), float(ny), float(nz)
-    h = 0.5 * dt
     dof = 3.0 * (last - first)
     rate = 1.0 / (tau * tau) if tau > 0.0 else 0.0
     v1, v2, v3 = friction[0], friction[1], friction[2]
@@ -591,43 +689,21 @@ def _run_chain(
         for _ in range(steps_per_frame):
             square = 0.0
             for m in range(first, last):
-                vx = velocity[m, 0] * scale + h * acceleration[m, 0]
-                vy = velocity[m, 1] * scale + h * acceleration[m, 1]
-                vz = velocity[m, 2] * scale + h * acceleration[m, 2]
-                x = position[m, 0] + dt * (g00 * vx + g01 * vy + g02 * vz)
-                y = position[m, 1] + dt * (g10 * vx + g11 * vy + g12 * vz)
-                z = position[m, 2] + dt * (g20 * vx + g21 * vy + g22 * vz)
-                if x < 0.0:
-                    x += lx
-                    image[m, 0] -= 1
-                elif x >= lx:
-                    x -= lx
-                    image[m, 0] += 1
-                if y < 0.0:
-                    y += ly
-                    image[m, 1] -= 1
-                elif y >= ly:
-                    y -= ly
-                    image[m, 1] += 1
-                if z < 0.0:
-                    z += lz
-                    image[m, 2] -= 1
-                elif z >= lz:
-                    z -= lz
-                    image[m, 2] += 1
-                gx, gy, gz = _gradient(padded, stride_x, stride_y, inverse_cap, x, y, z)
-                ax = -kelvin * (g00 * gx + g10 * gy + g20 * gz)
-                ay = -kelvin * (g01 * gx + g11 * gy + g21 * gz)
-                az = -kelvin * (g02 * gx + g12 * gy + g22 * gz)
-                vx += h * ax
-                vy += h * ay
-                vz += h * az
+                x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az = step(
+                    padded, (stride_x, stride_y), (lx, ly, lz), rows,
+                    inverse_cap, kelvin, dt, scale,
+                    position[m, 0], position[m, 1], position[m, 2],
+                    image[m, 0], image[m, 1], image[m, 2],
+                    velocity[m, 0], velocity[m, 1], velocity[m, 2],
+                    acceleration[m, 0], acceleration[m, 1], acceleration[m, 2],
+                )  # fmt: skip
                 square += vx * vx + vy * vy + vz * vz
                 position[m, 0], position[m, 1], position[m, 2] = x, y, z
+                image[m, 0], image[m, 1], image[m, 2] = ix, iy, iz
                 velocity[m, 0], velocity[m, 1], velocity[m, 2] = vx, vy, vz
                 acceleration[m, 0], acceleration[m, 1], acceleration[m, 2] = ax, ay, az
             if tau > 0.0:
-                scale, v1, v2, v3 = _thermostat(square / thermal, dof, rate, dt, v1, v2, v3)
+                scale, v1, v2, v3 = thermostat(square / thermal, dof, rate, dt, v1, v2, v3)
         for m in range(first, last):
             frames[frame, m, 0] = position[m, 0] + image[m, 0] * lx
             frames[frame, m, 1] = position[m, 1] + image[m, 1] * ly

@@ -57,7 +57,11 @@ class Hopping:
 
 
 def hopping_diffusivity(
-    energy_K: np.ndarray, cell: np.ndarray, temperature_K: float, thermal_A2_fs2: float
+    energy_K: np.ndarray,
+    cell: np.ndarray,
+    temperature_K: float,
+    thermal_A2_fs2: float,
+    shallow_kT: float = SHALLOW_KT,
 ) -> Hopping | None:
     """Diffusivity of a guest that hops, by transition-state theory.
 
@@ -72,6 +76,8 @@ def hopping_diffusivity(
         Temperature.
     thermal_A2_fs2 : float
         kT over the mass of a guest, Å^2/fs^2.
+    shallow_kT : float
+        Basins less deep than this join their neighbours.
 
     Returns
     -------
@@ -85,9 +91,9 @@ def hopping_diffusivity(
 
     Notes
     -----
-    Basins are the catchments of the grid's minima; one whose lowest way out is less than 2 kT
-    above its floor is joined to the neighbour there. With w = exp(-E / kT), Z_i the integral of w
-    over basin i and S_ij that over the surface between two, the rate of hops is
+    Basins are the catchments of the grid's minima; one whose lowest way out is less than
+    ``shallow_kT`` above its floor is joined to the neighbour there. With w = exp(-E / kT), Z_i the
+    integral of w over basin i and S_ij that over the surface between two, the rate of hops is
 
         k_ij = sqrt(kT / (2 pi m)) S_ij / Z_i,
 
@@ -118,7 +124,7 @@ def hopping_diffusivity(
     faces, face_shifts, heights = _faces(energy, labels, shifts)
     ends = np.searchsorted(minima, faces[:, 2:])
     root, root_shift, free, lowest_K = _joined(
-        ends, face_shifts, heights, flat[minima], SHALLOW_KT * temperature_K
+        ends, face_shifts, heights, flat[minima], shallow_kT * temperature_K
     )
 
     # faces between joined basins, in one direction for each surface

@@ -44,6 +44,8 @@ PACKMOL_SECONDS = 180.0
 NEIGHBOUR_SKIN_A = 3.0
 # Restart files in the expected length of a run.
 RESTARTS = 50
+# Thermostats: LAMMPS has 32 groups of atoms, of which 3 are taken.
+MOST_CHAINS = 28
 # Header lines of a frame in a dump.
 HEADER = 9
 IDENTITY, DUMP, RESTART = "identity", "guests.dump", "restart"
@@ -70,8 +72,8 @@ class Trajectory:
     folder : Path
         All files lie here. Those of a run of the same settings that was cut short are gone on
         from, others are replaced.
-    n_molecules : int
-        Guests in the supercell.
+    n_molecules, chain_size : int
+        Guests in the supercell, and guests a thermostat.
     guests_A : ndarray (n_molecules, 3) or None
         Their Cartesian positions, Å; ``None``: where Packmol puts them.
     cutoff_A : float
@@ -110,6 +112,7 @@ class Trajectory:
         folder: Path,
         *,
         n_molecules: int,
+        chain_size: int,
         guests_A: np.ndarray | None,
         cutoff_A: float,
         equilibration_steps: int,
@@ -126,7 +129,7 @@ class Trajectory:
         seed = _seed(seed_parts)
         placed = "packmol" if guests_A is None else hashlib.sha256(guests_A.tobytes()).hexdigest()
         identity = repr(
-            (structure.content_hash, guest, dynamics, n_molecules, placed, cutoff_A,
+            (structure.content_hash, guest, dynamics, n_molecules, chain_size, placed, cutoff_A,
              self._first, steps_per_frame, seed)
         )  # fmt: skip
         if not self._holds(identity):
@@ -136,7 +139,7 @@ class Trajectory:
             else:
                 supercell = structure.supercell(structure.repeats(SUPERCELL_WIDTHS_A[0]))
             write_input(
-                folder, supercell, guests_A, guest, dynamics,
+                folder, supercell, guests_A, guest, dynamics, chain_size=chain_size,
                 cutoff_A=cutoff_A, equilibration_steps=self._first,
                 production_steps=n_frames * steps_per_frame, steps_per_frame=steps_per_frame,
                 seed=seed,
@@ -314,6 +317,7 @@ def write_input(
     guest: Guest,
     dynamics: Dynamics,
     *,
+    chain_size: int,
     cutoff_A: float,
     equilibration_steps: int,
     production_steps: int,
@@ -334,6 +338,9 @@ def write_input(
         Parameters and mass.
     dynamics : Dynamics
         Time step, temperature, thermostat.
+    chain_size : int
+        Guests a thermostat, more if there would be more than 28 thermostats (LAMMPS knows 32
+        groups of atoms).
     cutoff_A : float
         Lennard-Jones cutoff.
     equilibration_steps, production_steps, steps_per_frame : int
@@ -405,6 +412,8 @@ def write_input(
         "neigh_modify exclude group guests guests",
     ]
     temperature = f"{dynamics.temperature_K:.6f}"
+    chain_size = max(chain_size, -(-len(guests) // MOST_CHAINS))
+    firsts = range(supercell.n_atoms + 1, supercell.n_atoms + len(guests) + 1, chain_size)
     start = [
         "units real",
         "atom_style atomic",
@@ -413,6 +422,7 @@ def write_input(
         "read_data framework.data",
         f"group guests type {last}",
         f"group framework type 1:{last - 1}",
+        *[f"group chain{at} id {at}:{at + chain_size - 1}" for at in firsts],
         *forces,
         f"velocity guests create {temperature} {seed} mom no rot no dist gaussian",
     ]
@@ -423,14 +433,22 @@ def write_input(
     run = [
         f"variable until index {total}",
         f"timestep {dynamics.timestep_fs:.6f}",
-        f"fix nvt guests nvt temp {temperature} {temperature} {dynamics.tau_fs:.6f} tchain 3",
-        "compute_modify nvt_temp extra/dof 0",
+    ]
+    for at in firsts:
+        run += [
+            f"fix nvt{at} chain{at} nvt temp {temperature} {temperature} {dynamics.tau_fs:.6f} "
+            "tchain 3",
+            f"compute_modify nvt{at}_temp extra/dof 0",
+        ]
+    run += [
+        "compute warmth guests temp",
+        "compute_modify warmth extra/dof 0",
         f"thermo {every}",
-        "thermo_style custom step time c_nvt_temp pe",
+        "thermo_style custom step time c_warmth pe",
     ]
     produce = [
         "compute msd guests msd com no",
-        "thermo_style custom step time c_nvt_temp pe c_msd[1] c_msd[2] c_msd[3] c_msd[4]",
+        "thermo_style custom step time c_warmth pe c_msd[1] c_msd[2] c_msd[3] c_msd[4]",
         f"dump guests guests custom {steps_per_frame} {DUMP} id xu yu zu",
         'dump_modify guests sort id append yes format line "%d %.8f %.8f %.8f"',
         f"run ${{until}} upto every {every} {restart}",

@@ -1,0 +1,101 @@
+"""The CUDA path of diffusion: in numba's simulator against the CPU, and compiled for a device."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from poreflux import stages
+from poreflux.diffusion import cuda
+from poreflux.parallel import Outcome
+
+HERE = Path(__file__).parent
+SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
+
+
+def run_script(name, *arguments, **environment):
+    environment = os.environ | environment | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    # a random stream is meant to overflow
+    command = [sys.executable, "-W", "ignore::RuntimeWarning", HERE / name, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_same_bits_on_the_device_and_on_the_cpu():
+    """Thermostats and none, a last chain that is smaller, launches that cut equilibrations and
+    runs, runs that grow in time and in molecules: all as on the CPU. The simulator runs the source
+    itself, no kernel compiled for the CPU.
+    """
+    cpu = run_script("cuda_molecules.py", "cpu")
+    device = run_script("cuda_molecules.py", "cuda", NUMBA_DISABLE_JIT="1", **SIMULATOR)
+    assert device == cpu
+    # and not for want of something to happen
+    assert all(run["crossings"] > 5 for run in cpu)
+    assert [run["size"] for run in cpu] == [[12, 21], [5, 14]]
+
+
+def test_a_table_of_structures_on_the_device(tmp_path, cifs):
+    """Stage diffusion with device cuda and cpu: same rows, same keys in the store."""
+    name = "cuda_stage_diffusion.py"
+    found = run_script(name, str(cifs), str(tmp_path / "a"), "cuda", **SIMULATOR)
+    expected = run_script(name, str(cifs), str(tmp_path / "b"), "cpu")
+    assert found == expected
+    assert len(found["entries"]) == 4
+    rows = {row["name"]: row for row in found["rows"]}
+    assert "Og" in rows["odd"]["reason"] and rows["tight"]["n_steps"] == 0
+    assert all(rows[name]["n_steps"] >= 80 for name in ("small", "wide"))
+
+
+def test_kernel_compiles_for_a_gpu():
+    """Machine code to be (PTX) for an H100 or H200, without a call or memory for spilled values."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        pytest.skip("numba-cuda is not installed: pip install -r envs/gpu.txt")
+    ptx = run_script("cuda_compile_diffusion.py")
+    assert ".target sm_90" in ptx and ".entry" in ptx
+    for word in ("call", ".local", ".extern"):
+        assert not [line for line in ptx.splitlines() if line.strip().startswith(word)]
+
+
+@pytest.mark.parametrize(
+    ("params", "usable", "expected"),
+    [
+        ({"device": "cpu"}, True, False),
+        ({"device": "auto"}, True, True),
+        ({"device": "auto"}, False, False),
+        ({"device": "cuda", "engine": "lammps"}, True, False),
+        ({"device": "cuda"}, False, True),
+    ],
+)
+def test_who_takes_the_gpu(monkeypatch, params, usable, expected):
+    monkeypatch.setattr(
+        stages, "run_isolated", lambda *_, **__: iter([Outcome(0, usable, "", "", 0.0, 0.0)])
+    )
+    assert stages._takes_gpu(stages.STAGES["diffusion"], params) is expected
+
+
+def test_no_device_is_a_clear_reason(tmp_path, cifs):
+    """device: cuda without one fails each structure, says what to do, and stores none of them."""
+    arguments = str(cifs), str(tmp_path), "cuda"
+    found = run_script("cuda_stage_diffusion.py", *arguments, CUDA_VISIBLE_DEVICES="-1")
+    reasons = {row["name"]: row["reason"] for row in found["rows"]}
+    assert all("md.device" in reasons[name] for name in ("small", "wide"))
+    assert len(found["entries"]) == 1
+
+
+def test_batches_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(cuda, "device_bytes", lambda size: size)
+    assert list(cuda.batches([5, 5, 5, 50, 1, 1], 12)) == [[5, 5], [5], [50], [1, 1]]
+
+
+def test_every_thermostat_fits_a_block():
+    from poreflux.diffusion.settings import Settings
+
+    sizes = [Settings(n_molecules=n, n_groups=2).chain_size for n in range(2, 2000)]
+    assert max(sizes) <= cuda.MOST_IN_BLOCK
+    assert np.median(sizes) == 30

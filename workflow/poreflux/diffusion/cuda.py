@@ -1,0 +1,302 @@
+"""The grid engine on a CUDA device: a thread a molecule, all molecules of many structures at once.
+
+A block holds the molecules of one thermostat and takes them through many steps a launch; the step
+and the thermostat are those of the CPU (:func:`poreflux.diffusion.grid_engine.step`). The kinetic
+energies of a block meet in shared memory, where every thread sums them in the CPU's order. The
+host starts molecules, analyses trajectories and decides how long to go on; states go to the device
+and come back with every launch, potentials go once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numba import cuda, float64
+
+from poreflux.diffusion import Task, grid_engine, lengthening
+from poreflux.diffusion.grid_engine import PAD, Batch, step, thermostat
+from poreflux.errors import ConfigError
+from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
+
+# About how many steps a launch takes a molecule: a second or so.
+LAUNCH_STEPS = 20_000
+# Molecules of a block share so much memory; a thermostat has 45 at most.
+MOST_IN_BLOCK = 64
+WARP = 32
+# Share of the device's free memory to fill.
+FILL = 0.8
+# Columns of the table of chains: structure, first and last molecule, row of the first molecule's
+# first frame, molecules in a frame, frames, steps a frame
+HOST, FIRST, LAST, FRAMES_FROM, FRAME_SIZE, N_FRAMES, STEPS = range(7)
+# Columns of the tables of structures: where the grid lies, its points; matrix to the grid and
+# settings
+GRID_FROM, GRID_TO, NX, NY, NZ = range(5)
+INVERSE_CAP, KELVIN, THERMAL, TIMESTEP, TAU = range(9, 14)
+
+
+@cuda.jit(cache=True)
+def advance_chains(
+    chains, hosts, numbers, grids, position, image, velocity, acceleration, friction, frames
+):
+    """Block i takes chain i through its frames, thread m the chain's molecule m.
+
+    Parameters
+    ----------
+    chains : int64 (n_chains, 7); hosts : int64 (n_hosts, 5); numbers : float64 (n_hosts, 14)
+        See the constants of the module; units are those of :class:`grid_engine.Dynamics`.
+    grids : float64, flat
+        Padded spline coefficients of all structures, K.
+    position, velocity, acceleration : float64 (n_molecules, 3); image : int64 (n_molecules, 3)
+    friction : float64 (n_chains, 3)
+        State of all molecules, see :class:`grid_engine.State`.
+    frames : float64 (rows, 3)
+        Filled: unwrapped grid coordinates after each frame.
+    """
+    squares = cuda.shared.array((2, MOST_IN_BLOCK), float64)
+    chain, thread = cuda.blockIdx.x, cuda.threadIdx.x
+    h = chains[chain, HOST]
+    n = chains[chain, LAST] - chains[chain, FIRST]
+    m = chains[chain, FIRST] + thread
+    inside = thread < n
+    padded = grids[hosts[h, GRID_FROM] : hosts[h, GRID_TO]]
+    stride_y = hosts[h, NZ] + PAD[0] + PAD[1]
+    strides = ((hosts[h, NY] + PAD[0] + PAD[1]) * stride_y, stride_y)
+    lengths = (float(hosts[h, NX]), float(hosts[h, NY]), float(hosts[h, NZ]))
+    to_grid = (
+        numbers[h, 0], numbers[h, 1], numbers[h, 2],
+        numbers[h, 3], numbers[h, 4], numbers[h, 5],
+        numbers[h, 6], numbers[h, 7], numbers[h, 8],
+    )  # fmt: skip
+    inverse_cap, kelvin, thermal = numbers[h, INVERSE_CAP], numbers[h, KELVIN], numbers[h, THERMAL]
+    dt, tau = numbers[h, TIMESTEP], numbers[h, TAU]
+    dof = 3.0 * n
+    rate = 1.0 / (tau * tau) if tau > 0.0 else 0.0
+    v1, v2, v3 = friction[chain, 0], friction[chain, 1], friction[chain, 2]
+    scale = 1.0
+    x = y = z = vx = vy = vz = ax = ay = az = 0.0
+    ix = iy = iz = 0
+    if inside:
+        x, y, z = position[m, 0], position[m, 1], position[m, 2]
+        ix, iy, iz = image[m, 0], image[m, 1], image[m, 2]
+        vx, vy, vz = velocity[m, 0], velocity[m, 1], velocity[m, 2]
+        ax, ay, az = acceleration[m, 0], acceleration[m, 1], acceleration[m, 2]
+    side = 0
+    for frame in range(chains[chain, N_FRAMES]):
+        for _ in range(chains[chain, STEPS]):
+            if inside:
+                x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az = step(
+                    padded, strides, lengths, to_grid, inverse_cap, kelvin, dt, scale,
+                    x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az,
+                )  # fmt: skip
+            if tau > 0.0:
+                if inside:
+                    squares[side, thread] = vx * vx + vy * vy + vz * vz
+                # two sides in turn: nobody writes where another may still read
+                cuda.syncthreads()
+                square = 0.0
+                for other in range(n):
+                    square += squares[side, other]
+                side = 1 - side
+                scale, v1, v2, v3 = thermostat(square / thermal, dof, rate, dt, v1, v2, v3)
+        if inside:
+            row = chains[chain, FRAMES_FROM] + frame * chains[chain, FRAME_SIZE] + thread
+            frames[row, 0] = x + ix * lengths[0]
+            frames[row, 1] = y + iy * lengths[1]
+            frames[row, 2] = z + iz * lengths[2]
+    if inside:
+        position[m, 0], position[m, 1], position[m, 2] = x, y, z
+        image[m, 0], image[m, 1], image[m, 2] = ix, iy, iz
+        velocity[m, 0], velocity[m, 1], velocity[m, 2] = vx * scale, vy * scale, vz * scale
+        acceleration[m, 0], acceleration[m, 1], acceleration[m, 2] = ax, ay, az
+    if thread == 0:
+        friction[chain, 0], friction[chain, 1], friction[chain, 2] = v1, v2, v3
+
+
+def usable() -> bool:
+    """Whether there is a CUDA device, with the driver and the libraries to use it."""
+    return cuda.is_available()
+
+
+def run_all(tasks: Sequence[Task], threads: int = 1) -> None:
+    """Run the dynamics of many structures on the device until all are done.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        Those not yet run, engine ``grid``. As many at a time go to the device as its memory holds.
+    threads : int
+        Threads of the host, for starts and analyses.
+
+    Raises
+    ------
+    ConfigError
+        If there is no device that can be used.
+    """
+    if not usable():
+        raise ConfigError(
+            "md.device is 'cuda', but no CUDA device can be used here; check nvidia-smi and that "
+            "CUDA_HOME names a CUDA toolkit, or set md.device: cpu"
+        )
+    with ThreadPoolExecutor(threads) as pool:
+        for batch in batches(tasks, FILL * _free_bytes()):
+            _run_batch(batch, pool)
+
+
+def batches(tasks: Sequence[Task], most_bytes: float) -> Iterator[list[Task]]:
+    """Consecutive tasks that fit into so many bytes together; one at least."""
+    batch, size = [], 0
+    for task in tasks:
+        needs = device_bytes(task)
+        if batch and size + needs > most_bytes:
+            yield batch
+            batch, size = [], 0
+        batch.append(task)
+        size += needs
+    if batch:
+        yield batch
+
+
+def device_bytes(task: Task) -> int:
+    """About what a structure takes on the device: its grid, states, and frames of a launch."""
+    points = int(np.prod(np.array(task.field.shape) + sum(PAD)))
+    frames = 2 + LAUNCH_STEPS // task.settings.steps_per_frame
+    return 8 * points + task.settings.n_molecules * (96 + 24 * frames)
+
+
+def _free_bytes() -> float:
+    try:
+        return cuda.current_context().get_memory_info().free
+    except (AttributeError, NotImplementedError):  # the simulator
+        return 1e9
+
+
+def _run_batch(tasks: list[Task], pool: ThreadPoolExecutor) -> None:
+    runs = [_Run(host, task) for host, task in enumerate(tasks)]
+    device = _Device([run.trajectory for run in runs])
+    while waiting := [run for run in runs if run.wanted]:
+        pieces = [piece for some in pool.map(_Run.missing, waiting) for piece in some]
+        if pieces:
+            device.advance(pieces)
+        list(pool.map(_Run.answer, waiting))
+
+
+class _Piece:
+    """What a launch does to a batch of molecules: ``n_frames`` frames of ``steps`` steps."""
+
+    def __init__(self, host: int, run: _Run, batch: Batch, n_frames: int, steps: int):
+        self.host, self.trajectory, self.batch = host, run.trajectory, batch
+        self.n_frames, self.steps = n_frames, steps
+
+    @property
+    def firsts(self) -> range:
+        """The first molecule of each chain."""
+        return range(0, len(self.batch.state.position), self.trajectory.chain_size)
+
+    def take(self, frames: np.ndarray) -> None:
+        """The outcome: the state has moved on, ``frames`` are unwrapped grid coordinates."""
+        field, batch = self.trajectory.field, self.batch
+        if batch.left:
+            batch.left -= self.steps
+        else:
+            batch.frames.append((frames / np.array(field.shape)) @ field.cell)
+
+
+class _Run:
+    """A task under way."""
+
+    def __init__(self, host: int, task: Task):
+        self.host, self.task = host, task
+        self.trajectory = task.trajectory()
+        self._requests = lengthening(**task.growth())
+        self.wanted: tuple[int, int] | None = next(self._requests)
+
+    def missing(self) -> list[_Piece]:
+        """For the next launch, what lacks of the positions that are wanted."""
+        n_frames, n_molecules = self.wanted
+        per_frame = self.trajectory.steps_per_frame
+        most = max(1, LAUNCH_STEPS // per_frame)
+        pieces = []
+        for batch in self.trajectory.batches(n_molecules):
+            if batch.left:
+                pieces.append(_Piece(self.host, self, batch, 1, min(batch.left, LAUNCH_STEPS)))
+                continue
+            self.trajectory.begin(batch)
+            left = n_frames + 1 - batch.n_frames
+            if left > 0:
+                pieces.append(_Piece(self.host, self, batch, min(left, most), per_frame))
+        return pieces
+
+    def answer(self) -> None:
+        """Analyse what is wanted, once it is there: more is wanted then, or nothing."""
+        if self.missing():
+            return
+        try:
+            self.wanted = self._requests.send(self.trajectory.positions(*self.wanted))
+        except StopIteration as done:
+            self.task.conclude(*done.value)
+            self.wanted = self.trajectory = None
+
+
+class _Device:
+    """Potentials on the device, and launches.
+
+    Parameters
+    ----------
+    trajectories : list of grid_engine.Trajectory
+        One a structure; their number is the ``host`` of a piece.
+    """
+
+    def __init__(self, trajectories: list[grid_engine.Trajectory]):
+        padded = [t.field.padded for t in trajectories]
+        ends = np.cumsum([0, *map(len, padded)])
+        shapes = np.array([t.field.shape for t in trajectories])
+        hosts = np.column_stack([ends[:-1], ends[1:], shapes]).astype(np.int64)
+        numbers = np.array([_numbers(t) for t in trajectories])
+        arrays = hosts, numbers, np.concatenate(padded)
+        self._static = [cuda.to_device(array) for array in arrays]
+
+    def advance(self, pieces: list[_Piece]) -> None:
+        """One launch: states are moved on in place, frames handed to their pieces."""
+        states = [piece.batch.state for piece in pieces]
+        firsts = np.cumsum([0, *(len(s.position) for s in states)])
+        sizes = np.diff(firsts)
+        rows = np.cumsum([0, *(p.n_frames * n for p, n in zip(pieces, sizes, strict=True))])
+        chains = []
+        for i, piece in enumerate(pieces):
+            size = piece.trajectory.chain_size
+            for first in piece.firsts:
+                last = min(first + size, sizes[i])
+                chains.append((
+                    piece.host, firsts[i] + first, firsts[i] + last, rows[i] + first, sizes[i],
+                    piece.n_frames, piece.steps,
+                ))  # fmt: skip
+        chains = np.array(chains, np.int64)
+        threads = -(-int((chains[:, LAST] - chains[:, FIRST]).max()) // WARP) * WARP
+        if threads > MOST_IN_BLOCK:
+            raise ValueError(f"a thermostat has more than {MOST_IN_BLOCK} molecules")
+        names = ("position", "image", "velocity", "acceleration", "friction")
+        arrays = [np.concatenate([getattr(s, name) for s in states]) for name in names]
+        there = [cuda.to_device(array) for array in arrays]
+        frames = cuda.device_array((int(rows[-1]), 3), np.float64)
+        advance_chains[len(chains), threads](cuda.to_device(chains), *self._static, *there, frames)
+        for array, moved in zip(arrays, there, strict=True):
+            moved.copy_to_host(array)
+        friction_from = np.cumsum([0, *(len(s.friction) for s in states)])
+        frames = frames.copy_to_host()
+        for i, piece in enumerate(pieces):
+            for name, array in zip(names, arrays, strict=True):
+                ends = friction_from if name == "friction" else firsts
+                getattr(states[i], name)[...] = array[ends[i] : ends[i + 1]]
+            part = frames[rows[i] : rows[i + 1]]
+            piece.take(part.reshape(piece.n_frames, sizes[i], 3))
+
+
+def _numbers(trajectory: grid_engine.Trajectory) -> list[float]:
+    """A row of the table ``numbers`` of :func:`advance_chains`."""
+    field, dynamics = trajectory.field, trajectory.dynamics
+    kelvin = BOLTZMANN_AMU_A2_FS2_PER_K / dynamics.mass_amu
+    thermal = BOLTZMANN_AMU_A2_FS2_PER_K * dynamics.temperature_K / dynamics.mass_amu
+    settings = (field.inverse_cap, kelvin, thermal, dynamics.timestep_fs, dynamics.tau_fs)
+    return [*field.to_grid.ravel(), *settings]
