@@ -14,6 +14,7 @@ import argparse
 import logging
 import math
 import resource
+import tempfile
 from pathlib import Path
 
 import matplotlib as mpl
@@ -51,6 +52,8 @@ PUBLISHED_RUN = {
     "n_molecules": 30, "timestep_fs": 1.0, "equilibration_ps": 2000.0, "production_ps": 2000.0,
     "extend": "never",
 }  # fmt: skip
+# Of it, what LAMMPS is timed on.
+TIMED = {"equilibration_ps": 5.0, "production_ps": 25.0}
 SIGMAS = 3.0
 
 
@@ -158,6 +161,69 @@ def measure(row: dict, n_molecules: int, folder: Path) -> dict:
     }
 
 
+def published_speed(row: dict) -> dict:
+    """Molecule-steps a CPU second of both engines, with molecules and time step as published."""
+    structure = stages.structure_of(row)
+    found, grid_cpu = timed(diffusion.simulate, structure, **PUBLISHED_RUN)
+    with tempfile.TemporaryDirectory() as folder:
+        params = PUBLISHED_RUN | TIMED | {"start": "boltzmann"}
+        _, lammps_cpu = lammps_positions(structure, Path(folder) / "run", **params)
+    n = PUBLISHED_RUN["n_molecules"]
+    steps = [
+        n * (run["equilibration_ps"] + run["production_ps"]) * 1000.0
+        for run in (PUBLISHED_RUN, TIMED)
+    ]
+    return {
+        "name": row["name"],
+        "atoms": row["n_atoms"],
+        "molecules": found.n_molecules,
+        "grid_per_s": steps[0] / grid_cpu,
+        "lammps_per_s": steps[1] / lammps_cpu,
+    }
+
+
+def speed_summary(t: pd.DataFrame) -> list[str]:
+    """The part of the page on speed as published."""
+    ratio = t["grid_per_s"] / t["lammps_per_s"]
+    lines = [
+        "",
+        "## Speed with the published number of molecules",
+        "",
+        f"{PUBLISHED_RUN['n_molecules']} molecules, {PUBLISHED_RUN['timestep_fs']:g} fs, one core, "
+        "one run; all that an engine does included (energy grid, start, analysis). "
+        "Grid engine: the whole published run of 4 ns; LAMMPS: "
+        f"{TIMED['equilibration_ps'] + TIMED['production_ps']:g} ps of it.",
+        "",
+        f"Ratio: {ratio.min():.0f} to {ratio.max():.0f}, geometric mean "
+        f"{np.exp(np.log(ratio).mean()):.0f}.",
+        "",
+        "| MOF | atoms | grid engine, million molecule-steps/s | LAMMPS | ratio |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for r, factor in zip(t.itertuples(), ratio, strict=True):
+        lines.append(
+            f"| {r.name} | {r.atoms} | {r.grid_per_s / 1e6:.1f} | {r.lammps_per_s / 1e6:.3f} "
+            f"| {factor:.0f} |"
+        )
+    return lines
+
+
+def kept_results(function, rows: list[dict], tasks: list[tuple], kept: Path) -> pd.DataFrame:
+    """Results of a function on structures, each kept in a file as it ends."""
+    done = pd.read_csv(kept) if kept.is_file() else pd.DataFrame(columns=["name"])
+    missing = [task for task in tasks if task[0]["name"] not in set(done["name"])]
+    progress = Progress(len(missing), "structures", log)
+    for outcome in run_isolated(function, missing, seconds=7200.0):
+        progress.step()
+        if outcome.error:
+            log.error("%s: %s", missing[outcome.index][0]["name"], outcome.reason)
+            continue
+        added = pd.DataFrame([outcome.value])
+        done = pd.concat([done, added], ignore_index=True) if len(done) else added
+        done.to_csv(kept, index=False)
+    return done[done["name"].isin([row["name"] for row in rows])]
+
+
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """The table with log ratios, their errors and speeds, by falling diffusivity."""
     t = table.sort_values("d", ascending=False).reset_index(drop=True)
@@ -232,31 +298,22 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=8, help="structures")
     parser.add_argument("--names", nargs="+", help="these structures instead")
     parser.add_argument("--molecules", type=int, default=LAMMPS_MOLECULES, help="in LAMMPS")
+    parser.add_argument("--speed", action="store_true", help="time the published run, too")
     parser.add_argument("--store", help="default: POREFLUX_STORE, else .poreflux/store")
     parser.add_argument("--output", type=Path, default=Path("lammps_parity"))
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     store = Store(options.store)
-    kept = options.output.with_suffix(".csv")
-    done = pd.read_csv(kept) if kept.is_file() else pd.DataFrame(columns=["name"])
     rows = named(options.names, store) if options.names else choose(options.number, store, 1)
-    tasks = [
-        (row, options.molecules, store.root / "running" / options.output.name)
-        for row in rows
-        if row["name"] not in set(done["name"])
-    ]
+    folder = store.root / "running" / options.output.name
     diffusion.warm_up()
-    progress = Progress(len(tasks), "structures", log)
-    for outcome in run_isolated(measure, tasks, seconds=7200.0):
-        progress.step()
-        if outcome.error:
-            log.error("%s: %s", tasks[outcome.index][0]["name"], outcome.reason)
-            continue
-        added = pd.DataFrame([outcome.value])
-        done = pd.concat([done, added], ignore_index=True) if len(done) else added
-        done.to_csv(kept, index=False)
-    table = judged(done[done["name"].isin([row["name"] for row in rows])])
-    options.output.with_suffix(".md").write_text("\n".join(summary(table)) + "\n", encoding="utf-8")
+    tasks = [(row, options.molecules, folder) for row in rows]
+    table = judged(kept_results(measure, rows, tasks, options.output.with_suffix(".csv")))
+    page = summary(table)
+    if options.speed:
+        kept = options.output.with_name(f"{options.output.name}_speed.csv")
+        page += speed_summary(kept_results(published_speed, rows, [(row,) for row in rows], kept))
+    options.output.with_suffix(".md").write_text("\n".join(page) + "\n", encoding="utf-8")
     plot(table, options.output.with_suffix(".png"))
 
 
