@@ -1,4 +1,4 @@
-# Poreflux: structures -> geometry, energy, percolation, uptake, diffusion -> features -> learning
+# Poreflux: structures -> geometry, energy, percolation, uptake, diffusion -> features, labels -> learning
 # -> report.
 # One file under rules/ a stage, in the order in which data flow.
 
@@ -18,7 +18,9 @@ include: "rules/percolation.smk"
 include: "rules/uptake.smk"
 include: "rules/diffusion.smk"
 include: "rules/collect.smk"
+include: "rules/imported.smk"
 include: "rules/features.smk"
+include: "rules/labels.smk"
 include: "rules/pretrain.smk"
 include: "rules/finetune.smk"
 include: "rules/importance.smk"

@@ -9,11 +9,11 @@ LIBRARY = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, LIBRARY)
 
 from poreflux import config as poreflux_config
-from poreflux import intake, stages
+from poreflux import intake, labels, stages
 from poreflux.crosscheck import COMPARED
 from poreflux.errors import ConfigError
 from poreflux.job import expose_library
-from poreflux.learning import package_of, parse_learner
+from poreflux.learning import packages_of, parse_learner
 from poreflux.store import canonical_json, code_parts, digest, package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
@@ -27,7 +27,19 @@ CONFIG = poreflux_config.complete(
 RESULTS = f"results/{CONFIG['study']}"
 LOGS = f"logs/{CONFIG['study']}"
 SHARDS = CONFIG["shards"]
-PRESSURES = CONFIG["learning"]["source_pressures_bar"]
+# What is learnt: on the source a model a label, on the target one label.
+LABELS = {
+    "source": labels.expand(
+        CONFIG["learning"]["source_labels"],
+        CONFIG["learning"]["source_pressures_bar"],
+        CONFIG["labels"],
+    ),
+    "target": labels.expand([CONFIG["learning"]["target_label"]], [], CONFIG["labels"]),
+}
+if len(LABELS["target"]) != 1:
+    raise ConfigError(
+        "learning.target_label: uptake at which pressure? Such as uptake_65bar"
+    )
 SIZES = CONFIG["learning"]["sizes"]
 LEARNERS = CONFIG["learning"]["learners"]
 # Of one structure in one stage; the third limit is that of a table.
@@ -39,12 +51,44 @@ TRAINING = {
     "device": CONFIG["learning"]["device"],
 }
 
+DRAWS = {k: CONFIG["learning"][k] for k in ("draws", "same_members")}
+
 SETS = dict(CONFIG["structures"])
 if CONFIG["predict"]["cifs"]:
     SETS["predict"] = {
         "cifs": CONFIG["predict"]["cifs"],
         "stages": ["geometry", "energy", "percolation"],
     }
+
+
+def tables_from_files():
+    """Tables that are read from files: what the configuration says of each, by set and stage."""
+    found = {}
+    for name, spec in SETS.items():
+        tables = {k: told for k, told in (spec.get("tables") or {}).items() if told}
+        for stage, told in tables.items():
+            files = told["files"]
+            files = [files] if isinstance(files, str) else files
+            paths = [intake.find_file(f, Path(workflow.basedir)) for f in files]
+            found[f"{name}/{stage}"] = told | {"files": paths}
+        if tables and not spec.get("cifs") and not spec.get("package"):
+            paths = [p for stage in tables for p in found[f"{name}/{stage}"]["files"]]
+            found[f"{name}/structures"] = {"files": list(dict.fromkeys(paths))}
+    return found
+
+
+IMPORTED = tables_from_files()
+for name, spec in SETS.items():
+    # a set without CIFs has only what is read
+    computed = [] if f"{name}/structures" in IMPORTED else spec["stages"]
+    read = [stage for stage in stages.STAGES if f"{name}/{stage}" in IMPORTED]
+    SETS[name] = spec | {"stages": list(dict.fromkeys([*computed, *read]))}
+
+LABEL_FILES = {
+    name: intake.find_file(spec["file"], Path(workflow.basedir))
+    for name, spec in CONFIG["labels"].items()
+}
+
 # By set and shard: names and where each comes from.
 SHARD_MEMBERS = {
     name: intake.by_shard(intake.list_members(spec, Path(workflow.basedir)), SHARDS)
@@ -165,6 +209,26 @@ def stage_tables(stage):
     ]
 
 
+def known_structures(wildcards):
+    """The structures of a set that has CIFs, for its tables from files."""
+    set_name = wildcards.imported.partition("/")[0]
+    if f"{set_name}/structures" in IMPORTED:
+        return []
+    return f"{RESULTS}/{set_name}/structures.parquet"
+
+
+def told_of(wildcards):
+    """What the configuration says of a table from files, by stage: of all for the structures."""
+    set_name, _, stage = wildcards.imported.partition("/")
+    return {
+        name.partition("/")[2]: told
+        for name, told in IMPORTED.items()
+        if name.startswith(f"{set_name}/")
+        and (stage == "structures" or name == wildcards.imported)
+        and not name.endswith("/structures")
+    }
+
+
 def feature_tables(set_name):
     """The tables that make the features of a set, as the learners want them."""
     wanted = ["geometry", "energy"]
@@ -210,6 +274,7 @@ def crosscheck_tables():
         for stage in COMPARED
         if CONFIG[stages.STAGES[stage].block]["crosscheck"]
         and stage in SETS.get("target", {"stages": []})["stages"]
+        and f"target/{stage}" not in IMPORTED
     ]
 
 
@@ -219,9 +284,26 @@ def crosscheck_params(stage):
     return stages.stage_params(CONFIG, stage) | block["crosscheck_params"]
 
 
-def source_model(pressure):
-    """Path pattern of the source models at one pressure."""
-    return f"{RESULTS}/study/models/{{learner}}-source-{pressure}bar.npz"
+def source_model(label):
+    """Path pattern of the source models of one label."""
+    return f"{RESULTS}/study/models/{{learner}}-source-{label}.npz"
+
+
+def label_inputs(wildcards):
+    """What the labels of a set are made of, by label."""
+    inputs = {}
+    for label in LABELS[wildcards.set]:
+        if label in LABEL_FILES:
+            inputs[label] = LABEL_FILES[label]
+            continue
+        stage = labels.STAGES[labels.kind_of(label)]
+        if stage not in SETS[wildcards.set]["stages"]:
+            raise ConfigError(
+                f"the label {label} needs the stage {stage}, which the set {wildcards.set} does "
+                f"not pass through (structures.{wildcards.set}.stages or .tables)"
+            )
+        inputs[label] = f"{RESULTS}/{wildcards.set}/{stage}.parquet"
+    return inputs
 
 
 def memory(per_worker_mb):
@@ -259,8 +341,9 @@ def report_engines():
                 {"engine": engine}
             )
     engines["learning"] = {
-        package_of(learner): package_version(package_of(learner))
+        package: package_version(package)
         for learner in LEARNERS
+        for package in packages_of(learner)
     }
     everywhere = ("snakemake", "numpy", "scipy", "numba", "gemmi", "pandas", "pyarrow")
     versions = {name: package_version(name) for name in everywhere}

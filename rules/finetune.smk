@@ -1,12 +1,12 @@
-"""Stage finetune: direct and transfer learning of the diffusivity on the same random draws."""
+"""Stage finetune: direct and transfer learning of the target's label on the same random draws."""
 
 
 rule finetune_models:
     """Train one learner on every draw of one size, directly and from every source model."""
     input:
         features=f"{RESULTS}/target/features.parquet",
-        diffusion=f"{RESULTS}/target/diffusion.parquet",
-        source=[source_model(pressure) for pressure in PRESSURES],
+        labels=f"{RESULTS}/target/labels.parquet",
+        source=[source_model(label) for label in LABELS["source"]],
     output:
         models=f"{RESULTS}/study/models/{{learner}}-{{size}}.npz",
         scores=f"{RESULTS}/study/scores/{{learner}}-{{size}}.parquet",
@@ -20,9 +20,10 @@ rule finetune_models:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
         runtime=lambda wildcards, attempt: attempt * 480,
     params:
-        *compared(learning=TRAINING | {"draws": CONFIG["learning"]["draws"]}),
+        *compared(learning=TRAINING | DRAWS | {"target_label": LABELS["target"][0]}),
         *compared_code("poreflux.training"),
-        draws=handed(CONFIG["learning"]["draws"]),
+        draws=handed(DRAWS),
+        label=LABELS["target"][0],
         training=handed(TRAINING),
         store=handed(CONFIG["store"]),
     message:

@@ -6,11 +6,11 @@ rule compute_importance:
     input:
         models=f"{RESULTS}/study/models/{LEARNERS[0]}-{max(SIZES)}.npz",
         source=expand(
-            source_model("{pressure}"), learner=LEARNERS[0], pressure=PRESSURES
+            source_model("{label}"), learner=LEARNERS[0], label=LABELS["source"]
         ),
         features_target=f"{RESULTS}/target/features.parquet",
         features_source=f"{RESULTS}/source/features.parquet",
-        uptake=f"{RESULTS}/source/uptake.parquet",
+        labels=f"{RESULTS}/source/labels.parquet",
     output:
         table=f"{RESULTS}/study/importance.parquet",
     log:

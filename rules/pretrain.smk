@@ -1,15 +1,15 @@
-"""Stage pretrain: models of the source's uptake, one a pressure and learner."""
+"""Stage pretrain: models of the source's labels, such as uptakes, one a label and learner."""
 
 
 rule pretrain_models:
-    """Train the source models of one learner at every pressure."""
+    """Train the source models of one learner, a label each."""
     input:
         features=f"{RESULTS}/source/features.parquet",
-        uptake=f"{RESULTS}/source/uptake.parquet",
+        labels=f"{RESULTS}/source/labels.parquet",
         # their scale, not their labels
         target_features=f"{RESULTS}/target/features.parquet",
     output:
-        models=[source_model(pressure) for pressure in PRESSURES],
+        models=[source_model(label) for label in LABELS["source"]],
         scores=f"{RESULTS}/study/pretraining/{{learner}}.parquet",
     log:
         f"{LOGS}/pretrain_models/{{learner}}.log",
@@ -21,13 +21,13 @@ rule pretrain_models:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
-        *compared(learning=TRAINING | {"source_pressures_bar": PRESSURES}),
+        *compared(learning=TRAINING | {"source_labels": LABELS["source"]}),
         *compared_code("poreflux.training"),
-        pressures_bar=handed(PRESSURES),
+        names=handed(LABELS["source"]),
         training=handed(TRAINING),
         store=handed(CONFIG["store"]),
     message:
-        "Pretraining on uptakes: {wildcards.learner}"
+        "Pretraining: {wildcards.learner}"
     script:
         "../scripts/pretrain_models.py"
 

@@ -1,6 +1,31 @@
 """Stage report: every table of the study on one page."""
 
 
+rule collect_costs:
+    """Sum up the CPU time that every stage took when its artifacts were made."""
+    input:
+        [report_tables(stage) for stage in ("structures", *stages.STAGES)],
+        f"{RESULTS}/study/scores.parquet",
+    output:
+        table=f"{RESULTS}/study/cost.parquet",
+    log:
+        f"{LOGS}/collect_costs/study.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        *compared_code("poreflux.usage"),
+        study=CONFIG["study"],
+        config=handed(CONFIG),
+        store=handed(CONFIG["store"]),
+    message:
+        "Summing up CPU times"
+    script:
+        "../scripts/collect_costs.py"
+
+
 rule build_report:
     """Write the page and its figures from the tables of the study."""
     input:
@@ -14,6 +39,7 @@ rule build_report:
         pretraining=f"{RESULTS}/study/pretraining.parquet",
         scores=f"{RESULTS}/study/scores.parquet",
         importance=f"{RESULTS}/study/importance.parquet",
+        cost=f"{RESULTS}/study/cost.parquet",
     output:
         html=f"{RESULTS}/report/index.html",
         figures=directory(f"{RESULTS}/report/figures"),

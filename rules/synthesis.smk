@@ -2,7 +2,7 @@
 
 SYNTHESIS = CONFIG["synthesis"] or {"cases": {}}
 SYNTHESIS_ENGINES = {
-    "synthesis": {package_of("xgboost"): package_version(package_of("xgboost"))}
+    "synthesis": {name: package_version(name) for name in packages_of("xgboost")}
 }
 SYNTHESIS_RESULTS = f"{RESULTS}/synthesis"
 

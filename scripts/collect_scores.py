@@ -5,7 +5,7 @@ from poreflux.tables import concatenate, write_table
 
 job = snakemake  # noqa: F821
 start_job(job)
-order = ("kind", "learner", "size", "source_pressure_bar", "draw")
+order = ("kind", "learner", "size", "source_pressure_bar", "source_label", "draw")
 table = concatenate(job.input, sort_by=order)
 # sizes beyond the number of structures were reduced to it, and may coincide
 write_table(table.drop_duplicates(ignore_index=True), job.output[0])

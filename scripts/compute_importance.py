@@ -17,7 +17,7 @@ table = importance.run(
     [Pretrained.from_bytes(Path(path).read_bytes()) for path in job.input.source],
     features_target=pd.read_parquet(job.input.features_target),
     features_source=pd.read_parquet(job.input.features_source),
-    uptake=pd.read_parquet(job.input.uptake),
+    labels_source=pd.read_parquet(job.input.labels),
     n_repeats=job.params.n_repeats,
     seed=job.params.seed,
     learner=job.params.learner,

@@ -15,11 +15,12 @@ start_job(job)
 limit_threads(job)
 models = target_models(
     pd.read_parquet(job.input.features),
-    pd.read_parquet(job.input.diffusion),
+    pd.read_parquet(job.input.labels),
     [Path(path).read_bytes() for path in job.input.source],
     learner=job.wildcards.learner,
     size=int(job.wildcards.size),
-    draws=job.params.draws,
+    label=job.params.label,
+    **job.params.draws,
     store=store_of(job),
     **job.params.training,
 )

@@ -1,4 +1,4 @@
-"""Train the source models of one learner at every pressure."""
+"""Train the source models of one learner, a label each."""
 
 import pandas as pd
 
@@ -13,8 +13,8 @@ start_job(job)
 limit_threads(job)
 models = pretrained_models(
     pd.read_parquet(job.input.features),
-    pd.read_parquet(job.input.uptake),
-    job.params.pressures_bar,
+    pd.read_parquet(job.input.labels),
+    job.params.names,
     target_features=pd.read_parquet(job.input.target_features),
     learner=job.wildcards.learner,
     store=store_of(job),

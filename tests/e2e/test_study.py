@@ -108,6 +108,19 @@ def test_scores_cover_every_model(workflow):
     assert importance["feature"].nunique() == 55
 
 
+def test_costs_are_those_of_the_artifacts(workflow):
+    cost = workflow.table("study/cost").set_index(["set", "stage"])
+    for group, stage in (("source", "uptake"), ("target", "uptake"), ("target", "diffusion")):
+        ok = workflow.table(f"{group}/structures").query("status == 'ok'")
+        row = cost.loc[group, stage]
+        assert row["structures"] == ok["content_hash"].nunique()
+        assert row["cpu_s"] > 0.0
+    trained = cost.xs("finetune", level="stage")["structures"].item()
+    # learners, direct and two sources, three draws together
+    assert trained == 4 * 3 == len(workflow.entries("finetune"))
+    assert cost.xs("pretrain", level="stage")["structures"].item() == 4 * 2
+
+
 def test_report_is_whole(workflow):
     page = workflow.results / "report" / "index.html"
     pictures = []

@@ -4,9 +4,10 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import permutation_importance
-from test_learning_study import diffusion_table, synthetic, uptake_table
+from test_learning_study import series, synthetic, uptake_label
 
 from poreflux.errors import DataError
+from poreflux.labels import uptake_at, values_of
 from poreflux.learning import importance, mlp, study, xgb
 from poreflux.learning.splits import split
 
@@ -66,17 +67,25 @@ def test_normalised_clips_and_sums_to_one():
 def test_table_of_a_study_finds_what_the_labels_rest_on():
     source, source_label = synthetic(150, seed=1, prefix="source")
     target, target_label = synthetic(80, seed=2)
-    uptake = uptake_table(source, source_label)
     # At 1 bar another feature makes the uptake: the wrong source.
-    low = uptake["pressure_bar"] == 1.0
-    uptake.loc[low, "uptake_cm3stp_cm3"] = source["asa_m2_cm3"].to_numpy() / 100
+    uptakes = {
+        "uptake_1bar": source["asa_m2_cm3"] / 100,
+        "uptake_100bar": uptake_label(source_label, 100.0),
+    }
+    labels = pd.concat(
+        pd.DataFrame({"name": source["name"], "label": label, "value": values})
+        for label, values in uptakes.items()
+    )
     pretrained = [
-        study.pretrain(source, uptake, p, learner="mlp", protocol="fast", seed=0, device="cpu")
-        for p in (1.0, 100.0)
-    ]
+        study.pretrain(
+            source, values_of(labels, label), label,
+            learner="mlp", protocol="fast", seed=0, device="cpu",
+        )
+        for label in uptakes
+    ]  # fmt: skip
     _, models = study.run_size(
         target,
-        diffusion_table(target, target_label),
+        series(target, target_label),
         pretrained,
         80,
         2,
@@ -90,7 +99,7 @@ def test_table_of_a_study_finds_what_the_labels_rest_on():
         pretrained,
         features_target=target,
         features_source=source.sample(frac=1, random_state=0),
-        uptake=uptake,
+        labels_source=labels,
         n_repeats=5,
         seed=0,
         kinds=("dl", "tl", "source"),
@@ -113,6 +122,7 @@ def test_distance_is_euclidean_over_the_reference_leaders():
             {
                 "kind": kind,
                 "source_pressure_bar": pressure,
+                "source_label": "" if np.isnan(pressure) else uptake_at(pressure),
                 "feature": names_of(3),
                 "pfi": values,
                 "pfi_normalised": values,

@@ -187,3 +187,51 @@ def test_protocols_say_what_was_published():
     assert paper.pretrain.dropout == 0.5 and released.pretrain.dropout == 0.0
     assert released.direct.patience == released.finetune.patience == 20
     assert released.direct.validate_every == 1000
+
+
+class Kept(dict):
+    """A checkpoint in memory, of which a copy can be taken."""
+
+    def load(self, name):
+        return self.get(name)
+
+    def save(self, name, data):
+        self[name] = data
+
+
+@pytest.mark.parametrize("kind", ["batches", "early stopping", "frozen"])
+def test_an_interrupted_training_goes_on_to_the_same_bits(kind, monkeypatch):
+    monkeypatch.setattr(mlp, "_CHECKPOINT_S", 0.0)
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(80, 6))
+    y = x[:, 0] + 0.3 * rng.normal(size=80)
+    splits = [split(80, seed=k) for k in range(3)]
+    phase = replace(mlp.PROTOCOLS["fast"].direct, max_steps=120, patience=3)
+    if kind == "batches":
+        phase = replace(phase, batch_size=16, patience=None, anneal=True)
+    options = {"phase": phase, "seeds": [1, 2, 3]}
+    if kind == "frozen":
+        options["source"] = mlp.fit(x, 2 * y, splits[:1], phase=phase, seeds=[9])
+    whole = mlp.fit(x, y, splits, **options)
+
+    class KilledError(Exception):
+        pass
+
+    kept, looks = Kept(), []
+
+    def killed(steps):
+        looks.append(steps)
+        if len(looks) in (2, 4, 5):
+            raise KilledError
+
+    for _ in range(3):
+        with pytest.raises(KilledError):
+            mlp.fit(x, y, splits, **options, checkpoint=kept, step=killed)
+    saved = dict(kept)
+    resumed = mlp.fit(x, y, splits, **options, checkpoint=kept)
+    assert mlp.to_bytes(resumed) == mlp.to_bytes(whole)
+    # it did go on, and did not start anew
+    assert len(saved) == 1 and saved != kept
+    # what is broken is not used
+    broken = Kept({name: data[:100] for name, data in saved.items()})
+    assert mlp.to_bytes(mlp.fit(x, y, splits, **options, checkpoint=broken)) == mlp.to_bytes(whole)

@@ -1,10 +1,11 @@
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_learning_study import diffusion_table, synthetic
+from test_learning_study import series, synthetic
 
 from poreflux.errors import DataError
 from poreflux.learning import predict as prediction
@@ -26,7 +27,7 @@ def noisy():
     train, new = features[:200], features[200:].reset_index(drop=True)
     _, models = study.run_size(
         train,
-        diffusion_table(train, observed[:200]),
+        series(train, observed[:200]),
         [],
         120,
         6,
@@ -48,6 +49,27 @@ def test_deviation_covers_what_it_says(noisy):
     assert 0.9 < (score.abs() < 2).mean()
     assert (table["log10_d_std"] > 0.7 * NOISE).all()
     assert (table["status"] == "ok").all() and table["model"].nunique() == 1
+
+
+def test_the_interval_is_nine_tenths(noisy):
+    models, train, new, observed = noisy
+    table = prediction.predict([models], new, train_features=train).set_index("name")
+    low, high = (table.loc[new["name"], f"d_{end}_m2_s"].to_numpy() for end in ("low", "high"))
+    d = 1e-8 * 10.0**observed
+    # 200 new structures: 90 % +- 2.1 %
+    assert 0.83 < ((low < d) & (d < high)).mean() < 0.97
+
+
+def test_another_label_has_columns_of_its_own(noisy):
+    models, train, new, _ = noisy
+    trained = dataclasses.replace(TrainedSize.from_bytes(models), label="modulus")
+    table = prediction.predict([trained.to_bytes()], new.head(4), train_features=train)
+    assert {"modulus", "modulus_std", "modulus_low", "modulus_high"} < set(table.columns)
+    as_d = prediction.predict([models], new.head(4), train_features=train)
+    np.testing.assert_allclose(table["modulus"], np.log10(as_d["d_m2_s"] / 1e-8))
+    assert "d_m2_s" not in table.columns
+    width = table["modulus_high"] - table["modulus_low"]
+    np.testing.assert_allclose(width, 2 * 1.6449 * table["modulus_std"])
 
 
 def test_training_structures_are_in_the_domain_and_freaks_are_not(noisy):
@@ -86,11 +108,12 @@ def test_no_models_are_refused(noisy):
 
 def trained_with(predictions, labels, splits):
     groups = tuple(
-        Group("dl", "mlp", np.nan, SimpleNamespace(), values.astype(np.float32))
+        Group("dl", "mlp", "", SimpleNamespace(), values.astype(np.float32))
         for values in predictions
     )
     parts = parts_of(splits, len(labels))
-    return TrainedSize(60, ("x",), tuple(map(str, range(len(labels)))), labels, parts, groups)
+    names = tuple(map(str, range(len(labels))))
+    return TrainedSize(60, "diffusivity", ("x",), names, labels, parts, groups)
 
 
 def test_the_choice_is_the_lowest_median_error_on_test_shares():

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import os
 from pathlib import Path
@@ -9,7 +10,8 @@ import torch
 
 from poreflux.errors import DataError
 from poreflux.features import GEOMETRY_COLUMNS, matrix
-from poreflux.learning import parse_learner, study
+from poreflux.labels import uptake_at
+from poreflux.learning import mlp, parse_learner, study
 from poreflux.learning.container import pack, unpack
 from poreflux.learning.trained import REST, TEST, Pretrained, TrainedSize
 
@@ -38,30 +40,13 @@ def synthetic(n, seed=0, prefix="mof"):
     return table, 2 * table["void_fraction"] - table["pld_A"] / 60
 
 
-def uptake_table(features, label, pressures=(1.0, 100.0)):
-    rows = [
-        pd.DataFrame(
-            {
-                "name": features["name"],
-                "status": "ok",
-                "pressure_bar": p,
-                "uptake_cm3stp_cm3": 100 + 30 * label * (1 if p > 10 else -0.2),
-            }
-        )
-        for p in pressures
-    ]
-    return pd.concat(rows, ignore_index=True)
+def uptake_label(label, pressure):
+    """Uptakes (cm3(STP)/cm3) that rest on the same features as the diffusivity."""
+    return 100 + 30 * label * (1 if pressure > 10 else -0.2)
 
 
-def diffusion_table(features, label):
-    return pd.DataFrame(
-        {
-            "name": features["name"],
-            "status": "ok",
-            "diffusive": True,
-            "d_m2_s": 1e-8 * 10.0**label,
-        }
-    )
+def series(features, values):
+    return pd.Series(np.asarray(values), index=pd.Index(features["name"], name="name"))
 
 
 LEARNERS = ("mlp", "xgboost", "gp+log55")
@@ -72,10 +57,11 @@ FAST = {"protocol": "fast", "seed": 0, "device": "cpu"}
 def small_study():
     source, source_label = synthetic(120, seed=1, prefix="source")
     target, target_label = synthetic(60, seed=2)
-    uptake, diffusion = uptake_table(source, source_label), diffusion_table(target, target_label)
+    uptakes = {uptake_at(p): series(source, uptake_label(source_label, p)) for p in (1.0, 100.0)}
+    diffusion = series(target, target_label)
     pretrained = [
-        study.pretrain(source, uptake, p, learner=learner, **FAST)
-        for p in (1.0, 100.0)
+        study.pretrain(source, values, label, learner=learner, **FAST)
+        for label, values in uptakes.items()
         for learner in LEARNERS
     ]
     runs = [
@@ -83,16 +69,15 @@ def small_study():
         for learner in LEARNERS
     ]
     scores = pd.concat([scores for scores, _ in runs], ignore_index=True)
-    return source, uptake, target, diffusion, pretrained, scores, [models for _, models in runs]
+    return source, uptakes, target, diffusion, pretrained, scores, [models for _, models in runs]
 
 
 def test_pretraining_scores_are_those_of_the_stored_model_on_the_test_share(small_study):
-    source, uptake, *_, pretrained, _, _ = small_study
+    source, uptakes, *_, pretrained, _, _ = small_study
     for model in pretrained:
         assert model.n == 120 and len(model.test_hashes) == 24
         tested = source.set_index("content_hash").loc[list(model.test_hashes)].reset_index()
-        label = uptake[uptake["pressure_bar"] == model.pressure_bar].set_index("name")
-        y = label.loc[tested["name"], "uptake_cm3stp_cm3"].to_numpy()
+        y = uptakes[model.label].loc[tested["name"]].to_numpy()
         x, _ = matrix(tested, parse_learner(model.learner)[1])
         predicted = Pretrained.from_bytes(model.to_bytes()).load().predict(x)[0]
         assert model.rmse == pytest.approx(np.sqrt(np.mean((predicted - y) ** 2)))
@@ -142,10 +127,7 @@ def test_stored_models_hold_everything_needed_to_score_them(small_study, which):
                 (scores["kind"] == group.kind)
                 & (scores["learner"] == group.learner)
                 & (scores["draw"] == draw)
-                & (
-                    (scores["source_pressure_bar"] == group.source_pressure_bar)
-                    | (group.kind == "dl")
-                )
+                & (scores["source_label"] == group.source)
             ]
             error = np.abs(predicted[draw] - trained.labels)
             test, rest = trained.parts[draw] == TEST, trained.parts[draw] == REST
@@ -161,11 +143,58 @@ def test_stored_models_hold_everything_needed_to_score_them(small_study, which):
 def test_slow_movers_are_scored_apart():
     labels = np.array([-2.0, -1.4, 0.0, -3.0])
     predicted = labels + np.array([0.5, 0.1, 0.1, 9.9])
-    found = study._rest_scores(labels, predicted, np.array([1, 1, 1, 0], bool))
+    trained = TrainedSize(4, "diffusivity", (), (), labels, np.zeros((1, 4)), ())
+    found = study._rest_scores(trained, predicted, np.array([1, 1, 1, 0], bool))
     assert found["rmse_rest_slow"] == pytest.approx(0.5)
     assert found["n_rest"] == 3
-    nothing = study._rest_scores(labels, labels, np.zeros(4, bool))
+    nothing = study._rest_scores(trained, labels, np.zeros(4, bool))
     assert nothing["n_rest"] == 0 and np.isnan(nothing["r2_rest"])
+    # of other labels that number says nothing
+    other = dataclasses.replace(trained, label="henry")
+    assert np.isnan(study._rest_scores(other, predicted, np.ones(4, bool))["rmse_rest_slow"])
+
+
+def test_more_draws_train_only_the_new_ones(small_study):
+    _, _, target, diffusion, pretrained, _, _ = small_study
+    kept = {}
+
+    def part(source, some, train):
+        key = source.label if source else "", some
+        if key not in kept:
+            kept[key] = train()
+        return kept[key]
+
+    def run(n_draws):
+        before = len(kept)
+        _, models = study.run_size(
+            target, diffusion, pretrained, 30, n_draws, learner="xgboost", part=part, **FAST
+        )
+        return TrainedSize.from_bytes(models), len(kept) - before
+
+    ten, trained = run(study.DRAWS_IN_PART)
+    assert trained == 3  # direct and two sources
+    more, trained = run(study.DRAWS_IN_PART + 2)
+    assert trained == 3
+    for few, many in zip(ten.groups, more.groups, strict=True):
+        assert many.source == few.source and len(many.model) == study.DRAWS_IN_PART + 2
+        np.testing.assert_array_equal(many.predictions[: len(few.model)], few.predictions)
+    assert run(study.DRAWS_IN_PART + 2)[1] == 0
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_joined_networks_predict_as_they_did_apart(frozen):
+    x = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    scaling = {
+        "input_shift": np.zeros((2, 5)), "input_scale": np.ones((2, 5)),
+        "label_shift": np.array([1.0, 2.0]), "label_scale": np.ones(2),
+    }  # fmt: skip
+    parts = [mlp.initialise(seeds, **scaling) for seeds in ([1, 2], [3, 4])]
+    if frozen:
+        parts = [parts[0].select([0, 0, 1]), parts[0].select([0])]
+    joined = mlp.join(parts)
+    apart = np.concatenate([part.predict(x) for part in parts])
+    np.testing.assert_array_equal(joined.predict(x), apart)
+    assert len(joined.first_weight) == (2 if frozen else 4)
 
 
 def test_more_than_the_labelled_structures_cannot_be_drawn(small_study):
@@ -176,7 +205,7 @@ def test_more_than_the_labelled_structures_cannot_be_drawn(small_study):
 
 def test_a_source_with_other_features_is_refused(small_study):
     _, _, target, diffusion, pretrained, _, _ = small_study
-    with pytest.raises(DataError, match=r"1 bar was trained on 15 features and got 14"):
+    with pytest.raises(DataError, match=r"uptake_1bar was trained on 15 features and got 14"):
         study.run_size(
             target.drop(columns="h09"), diffusion, pretrained, 50, 1, protocol="fast", seed=0
         )
@@ -186,7 +215,7 @@ def test_copies_of_a_structure_count_once():
     features, label = synthetic(30)
     copies = features.assign(name="copy_of_" + features["name"])
     both = pd.concat([features, copies], ignore_index=True)
-    diffusion = diffusion_table(both, pd.concat([label, label], ignore_index=True))
+    diffusion = series(both, pd.concat([label, label]))
     with pytest.raises(DataError, match="only 30"):
         study.run_size(both, diffusion, [], 31, 1, protocol="fast", seed=0)
 
@@ -201,7 +230,7 @@ def test_copies_of_a_structure_count_once():
 def test_unknown_names_are_refused_with_the_known_ones(options, message):
     features, label = synthetic(30)
     with pytest.raises(DataError, match=message):
-        study.pretrain(features, uptake_table(features, label), 1.0, seed=0, **options)
+        study.pretrain(features, series(features, label), "uptake_1bar", seed=0, **options)
 
 
 def test_packed_bytes_do_not_depend_on_the_hour(monkeypatch):
@@ -230,17 +259,10 @@ def published_features(file):
 def test_published_uptakes_at_100_bar_are_learnt_from_a_sample():
     source = published_features("tobacco_descriptors_10bin.csv.gz").sample(1500, random_state=0)
     published = pd.read_csv(PUBLISHED / "tobacco_ch4_uptake_cm3stp_per_cm3.csv.gz")
-    uptake = pd.DataFrame(
-        {
-            "name": published["mof"],
-            "status": "ok",
-            "pressure_bar": 100.0,
-            "uptake_cm3stp_cm3": published["uptake_100bar"],
-        }
-    )
+    uptake = published.set_index("mof")["uptake_100bar"]
     for learner in ("mlp", "xgboost"):
         model = study.pretrain(
-            source, uptake, 100.0, learner=learner, protocol="fast", seed=0, device="cpu"
+            source, uptake, uptake_at(100.0), learner=learner, protocol="fast", seed=0, device="cpu"
         )
         assert model.r2 > 0.9
 
@@ -250,14 +272,7 @@ def test_published_diffusivities_are_learnt_at_least_as_well_as_published():
     """Published R2 at size 300: 0.41 with 50 bins over 50 draws; the quartiles of 6 are +- 0.1."""
     target = published_features("core2019_descriptors_10bin.csv.gz")
     published = pd.read_csv(PUBLISHED / "core2019_self_diffusivity.csv.gz")
-    diffusion = pd.DataFrame(
-        {
-            "name": published["mof"],
-            "status": "ok",
-            "diffusive": True,
-            "d_m2_s": published["self_diffusivity_1e-8_m2_per_s"] * 1e-8,
-        }
-    )
+    diffusion = np.log10(published.set_index("mof")["self_diffusivity_1e-8_m2_per_s"])
     scores, _ = study.run_size(target, diffusion, [], 300, 6, protocol="fast", seed=0, device="cpu")
     medians = scores.groupby("learner")["r2"].median()
     assert medians.between(0.35, 0.75).all()

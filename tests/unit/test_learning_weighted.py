@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_learning_study import diffusion_table, synthetic, uptake_table
+from test_learning_study import series, synthetic, uptake_label
 
 from poreflux.learning import study, weighted
 from poreflux.learning.splits import Split, split
@@ -87,9 +87,9 @@ def test_bytes_hold_all_and_a_source_keeps_no_more_rows_than_are_used(source, ta
 def test_it_is_a_learner_of_the_study_whatever_the_order_of_rows():
     features, label = synthetic(120, seed=1, prefix="source")
     target, target_label = synthetic(40, seed=2)
-    uptake, diffusion = uptake_table(features, label), diffusion_table(target, target_label)
+    uptake, diffusion = series(features, uptake_label(label, 100.0)), series(target, target_label)
     options = {"protocol": "fast", "seed": 0}
-    model = study.pretrain(features, uptake, 100.0, learner="xgboost-weighted", **options)
+    model = study.pretrain(features, uptake, "uptake_100bar", learner="xgboost-weighted", **options)
     assert model.r2 > 0.5
     results = [
         study.run_size(t, d, [model], 30, 2, learner="xgboost-weighted", **options)

@@ -136,6 +136,7 @@ def learnt(rng, sizes=(40, 80), draws=20):
                 {
                     "learner": learner,
                     "source_pressure_bar": p,
+                    "source_label": f"uptake_{p:g}bar",
                     "r2": r2,
                     "rmse": 3.0 + k,
                     "mae": 2.0 + k,
@@ -153,6 +154,7 @@ def learnt(rng, sizes=(40, 80), draws=20):
                             "kind": "tl" if k else "dl",
                             "learner": learner,
                             "source_pressure_bar": p,
+                            "source_label": "" if p != p else f"uptake_{p:g}bar",
                             "size": size,
                             "draw": draw,
                             "r2": r2,
@@ -171,6 +173,7 @@ def learnt(rng, sizes=(40, 80), draws=20):
                 {
                     "kind": "source" if k else "dl",
                     "source_pressure_bar": p,
+                    "source_label": "" if p != p else f"uptake_{p:g}bar",
                     "feature": feature,
                     "pfi": value,
                     "pfi_normalised": value / pfi.sum(),
@@ -202,7 +205,7 @@ def complete_tables():
     )
     cost = [("geometry", "target", 47, 12.0), ("uptake", "source", 58, 580.0)]
     cost.append(("diffusion", "target", 47, 940.0))
-    tables["cost"] = pd.DataFrame(cost, columns=["stage", "set", "structures", "cpu_s"])
+    tables["study/cost"] = pd.DataFrame(cost, columns=["stage", "set", "structures", "cpu_s"])
     return tables | learnt(rng)
 
 
@@ -447,7 +450,7 @@ TOGETHER = (
         "target/crosscheck_uptake",
         "study/pretraining",
         "study/scores",
-        "cost",
+        "study/cost",
     ),
     (
         "source/structures",
@@ -471,7 +474,7 @@ def test_missing_tables_are_explained(tables, facts, tmp_path, quick, state, key
     for key in keys:
         if key == "source/structures":  # the later stages hold the same names
             continue
-        if key == "cost":
+        if key == "study/cost":
             assert "Cost not shown: no CPU times were given" in text
         elif state == "absent":
             assert f"there is no table {key}" in text, key
@@ -592,7 +595,7 @@ def test_importance_per_learner(tables, facts, tmp_path, quick):
 
 def importances(*rows):
     columns = ["kind", "source_pressure_bar", "feature", "pfi_normalised"]
-    return pd.DataFrame(rows, columns=columns)
+    return summary.with_source(pd.DataFrame(rows, columns=columns))
 
 
 def test_distance_by_hand():
@@ -610,7 +613,7 @@ def test_distance_by_hand():
     )
     top, distances = summary.importance_distances(table)
     assert list(top.index) == ["a", "b"]
-    found = distances.set_index("source_pressure_bar")
+    found = distances.set_index("source")
     assert found["distance"].to_dict() == pytest.approx({1.0: 0.5, 2.0: 0.1})  # 3-4-5
     assert found["rank"].to_dict() == {1.0: 2, 2.0: 1}
 
@@ -629,7 +632,7 @@ def test_distances_are_those_of_the_importance_stage(tables):
     from poreflux.learning import importance
 
     expected = importance.distances(tables["study/importance"])
-    found = summary.importance_distances(tables["study/importance"])[1]
+    found = summary.importance_distances(summary.with_source(tables["study/importance"]))[1]
     assert found["distance"].to_list() == pytest.approx(expected["distance"].to_list())
     assert found["rank"].to_list() == expected["rank"].to_list()
 
@@ -642,11 +645,27 @@ def test_importances_that_are_all_zero(tables, facts, tmp_path, quick, kind):
     assert {"dl": "Feature importance", "source": "The source advisor"}[kind] + " not shown" in text
 
 
+def test_a_source_that_is_no_uptake_goes_by_its_name(tables, facts, tmp_path, quick):
+    named = dict(tables)
+    for key in ("study/scores", "study/pretraining", "study/importance"):
+        table = tables[key]
+        first = table["source_pressure_bar"] == table["source_pressure_bar"].min()
+        named[key] = table.assign(
+            source_label=table["source_label"].where(~first, "henry"),
+            source_pressure_bar=table["source_pressure_bar"].where(~first),
+        )
+    found = summary.with_source(named["study/scores"])
+    assert found.loc[found["kind"] == "dl", "source"].isna().all()
+    assert set(found.loc[found["kind"] == "tl", "source"]) >= {"henry", "100 bar"}
+    text = built(named, facts, tmp_path).text
+    assert "henry" in text and "nan bar" not in text
+
+
 def test_a_tie_is_no_win():
     rows = [("dl", math.nan, 0, 0.5), ("dl", math.nan, 1, 0.5), ("dl", math.nan, 2, 0.9)]
     rows += [("tl", 1.0, 0, 0.5), ("tl", 1.0, 1, 0.6), ("tl", 1.0, 3, 0.9)]
     table = pd.DataFrame(rows, columns=["kind", "source_pressure_bar", "draw", "r2"])
-    table = table.assign(learner="mlp", size=10, rmse=1.0, mae=1.0)
+    table = summary.with_source(table.assign(learner="mlp", size=10, rmse=1.0, mae=1.0))
     row = summary.score_summary(table).set_index("kind").loc["tl"]
     # draw 2 has no transfer and draw 3 no direct score: neither is a pair
     assert (row["wins"], row["pairs"], row["n"]) == (1, 2, 3)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from poreflux import __version__
 from poreflux.errors import ConfigError, DataError
-from poreflux.learning import package_of
+from poreflux.learning import packages_of
 from poreflux.stages import STAGES, stage_params
 from poreflux.store import Store, package_version
 from poreflux.usage import used_by
@@ -148,13 +148,15 @@ def _actions(config: dict, versions: dict[str, dict[str, str]]):
     for name, stage in STAGES.items():
         used = common | stage.engines(stage_params(config, name)) | versions.get(name, {})
         yield name, used, ("*/shards/structures/*",), (f"*/{name}.parquet", f"*/shards/{name}/*")
-    packages = map(package_of, config["learning"]["learners"])
+    packages = [p for learner in config["learning"]["learners"] for p in packages_of(learner)]
     learners = {package: package_version(package) for package in packages}
     learning = common | learners | versions.get("finetune", {})
     tables = ("*/geometry.parquet", "*/energy.parquet", "*/percolation.parquet")
     yield "features", common, tables, ("*/features.parquet",)
-    labels = ("*/features.parquet", "*/uptake.parquet", "*/diffusion.parquet")
-    yield "learning", learning, labels, ("study/*",)
+    simulated = ("*/uptake.parquet", "*/diffusion.parquet", "*/percolation.parquet")
+    yield "labels", common, simulated, ("*/labels.parquet",)
+    learnt = ("*/features.parquet", "*/labels.parquet")
+    yield "learning", learning, learnt, ("study/*",)
     yield "prediction", learning, ("predict/features.parquet", "study/models/*"), ("predict/*.csv",)
     report = common | {"matplotlib": package_version("matplotlib")}
     yield "report", report, ("*/*.parquet",), ("report/*",)

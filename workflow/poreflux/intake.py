@@ -40,6 +40,7 @@ SUMMARY_COLUMNS = [
 ]
 # The word under ``names`` for every structure of an archive.
 ALL_NAMES = "all"
+_WITH_DEFAULT = re.compile(r"\$\{(\w+):-([^}]*)\}")
 STRUCTURE_COLUMNS = ["lengths_A", "angles_deg", "species", "frac", "listed"]
 
 
@@ -59,7 +60,8 @@ def list_members(spec: dict, base: Path) -> dict[str, str]:
     -------
     dict
         Name to CIF path (``cifs``) or to an empty string (``package``, of which the ``first``
-        so many names count); at most ``limit``.
+        so many names count, or a ``sample`` at random); at most ``limit``. None where the set
+        is known by ``tables`` alone.
 
     Raises
     ------
@@ -70,9 +72,13 @@ def list_members(spec: dict, base: Path) -> dict[str, str]:
         members = _files(spec["cifs"])
     elif spec.get("package"):
         names = _names(spec, base)
-        members = dict.fromkeys(names[: spec.get("first")], "")
+        members = dict.fromkeys(_sampled(names, spec.get("sample"))[: spec.get("first")], "")
+    elif any((spec.get("tables") or {}).values()):
+        members = {}
     else:
-        raise ConfigError("a set under 'structures' needs 'cifs' or 'package' and 'names'")
+        raise ConfigError(
+            "a set under 'structures' needs 'cifs', or 'package' and 'names', or 'tables'"
+        )
     limit = spec.get("limit")
     return dict(list(members.items())[:limit] if limit else members.items())
 
@@ -100,10 +106,10 @@ def _names(spec: dict, base: Path) -> list[str]:
         return sources.core_mof_names(spec["archive"])
     if isinstance(names, str):
         packaged = Path(str(resources.files("poreflux").joinpath("data", names)))
-        path = next((p for p in (Path(names), base / names, packaged) if p.is_file()), None)
-        if path is None:
-            raise ConfigError(f"names: {names} is neither a file nor a list of the package")
-        return sources.read_names(path)
+        if packaged.is_file():
+            return sources.read_names(packaged)
+        path = find_file(names, base)
+        return _first_column(path) if ".csv" in Path(path).suffixes else sources.read_names(path)
     if not names:
         raise ConfigError("a set with 'package' needs 'names': a list or a file of names")
     if len(set(names)) != len(names):
@@ -111,13 +117,26 @@ def _names(spec: dict, base: Path) -> list[str]:
     return names
 
 
+def _first_column(path: str) -> list[str]:
+    """Names in the first column of a CSV file, each once."""
+    return list(dict.fromkeys(pd.read_csv(path, usecols=[0], dtype=str).iloc[:, 0].dropna()))
+
+
+def _sampled(names: list[str], number: int | None) -> list[str]:
+    """So many of the names in a random order that depends on nothing but themselves."""
+    if number is None:
+        return names
+    return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:number]
+
+
 def find_file(name: str, base: Path) -> str:
-    """Path of a file that the configuration names, with ``$VARIABLES`` filled in.
+    """Path of a file that the configuration names, with variables filled in.
 
     Parameters
     ----------
     name : str
-        A relative path is looked for in the working folder, then in ``base``.
+        A relative path is looked for in the working folder, then in ``base``. ``$NAME`` and
+        ``${NAME:-default}`` stand for what is in the environment.
     base : Path
         The workflow's folder.
 
@@ -126,7 +145,8 @@ def find_file(name: str, base: Path) -> str:
     ConfigError
         If a variable is not set or there is no such file.
     """
-    path = os.path.expandvars(name)
+    path = _WITH_DEFAULT.sub(lambda m: os.environ.get(m[1]) or m[2], name)
+    path = os.path.expandvars(path)
     unset = re.search(r"\$\{?(\w+)", path)
     if unset:
         raise ConfigError(f"{name}: the environment variable {unset[1]} is not set")

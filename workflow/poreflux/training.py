@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pandas as pd
 
-from poreflux.features import diffusion_labels, labelled, uptake_labels, used
-from poreflux.learning import package_of, parse_learner
-from poreflux.learning.study import pretrain, run_size
+from poreflux.features import labelled, used
+from poreflux.labels import values_of
+from poreflux.learning import packages_of, parse_learner
+from poreflux.learning.study import DRAWS_IN_PART, pretrain, run_size
 from poreflux.learning.trained import Pretrained
-from poreflux.store import Ingredients, Store, code_digest, package_version
+from poreflux.store import (
+    Ingredients,
+    Store,
+    code_digest,
+    package_version,
+    write_atomically,
+)
 from poreflux.tables import table_digest
 
 log = logging.getLogger(__name__)
@@ -20,8 +29,8 @@ log = logging.getLogger(__name__)
 
 def pretrained_models(
     features: pd.DataFrame,
-    uptake: pd.DataFrame,
-    pressures_bar: Sequence[float],
+    labels: pd.DataFrame,
+    names: Sequence[str],
     *,
     target_features: pd.DataFrame,
     learner: str,
@@ -30,55 +39,53 @@ def pretrained_models(
     device: str,
     store: Store,
 ) -> list[Pretrained]:
-    """Source models of one learner at each pressure, from the store or trained.
+    """Source models of one learner, one a label, from the store or trained.
 
-    Parameters are those of :func:`poreflux.learning.study.pretrain`; ``target_features`` (no
-    labels among them) set the scale of the inputs, for hypothetical MOFs are far more open than
-    experimental ones and would crowd those into one corner of the frozen layer.
+    ``labels`` is a table of :mod:`poreflux.labels`, ``names`` say which of its labels; the rest
+    is as in :func:`poreflux.learning.study.pretrain`. ``target_features`` (no labels among them)
+    set the scale of the inputs, for hypothetical MOFs are far more open than experimental ones
+    and would crowd those into one corner of the frozen layer.
     """
     feature_set = parse_learner(learner)[1]
     features, target_features = used(features, feature_set), used(target_features, feature_set)
     # an order that no name shows in, down to the last digit of a mean
     target_features = target_features.sort_values(["content_hash", "name"])
     models = []
-    for pressure in pressures_bar:
-        labels = uptake_labels(uptake, pressure)
+    for label in names:
+        values = values_of(labels, label)
         made_of = Ingredients(
             stage="pretrain",
-            subject=_digest_of_labelled(features, labels),
+            subject=_digest_of_labelled(features, values),
             inputs={"target_features": table_digest(target_features.drop(columns="name"))},
-            params={
-                "learner": learner,
-                "protocol": protocol,
-                "seed": seed,
-                "pressure_bar": float(pressure),
-            },
+            params={"learner": learner, "protocol": protocol, "seed": seed, "label": label},
             code=code_digest("poreflux.learning.study"),
             engines=_engine(learner),
         )
 
-        def train(pressure=pressure) -> bytes:
+        def train(checkpoint, label=label, values=values) -> bytes:
             return pretrain(
                 features,
-                uptake,
-                pressure,
+                values,
+                label,
                 learner=learner,
                 protocol=protocol,
                 seed=seed,
                 device=device,
                 scale_features=target_features,
+                checkpoint=checkpoint,
             ).to_bytes()
 
-        models.append(Pretrained.from_bytes(store.get_or_make(made_of, train)))
-        log.info("%s at %g bar: R2 %.3f on the test share", learner, pressure, models[-1].r2)
+        models.append(Pretrained.from_bytes(_resumed(store, made_of, train)))
+        log.info("%s, %s: R2 %.3f on the test share", learner, label, models[-1].r2)
     return models
 
 
 def target_models(
     features: pd.DataFrame,
-    diffusion: pd.DataFrame,
+    labels: pd.DataFrame,
     pretrained: Sequence[bytes],
     *,
+    label: str,
     learner: str,
     size: int,
     draws: int,
@@ -86,11 +93,14 @@ def target_models(
     seed: int,
     device: str,
     store: Store,
+    same_members: bool = False,
 ) -> bytes:
     """Direct and transfer models of one learner and size, from the store or trained.
 
-    A draw cannot hold more structures than have a diffusivity: a larger ``size`` is reduced to
-    that number, with a warning, so that a few failed structures do not cost the study.
+    A draw cannot hold more structures than are labelled: a larger ``size`` is reduced to
+    that number, with a warning, so that a few failed structures do not cost the study. Every few
+    draws are an artifact of their own: an interrupted training goes on from there, and further
+    draws or source labels train only what is new.
 
     Returns
     -------
@@ -101,44 +111,135 @@ def target_models(
     Raises
     ------
     DataError
-        If too few structures have a diffusivity to split them.
+        If too few structures are labelled to split them.
     """
     features = used(features, parse_learner(learner)[1])
-    available = len(labelled(features, diffusion_labels(diffusion))[1])
+    values = values_of(labels, label)
+    available = len(labelled(features, values)[1])
     if size > available:
-        log.warning("draws of %d reduced to the %d structures with a diffusivity", size, available)
+        log.warning("draws of %d reduced to the %d structures with a label", size, available)
         size = available
-    made_of = Ingredients(
-        stage="finetune",
-        subject=_digest_of_labelled(features, diffusion_labels(diffusion)),
-        inputs={
-            f"source{i}": hashlib.sha256(data).hexdigest() for i, data in enumerate(pretrained)
-        },
-        params={
+    digests = {
+        Pretrained.from_bytes(data).label: hashlib.sha256(data).hexdigest() for data in pretrained
+    }
+    common = _part_ingredients(features, values, learner, protocol, seed, size, same_members, label)
+
+    def part(source: Pretrained | None, some: range, train: Callable[..., bytes]) -> bytes:
+        made_of = common(digests[source.label] if source else "", some)
+        return _resumed(store, made_of, train)
+
+    _, models = run_size(
+        features,
+        values,
+        [Pretrained.from_bytes(data) for data in pretrained],
+        size,
+        draws,
+        label=label,
+        learner=learner,
+        protocol=protocol,
+        seed=seed,
+        device=device,
+        same_members=same_members,
+        part=part,
+    )
+    return models
+
+
+def _part_ingredients(
+    features: pd.DataFrame,
+    values: pd.Series,
+    learner: str,
+    protocol: str,
+    seed: int,
+    size: int,
+    same_members: bool,
+    label: str,
+) -> Callable[[str, range], Ingredients]:
+    """What makes some draws of a size, given the digest of the source model (or ``""``)."""
+    subject, engines = _digest_of_labelled(features, values), _engine(learner)
+    code = code_digest("poreflux.learning.study")
+
+    def of(source: str, some: range) -> Ingredients:
+        params = {
             "learner": learner,
             "protocol": protocol,
             "seed": seed,
             "size": size,
-            "draws": draws,
-        },
-        code=code_digest("poreflux.learning.study"),
-        engines=_engine(learner),
-    )
+            "draws": [some[0], some[-1]],
+            "same_members": same_members,
+            "label": label,
+        }
+        inputs = {"source": source} if source else {}
+        return Ingredients("finetune", subject, inputs, params, code, engines)
 
-    def train() -> bytes:
-        return run_size(
-            features,
-            diffusion,
-            [Pretrained.from_bytes(data) for data in pretrained],
-            size,
-            draws,
-            learner=learner,
-            protocol=protocol,
-            seed=seed,
-            device=device,
-        )[1]
+    return of
 
-    return store.get_or_make(made_of, train)
+
+def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
+    """What makes the target models of a study, a part of the draws each.
+
+    Parameters
+    ----------
+    config : dict
+        Complete, see :func:`poreflux.config.complete`.
+    results : Path
+        The study's results; without the tables of the target there is nothing.
+    """
+    told = config["learning"]
+    paths = [results / "target" / f"{name}.parquet" for name in ("features", "labels")]
+    if not all(path.exists() for path in paths):
+        return
+    features, labels = map(pd.read_parquet, paths)
+    label, draws = told["target_label"], told["draws"]
+    # as trained on the CPU, and together on a GPU
+    ranges = [
+        range(first, min(first + together, draws))
+        for together in (DRAWS_IN_PART, draws)
+        for first in range(0, draws, together)
+    ]
+    for learner in told["learners"]:
+        mine = used(features, parse_learner(learner)[1])
+        values = values_of(labels, label)
+        available = len(labelled(mine, values)[1])
+        models = results.glob(f"study/models/{learner}-source-*.npz")
+        sources = ["", *(hashlib.sha256(path.read_bytes()).hexdigest() for path in models)]
+        for size in {min(size, available) for size in told["sizes"]}:
+            of = _part_ingredients(
+                mine, values, learner, told["protocol"], config["seed"], size,
+                told["same_members"], label,
+            )  # fmt: skip
+            for source in sources:
+                for some in dict.fromkeys(ranges):
+                    yield of(source, some)
+
+
+class Scratch:
+    """What a training has reached, in the store's folder for unfinished work."""
+
+    def __init__(self, store: Store, made_of: Ingredients):
+        self.folder = store.root / "running" / made_of.stage / made_of.key
+
+    def load(self, name: str) -> bytes | None:
+        """What was last saved under a name, if anything."""
+        path = self.folder / name
+        return path.read_bytes() if path.exists() else None
+
+    def save(self, name: str, data: bytes) -> None:
+        """Keep it, whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / name, data)
+
+    def remove(self) -> None:
+        """Forget it: the training is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _resumed(store: Store, made_of: Ingredients, train: Callable[..., bytes]) -> bytes:
+    """An artifact from the store, or trained on from where an interrupted training was."""
+    scratch = Scratch(store, made_of)
+    payload = store.get_or_make(made_of, lambda: train(checkpoint=scratch))
+    scratch.remove()
+    return payload
 
 
 def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series) -> str:
@@ -148,4 +249,4 @@ def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series) -> str:
 
 
 def _engine(learner: str) -> dict[str, str]:
-    return {package_of(learner): package_version(package_of(learner))}
+    return {name: package_version(name) for name in packages_of(learner)}

@@ -13,9 +13,9 @@ from poreflux.errors import DataError
 from poreflux.intake import build_ingredients
 from poreflux.stages import STAGES, ingredients, stage_params
 from poreflux.store import Store
+from poreflux.training import parts_of_study
 
-# Stages of the learning: their artifacts are files of the study, too.
-TRAINED = ("pretrain", "finetune")
+COST_COLUMNS = ("stage", "set", "structures", "cpu_s")
 
 
 def used_by(config: dict, results: Path, store: Store) -> set[Path]:
@@ -40,22 +40,62 @@ def used_by(config: dict, results: Path, store: Store) -> set[Path]:
     DataError
         If the study has no tables of structures there.
     """
-    used = set()
-    found = False
+    entries = _of_structures(config, results, store)
+    used = {path for _, _, paths in entries for path in paths}
+    used |= {path for _, paths in _trained(config, results, store) for path in paths}
+    return {path for path in used if path.exists()}
+
+
+def costs(config: dict, results: Path, store: Store) -> pd.DataFrame:
+    """CPU time of a study by stage and set, as measured when each artifact was made.
+
+    Parameters are those of :func:`used_by`.
+
+    Returns
+    -------
+    DataFrame
+        Columns :data:`COST_COLUMNS`. ``set`` is missing for the training, whose ``structures``
+        are models; an artifact that several structures share counts once.
+    """
+    rows = []
+    for name, stage, paths in _of_structures(config, results, store):
+        rows.append({"stage": stage, "set": name, **_spent(paths, store)})
+    for stage, paths in _trained(config, results, store):
+        rows.append({"stage": stage, "set": None, **_spent(paths, store)})
+    table = pd.DataFrame(rows, columns=list(COST_COLUMNS))
+    return table[table["structures"] > 0].reset_index(drop=True)
+
+
+def _spent(paths: set[Path], store: Store) -> dict:
+    """Artifacts that tell their CPU time, and the sum."""
+    seconds = []
+    for path in sorted(paths):
+        manifest = store.manifest(path) if path.exists() else None
+        if manifest and "cpu_s" in manifest["facts"]:
+            seconds.append(manifest["facts"]["cpu_s"])
+    return {"structures": len(seconds), "cpu_s": float(sum(seconds))}
+
+
+def _of_structures(config: dict, results: Path, store: Store) -> list[tuple[str, str, set[Path]]]:
+    """Set, stage, and where the artifacts of its structures lie or would lie."""
+    found: dict[tuple[str, str], set[Path]] = {}
+    known = False
     for name, spec in _sets(config).items():
+        known |= bool((spec.get("tables") or {}) and not (spec.get("cifs") or spec["package"]))
         for path in results.glob(f"{name}/shards/structures/*.parquet"):
-            found = True
+            known = True
             columns = ["name", "content_hash", "status", "listed"]
             rows = pd.read_parquet(path, columns=columns).to_dict("records")
             if spec.get("package") == "pormake":
-                used |= {store.path(build_ingredients(row["name"])) for row in rows}
+                built = {store.path(build_ingredients(row["name"])) for row in rows}
+                found.setdefault((name, "build"), set()).update(built)
             rows = [row for row in rows if row["status"] == "ok"]
-            for stage, params in _stages(config, name, spec):
-                used |= {store.path(ingredients(stage, row, params)) for row in rows}
-    if not found:
+            for title, stage, params in _stages(config, name, spec):
+                made = {store.path(ingredients(stage, row, params)) for row in rows}
+                found.setdefault((name, title), set()).update(made)
+    if not known:
         raise DataError(f"no tables {results}/*/shards/structures/*.parquet; run the study first")
-    used |= set(_trained(results, store))
-    return {path for path in used if path.exists()}
+    return [(name, title, paths) for (name, title), paths in found.items()]
 
 
 def _sets(config: dict) -> dict[str, dict]:
@@ -63,19 +103,30 @@ def _sets(config: dict) -> dict[str, dict]:
     return config["structures"] | ({"predict": mine} if mine else {})
 
 
-def _stages(config: dict, name: str, spec: dict) -> Iterator[tuple[str, dict]]:
+def _stages(config: dict, name: str, spec: dict) -> Iterator[tuple[str, str, dict]]:
+    """What each is called, the stage, and its parameters."""
+    read = {stage for stage, told in (spec.get("tables") or {}).items() if told}
     for stage in spec["stages"]:
-        yield stage, stage_params(config, stage)
+        if stage in read:
+            continue
+        yield stage, stage, stage_params(config, stage)
         block = config[STAGES[stage].block]
         if name == "target" and block.get("crosscheck"):
             other = {"engine": COMPARED[stage][0]} | block["crosscheck_params"]
-            yield stage, stage_params(config, stage) | other
+            yield f"{stage} (cross-check)", stage, stage_params(config, stage) | other
 
 
-def _trained(results: Path, store: Store) -> Iterator[Path]:
-    models = {hashlib.sha256(p.read_bytes()).digest() for p in results.glob("study/models/*.npz")}
-    for stage in TRAINED:
-        for path in store.entries(stage):
-            artifact = store.read(path)
-            if artifact and hashlib.sha256(artifact.payload).digest() in models:
-                yield path
+def _trained(config: dict, results: Path, store: Store) -> Iterator[tuple[str, set[Path]]]:
+    """The artifacts of pretraining and of the target models."""
+    models = {
+        hashlib.sha256(path.read_bytes()).digest()
+        for path in results.glob("study/models/*-source-*.npz")
+    }
+    pretrained = set()
+    for path in store.entries("pretrain"):
+        artifact = store.read(path)
+        if artifact and hashlib.sha256(artifact.payload).digest() in models:
+            pretrained.add(path)
+    yield "pretrain", pretrained
+    parts = map(store.path, parts_of_study(config, results))
+    yield "finetune", {path for path in parts if path.exists()}

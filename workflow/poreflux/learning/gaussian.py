@@ -112,6 +112,11 @@ def from_bytes(data: bytes) -> Processes:
     return Processes(members, None if source is None else from_bytes(source.tobytes()))
 
 
+def join(parts: Sequence[Processes]) -> Processes:
+    """Stacks over the same source as one."""
+    return Processes(tuple(m for part in parts for m in part.members), parts[0].source)
+
+
 def fit(
     x: np.ndarray,
     y: np.ndarray,

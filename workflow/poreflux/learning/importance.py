@@ -18,13 +18,21 @@ import numpy as np
 import pandas as pd
 
 from poreflux.errors import DataError
-from poreflux.features import labelled, matrix, uptake_labels
+from poreflux.features import labelled, matrix
+from poreflux.labels import pressure_of, values_of
 from poreflux.learning import parse_learner
 from poreflux.learning.scoring import r2
 from poreflux.learning.trained import Group, Model, Pretrained, TrainedSize, check_features
 from poreflux.random_stream import seed_from
 
-IMPORTANCE_COLUMNS = ("kind", "source_pressure_bar", "feature", "pfi", "pfi_normalised")
+IMPORTANCE_COLUMNS = (
+    "kind",
+    "source_pressure_bar",
+    "source_label",
+    "feature",
+    "pfi",
+    "pfi_normalised",
+)
 TOP = 10
 
 
@@ -117,7 +125,7 @@ def run(
     *,
     features_target: pd.DataFrame,
     features_source: pd.DataFrame,
-    uptake: pd.DataFrame,
+    labels_source: pd.DataFrame,
     n_repeats: int,
     seed: int,
     learner: str = "mlp",
@@ -133,8 +141,8 @@ def run(
         Source models; those of other learners are passed over.
     features_target, features_source : DataFrame
         As :func:`poreflux.features.feature_table` gives them.
-    uptake : DataFrame
-        Of the source structures.
+    labels_source : DataFrame
+        Labels of the source structures, see :mod:`poreflux.labels`.
     n_repeats : int
         Shuffles of each feature.
     seed : int
@@ -165,20 +173,20 @@ def run(
         if group.learner != learner or group.kind not in kinds:
             continue
         pfi = _mean_over_draws(group, trained, x, n_repeats, seed)
-        tables.append(_table(group.kind, group.source_pressure_bar, names, pfi))
-    for source in sorted(pretrained, key=lambda source: source.pressure_bar):
+        tables.append(_table(group.kind, group.source, names, pfi))
+    for source in sorted(pretrained, key=lambda source: (source.pressure_bar, source.label)):
         if source.learner != learner or "source" not in kinds:
             continue
-        rows, y = labelled(features_source, uptake_labels(uptake, source.pressure_bar))
+        rows, y = labelled(features_source, values_of(labels_source, source.label))
         labels = pd.Series(y, index=rows["content_hash"])
         tested = _rows_of(rows, source.test_hashes)
         x_source, names_source = matrix(tested, feature_set)
         check_features(names_source, source.feature_names, "the source model")
         y_source = labels.loc[tested["content_hash"]].to_numpy()
-        stream = _stream(seed, "source", source.pressure_bar, 0)
+        stream = _stream(seed, "source", source.label, 0)
         shuffles = _shuffles(len(y_source), n_repeats, stream)
         pfi = _losses(source.load(), x_source, y_source, shuffles)
-        tables.append(_table("source", source.pressure_bar, names_source, pfi))
+        tables.append(_table("source", source.label, names_source, pfi))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -190,16 +198,16 @@ def _mean_over_draws(
     losses = []
     for draw in range(len(group.model)):
         rows = np.flatnonzero(held_out[draw])
-        stream = _stream(seed, group.kind, group.source_pressure_bar, draw)
+        stream = _stream(seed, group.kind, group.source, draw)
         shuffles = _shuffles(len(rows), n_repeats, stream)
         member = group.model.select([draw])
         losses.append(_losses(member, x[rows], trained.labels[rows], shuffles))
     return np.mean(losses, axis=0)
 
 
-def _stream(seed: int, kind: str, pressure_bar: float, draw: int) -> int:
+def _stream(seed: int, kind: str, source: str, draw: int) -> int:
     """A seed below 2**32, the most that numpy's RandomState takes."""
-    return seed_from(seed, "importance", kind, f"{pressure_bar:g}", draw) >> 32
+    return seed_from(seed, "importance", kind, source, draw) >> 32
 
 
 def _rows_of(features: pd.DataFrame, content_hashes: Sequence[str]) -> pd.DataFrame:
@@ -214,9 +222,10 @@ def _rows_of(features: pd.DataFrame, content_hashes: Sequence[str]) -> pd.DataFr
     return by_hash.loc[list(content_hashes)].reset_index(drop=True)
 
 
-def _table(kind: str, pressure_bar: float, names: Sequence[str], pfi: np.ndarray) -> pd.DataFrame:
+def _table(kind: str, source: str, names: Sequence[str], pfi: np.ndarray) -> pd.DataFrame:
     table = pd.DataFrame({"feature": names, "pfi": pfi, "pfi_normalised": normalised(pfi)})
-    table.insert(0, "source_pressure_bar", pressure_bar)
+    table.insert(0, "source_label", source)
+    table.insert(0, "source_pressure_bar", pressure_of(source))
     table.insert(0, "kind", kind)
     return table[list(IMPORTANCE_COLUMNS)]
 
@@ -234,8 +243,9 @@ def distances(table: pd.DataFrame, top: int = TOP) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns source_pressure_bar, distance (Euclidean, of normalised importances), rank (1 for
-        the nearest, the source to transfer from), by rising pressure.
+        Columns source_pressure_bar, source_label, distance (Euclidean, of normalised
+        importances), rank (1 for the nearest, the source to transfer from), in the order of the
+        table.
 
     Raises
     ------
@@ -247,10 +257,11 @@ def distances(table: pd.DataFrame, top: int = TOP) -> pd.DataFrame:
         raise DataError("the importances hold no reference (kind dl)")
     leading = reference.sort_values(ascending=False, kind="stable").index[:top]
     rows = []
-    for pressure, group in table[table["kind"] == "source"].groupby("source_pressure_bar"):
+    for label, group in table[table["kind"] == "source"].groupby("source_label", sort=False):
         other = group.set_index("feature")["pfi_normalised"]
         distance = float(np.linalg.norm(other.loc[leading] - reference.loc[leading]))
-        rows.append({"source_pressure_bar": pressure, "distance": distance})
-    result = pd.DataFrame(rows, columns=["source_pressure_bar", "distance"])
+        pressure = group["source_pressure_bar"].iloc[0]
+        rows.append({"source_pressure_bar": pressure, "source_label": label, "distance": distance})
+    result = pd.DataFrame(rows, columns=["source_pressure_bar", "source_label", "distance"])
     result["rank"] = result["distance"].rank(method="first").astype(int)
     return result

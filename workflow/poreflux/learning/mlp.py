@@ -16,8 +16,13 @@ D. P. Kingma, J. Ba, ICLR 2015, arXiv:1412.6980 (Adam).
 
 from __future__ import annotations
 
+import io
+import logging
+import pickle
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Protocol as Interface
 
 import numpy as np
 import torch
@@ -26,10 +31,14 @@ from poreflux.learning.container import pack, unpack
 from poreflux.learning.splits import Split
 from poreflux.random_stream import seed_from
 
+logger = logging.getLogger(__name__)
+
 HIDDEN = (512, 128)
 
 # Stacked models that a CPU trains at a time: their weights and Adam moments stay in its cache.
-_CPU_CHUNK = 8
+_CPU_CHUNK = 10
+# Seconds of training that an interruption costs at most, or a little more.
+_CHECKPOINT_S = 60.0
 # Dropout masks are drawn for several steps at once, of at most this many numbers.
 _MASK_BLOCK = 4_000_000
 
@@ -132,6 +141,16 @@ PROTOCOLS = {
 }
 
 
+class Checkpoint(Interface):
+    """A place for what has been trained so far."""
+
+    def load(self, name: str) -> bytes | None:
+        """What was last saved under a name, if anything."""
+
+    def save(self, name: str, data: bytes) -> None:
+        """Keep it, whole or not at all."""
+
+
 @dataclass(frozen=True)
 class Networks:
     """A stack of M networks over F first layers: several networks may share a frozen one.
@@ -211,6 +230,26 @@ def from_bytes(data: bytes) -> Networks:
     return Networks(**unpack(data)[0])
 
 
+def join(parts: Sequence[Networks]) -> Networks:
+    """Stacks as one; a first layer that they share stands in it once."""
+    firsts, first_of = [], []
+    for part in parts:
+        place = []
+        for f in range(len(part.first_weight)):
+            layer = {name: getattr(part, name)[f] for name in _PER_FIRST_LAYER}
+            same = (
+                k for k, known in enumerate(firsts)
+                if all(np.array_equal(known[name], value) for name, value in layer.items())
+            )  # fmt: skip
+            place.append(next(same, len(firsts)))
+            if place[-1] == len(firsts):
+                firsts.append(layer)
+        first_of.append(np.array(place)[part.first_of])
+    changes = {name: np.stack([layer[name] for layer in firsts]) for name in _PER_FIRST_LAYER}
+    changes |= {n: np.concatenate([getattr(part, n) for part in parts]) for n in _PER_NETWORK}
+    return Networks(**changes, first_of=np.concatenate(first_of).astype(np.int64))
+
+
 def initialise(
     seeds: Sequence[int],
     *,
@@ -273,6 +312,7 @@ def fit(
     reference: np.ndarray | None = None,
     device: str = "cpu",
     step: Callable[[int], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Networks:
     """Train one network a split, all together, from scratch or from a source network.
 
@@ -297,6 +337,8 @@ def fit(
         ``"cpu"`` or ``"cuda"``.
     step : callable, optional
         Called with numbers of finished training steps, ``len(splits) * phase.max_steps`` in all.
+    checkpoint : Checkpoint, optional
+        See :func:`train_batch`.
 
     Returns
     -------
@@ -329,6 +371,7 @@ def fit(
         freeze_first=source is not None,
         device=device,
         progress=step,
+        checkpoint=checkpoint,
     )
 
 
@@ -365,6 +408,7 @@ def train_batch(
     freeze_first: bool = False,
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Networks:
     """Train every network of a stack on its own rows, together.
 
@@ -389,6 +433,9 @@ def train_batch(
     progress : callable, optional
         Called with the number of model steps just finished (skipped ones included), so that a
         caller who knows the total of ``M * phase.max_steps`` can report.
+    checkpoint : Checkpoint, optional
+        Keeps what has been trained so far, about once a minute. What it holds is gone on from, to
+        the same bits: it must be of the same networks, data and phase.
 
     Returns
     -------
@@ -432,6 +479,8 @@ def train_batch(
             phase=phase,
             seeds=[seeds[i] for i in chunk],
             progress=progress,
+            checkpoint=checkpoint,
+            place=f"networks-{start}",
         )
         for name, weight in best.items():
             trained[name][chunk] = weight.cpu().numpy()
@@ -502,6 +551,22 @@ class _Randomness:
         if self.masks is not None:
             self.masks = self.masks[kept]
 
+    def state(self) -> dict:
+        """Where the streams are, for :meth:`restore`."""
+        generators = {k: [g.get_state() for g in v] for k, v in self.generators.items()}
+        return {
+            "generators": generators, "order": self.order, "masks": self.masks, "used": self.used
+        }  # fmt: skip
+
+    def restore(self, state: dict) -> None:
+        """Go on from where :meth:`state` was taken."""
+        for purpose, states in state["generators"].items():
+            for generator, at in zip(self.generators[purpose], states, strict=True):
+                generator.set_state(at)
+        self.order = [order.to(self.device) for order in state["order"]]
+        self.masks = None if state["masks"] is None else state["masks"].to(self.device)
+        self.used = state["used"]
+
     def mask(self) -> torch.Tensor | None:
         """Dropout of one step, (C, n, 128): 0 or 1 / keep."""
         if self.keep == 1.0:
@@ -530,7 +595,9 @@ class _Randomness:
         return torch.stack(rows)
 
 
-def _train_chunk(weights, x, y, validation_x, validation_y, *, phase, seeds, progress) -> dict:
+def _train_chunk(
+    weights, x, y, validation_x, validation_y, *, phase, seeds, progress, checkpoint, place
+) -> dict:
     """Train stacked networks on one device; returns the best weights of each.
 
     A network that stops early leaves the stack, so that the rest get all of the machine.
@@ -542,8 +609,23 @@ def _train_chunk(weights, x, y, validation_x, validation_y, *, phase, seeds, pro
     waited = torch.zeros(n_networks, dtype=torch.int64, device=x.device)
     active = torch.arange(n_networks, device=x.device)
     optimizer = _optimizer(weights, phase)
-    reported = 0
-    for step in range(1, phase.max_steps + 1):
+    reported = done = 0
+    saved = _load(checkpoint, place, x.device)
+    if saved:
+        done, active, waited = saved["step"], saved["active"], saved["waited"]
+        best, best_loss = saved["best"], saved["best_loss"]
+        x, y = x[active], y[active]
+        validation_x, validation_y = validation_x[active], validation_y[active]
+        weights = saved["weights"]
+        optimizer = _optimizer(weights, phase)
+        for name, weight in weights.items():
+            optimizer.state[weight] = saved["moments"][name]
+        random.keep_networks(active.tolist())
+        random.restore(saved["random"])
+    last_saved = time.monotonic()
+    for step in range(done + 1, phase.max_steps + 1):
+        if len(active) == 0:
+            break
         if phase.anneal:
             share = (step - 1) / phase.max_steps
             optimizer.param_groups[0]["lr"] = (
@@ -574,14 +656,46 @@ def _train_chunk(weights, x, y, validation_x, validation_y, *, phase, seeds, pro
             validation_x, validation_y = validation_x[kept], validation_y[kept]
             weights, optimizer = _keep_weights(weights, optimizer, kept, phase)
             random.keep_networks(kept.tolist())
+        if checkpoint is not None and (
+            time.monotonic() - last_saved > _CHECKPOINT_S
+            or (step == phase.max_steps or len(active) == 0)
+        ):
+            state = {
+                "step": step, "active": active, "waited": waited, "best": best,
+                "best_loss": best_loss, "random": random.state(),
+                "weights": {name: weight.detach() for name, weight in weights.items()},
+                "moments": {name: optimizer.state[weight] for name, weight in weights.items()},
+            }  # fmt: skip
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            checkpoint.save(place, buffer.getvalue())
+            last_saved = time.monotonic()
         if progress is not None:
             # A network that stops has its remaining steps behind it, too.
             finished = len(active) * step + (n_networks - len(active)) * phase.max_steps
             progress(finished - reported)
             reported = finished
-        if len(active) == 0:
-            break
     return best
+
+
+def _load(checkpoint: Checkpoint | None, place: str, device: torch.device) -> dict | None:
+    """What was saved, or None where there is nothing that can be read."""
+    data = None if checkpoint is None else checkpoint.load(place)
+    if data is None:
+        return None
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        logger.warning("training starts anew, for its checkpoint cannot be read: %s", error)
+        return None
+    return _moved(state, device, keep=("generators",))
+
+
+def _moved(state, device: torch.device, keep: tuple = ()):
+    """The tensors of a nested state on a device; states of generators stay on the CPU."""
+    if isinstance(state, dict):
+        return {k: v if k in keep else _moved(v, device, keep) for k, v in state.items()}
+    return state.to(device) if isinstance(state, torch.Tensor) else state
 
 
 def _optimizer(weights: dict, phase: Phase) -> torch.optim.Optimizer:

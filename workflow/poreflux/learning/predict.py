@@ -1,4 +1,4 @@
-"""Stage ``predict``: the diffusivity of new structures from the trained models.
+"""Stage ``predict``: the diffusivity, or another label, of new structures from the trained models.
 
 The prediction is the mean over the models of all draws of one (kind, learner, source), chosen by
 their errors on the draws' test shares. Its uncertainty has two parts: the spread of the models at
@@ -17,18 +17,24 @@ from scipy.spatial.distance import cdist
 
 from poreflux.errors import DataError
 from poreflux.features import DIFFUSIVITY_UNIT_M2_S, matrix
+from poreflux.labels import DIFFUSIVITY
 from poreflux.learning import parse_learner
 from poreflux.learning.trained import TEST, Group, TrainedSize, check_features
 
+# Of the diffusivity; D is the median, low and high are the ends of the 90 % interval.
 PREDICTION_COLUMNS = (
     "name",
     "d_m2_s",
     "log10_d_std",
+    "d_low_m2_s",
+    "d_high_m2_s",
     "in_domain",
     "status",
     "reason",
     "model",
 )
+# Half the width of the 90 % interval of a normal distribution, in standard deviations.
+HALF_WIDTH_90 = 1.6449
 # A structure is in the domain if it is nearer to a training structure than this share of them is
 # to its own nearest neighbour.
 _DOMAIN_QUANTILE = 0.99
@@ -50,10 +56,8 @@ class Ensemble:
 
     @property
     def name(self) -> str:
-        """Such as ``mlp tl 100 bar`` or ``xgboost dl``."""
-        group = self.group
-        source = "" if group.kind == "dl" else f" {group.source_pressure_bar:g} bar"
-        return f"{group.learner} {group.kind}{source}"
+        """Such as ``mlp tl uptake_100bar`` or ``xgboost dl``."""
+        return self.group.name
 
     def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (n,) of log10 of D in 1e-8 m2/s at features (n, d)."""
@@ -167,7 +171,7 @@ def predict(
     train_features: pd.DataFrame,
     failed: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Predict the self-diffusivity of new structures, with its uncertainty.
+    """Predict the label that the models learnt, of new structures, with its uncertainty.
 
     Parameters
     ----------
@@ -185,8 +189,10 @@ def predict(
     -------
     DataFrame
         Columns :data:`PREDICTION_COLUMNS`, sorted by name: D in m2/s, the standard deviation of
-        log10 of D (of one structure's true value about the prediction), whether the structure
-        resembles the training set, ``ok`` or ``failed`` with the reason, and which model spoke.
+        log10 of D (of one structure's true value about the prediction), the 90 % interval of D,
+        whether the structure resembles the training set, ``ok`` or ``failed`` with the reason,
+        and which model spoke. Of another label ``x``, the columns ``x``, ``x_std``, ``x_low`` and
+        ``x_high``, as it was learnt, stand in place of those of D.
 
     Raises
     ------
@@ -204,12 +210,11 @@ def predict(
     x_train, names_train = matrix(known.drop_duplicates("content_hash"), feature_set)
     check_features(names, trained.feature_names, "the model")
     check_features(names_train, trained.feature_names, "the model")
-    log10_d, deviation = ensemble.predict(x)
+    numbers = _numbers(trained.label, *ensemble.predict(x))
     done = pd.DataFrame(
         {
             "name": features_new["name"].to_numpy(),
-            "d_m2_s": DIFFUSIVITY_UNIT_M2_S * 10.0**log10_d,
-            "log10_d_std": deviation,
+            **numbers,
             "in_domain": in_domain(x, x_train),
             "status": "ok",
             "reason": "",
@@ -221,8 +226,7 @@ def predict(
     lost = pd.DataFrame(
         {
             "name": failed["name"].to_numpy(),
-            "d_m2_s": np.nan,
-            "log10_d_std": np.nan,
+            **dict.fromkeys(numbers, np.nan),
             "in_domain": False,
             "status": "failed",
             "reason": failed["reason"].to_numpy(),
@@ -231,3 +235,13 @@ def predict(
     )
     parts = [table for table in (done, lost) if len(table)]
     return pd.concat(parts, ignore_index=True).sort_values("name", ignore_index=True)
+
+
+def _numbers(label: str, mean: np.ndarray, deviation: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of a label's mean and standard deviation (n,), and of its 90 % interval."""
+    half = HALF_WIDTH_90 * deviation
+    if label != DIFFUSIVITY:
+        ends = {f"{label}_low": mean - half, f"{label}_high": mean + half}
+        return {label: mean, f"{label}_std": deviation, **ends}
+    d, low, high = (DIFFUSIVITY_UNIT_M2_S * 10.0**v for v in (mean, mean - half, mean + half))
+    return {"d_m2_s": d, "log10_d_std": deviation, "d_low_m2_s": low, "d_high_m2_s": high}

@@ -1,8 +1,8 @@
-"""The study: pretraining on uptakes, then direct against transfer learning of the diffusivity.
+"""The study: pretraining on cheap labels, then direct against transfer learning of a dear one.
 
-Source models learn the uptake at one pressure from many cheap structures. On the target, random
-draws of a given size are learnt twice: directly, and starting from each source model. Both see
-the same rows.
+Source models learn one label each, such as the uptake at one pressure, from many structures. On
+the target, random draws of a given size are learnt twice: directly, and starting from each source
+model. Both see the same rows. Labels are names and numbers here, see :mod:`poreflux.labels`.
 
 References
 ----------
@@ -12,14 +12,15 @@ Y. Lim, J. Kim, Mol. Syst. Des. Eng. 2022, doi:10.1039/d2me00082b.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 
 from poreflux.errors import DataError
-from poreflux.features import diffusion_labels, labelled, matrix, uptake_labels
+from poreflux.features import labelled, matrix
+from poreflux.labels import DIFFUSIVITY
 from poreflux.learning import mlp, parse_learner
 from poreflux.learning.scoring import scores
 from poreflux.learning.splits import Split, content_seed, draws, split
@@ -41,6 +42,8 @@ SCORE_COLUMNS = (
     "kind",
     "learner",
     "source_pressure_bar",
+    "source_label",
+    "label",
     "size",
     "draw",
     "r2",
@@ -52,8 +55,20 @@ SCORE_COLUMNS = (
     "rmse_rest_slow",
     "n_rest",
 )
-PRETRAINING_COLUMNS = ("learner", "source_pressure_bar", "r2", "rmse", "mae", "n", "n_test")
+PRETRAINING_COLUMNS = (
+    "learner",
+    "source_pressure_bar",
+    "source_label",
+    "r2",
+    "rmse",
+    "mae",
+    "n",
+    "n_test",
+)
 METRICS = ("r2", "rmse", "mae")
+# Draws that a CPU trains together, and that are kept together in the store. The same whatever the
+# number of draws, so that more of them train only the new ones, and to the same bits.
+DRAWS_IN_PART = 10
 # log10 of D in 1e-8 m2/s below which a structure is a slow mover: 3e-10 m2/s.
 SLOW = -1.5
 
@@ -62,34 +77,35 @@ logger = logging.getLogger(__name__)
 
 def pretrain(
     features_source: pd.DataFrame,
-    uptake: pd.DataFrame,
-    pressure_bar: float,
+    labels: pd.Series,
+    label: str,
     *,
     learner: str,
     protocol: str,
     seed: int,
     device: str = "auto",
     scale_features: pd.DataFrame | None = None,
+    checkpoint: mlp.Checkpoint | None = None,
 ) -> Pretrained:
-    """Train a model of the uptake at one pressure on the source structures, split 72:8:20.
+    """Train a model of one label on the source structures, split 72:8:20.
 
     Parameters
     ----------
     features_source : DataFrame
         As :func:`poreflux.features.feature_table` gives it.
-    uptake : DataFrame
-        Columns name, status, pressure_bar, uptake_cm3stp_cm3.
-    pressure_bar : float
-        Which uptake to learn, bar.
+    labels : Series
+        Indexed by name, as :func:`poreflux.labels.values_of` gives it.
+    label : str
+        Name of the label, such as ``uptake_65bar``.
     learner : str
-        ``mlp``, ``xgboost``, ``xgboost-weighted`` or ``gp``, with a feature set after a plus sign
-        unless that is ``paper55``: ``gp+percolation``.
+        ``mlp``, ``xgboost``, ``xgboost-weighted``, ``gp`` or ``ensemble``, with a feature set
+        after a plus sign unless that is ``paper55``: ``gp+percolation``.
     protocol : str
         ``"fast"``, ``"paper"`` or ``"released"``, see :data:`poreflux.learning.mlp.PROTOCOLS`;
         only the network has more than one.
     seed : int
         The configuration's seed. The split depends on it and on which structures are labelled
-        and so is the same for every pressure with the same structures.
+        and so is the same for every label that the same structures have.
     device : str
         ``"auto"`` (a GPU if there is one), ``"cpu"`` or ``"cuda"``, for the network.
     scale_features : DataFrame, optional
@@ -97,6 +113,8 @@ def pretrain(
         default those of the source's training share. Give the target's features, which need no
         labels: hypothetical structures are so much more open than real ones that on the source's
         scale all targets crowd into one corner, where the frozen layer cannot tell them apart.
+    checkpoint : Checkpoint, optional
+        See :func:`poreflux.learning.mlp.train_batch`.
 
     Returns
     -------
@@ -105,16 +123,16 @@ def pretrain(
     Raises
     ------
     DataError
-        If there is no uptake at that pressure, or too few structures to split.
+        If there are too few labelled structures to split.
     """
-    rows, y = labelled(features_source, uptake_labels(uptake, pressure_bar))
+    rows, y = labelled(features_source, labels)
     feature_set = parse_learner(learner)[1]
     x, names = matrix(rows, feature_set)
     hashes = rows["content_hash"].tolist()
     data_seed = content_seed(seed, hashes)
     parts = split(len(y), seed_from(data_seed, "pretrain"))
-    model_seed = seed_from(data_seed, "pretrain", f"{float(pressure_bar):g}")
-    logger.info("pretraining %s at %g bar on %d structures", learner, pressure_bar, len(y))
+    model_seed = seed_from(data_seed, "pretrain", label)
+    logger.info("pretraining %s on %s of %d structures", learner, label, len(y))
     reference = None
     if scale_features is not None:
         reference, reference_names = matrix(scale_features, feature_set)
@@ -129,11 +147,12 @@ def pretrain(
         seeds=[model_seed],
         device=device,
         reference=reference,
+        checkpoint=checkpoint,
     )
     test = parts.test
     return Pretrained(
         learner=learner,
-        pressure_bar=float(pressure_bar),
+        label=label,
         **scores(y[test], model.predict(x[test])[0]),
         n=len(y),
         feature_names=tuple(names),
@@ -144,95 +163,110 @@ def pretrain(
 
 def run_size(
     features_target: pd.DataFrame,
-    diffusion: pd.DataFrame,
+    labels: pd.Series,
     pretrained: Iterable[Pretrained],
     size: int,
     n_draws: int,
     *,
+    label: str = DIFFUSIVITY,
     learner: str = "mlp",
     protocol: str,
     seed: int,
     device: str = "auto",
     same_members: bool = False,
+    part: Callable[[Pretrained | None, range, Callable[..., bytes]], bytes] | None = None,
 ) -> tuple[pd.DataFrame, bytes]:
-    """Direct and transfer learning of the diffusivity on the same random draws of one size.
+    """Direct and transfer learning of a label on the same random draws of one size.
 
     Parameters
     ----------
     features_target : DataFrame
         As :func:`poreflux.features.feature_table` gives it, with as many bins as the source had.
-    diffusion : DataFrame
-        Columns name, status, diffusive, d_m2_s.
+    labels : Series
+        Indexed by name, as :func:`poreflux.labels.values_of` gives it.
     pretrained : iterable of Pretrained
-        Source models of any pressures and learners; those of other learners are passed over.
+        Source models of any labels and learners; those of other learners are passed over.
     size, n_draws : int
         Structures in a draw, number of draws.
+    label : str
+        Name of the target's label.
     learner, protocol, seed, device
         As in :func:`pretrain`.
     same_members : bool
         Draw only once and split anew each time, see :func:`poreflux.learning.splits.draws`.
+    part : callable, optional
+        Given the source model (or None), the draws and a function that trains them, returns what
+        that function returned, now or in an earlier run. The function takes a ``checkpoint``, see
+        :func:`poreflux.learning.mlp.train_batch`.
 
     Returns
     -------
     scores : DataFrame
-        Columns :data:`SCORE_COLUMNS`, one row a trained model: scores on the draw's test share,
-        of log10 of D in 1e-8 m2/s, and on the rest, all labelled structures outside the draw
-        (``rmse_rest_slow``: those of them below 3e-10 m2/s); ``source_pressure_bar`` is NaN
-        for ``dl``.
+        Columns :data:`SCORE_COLUMNS`, one row a trained model: scores on the draw's test share
+        and on the rest, all labelled structures outside the draw (``rmse_rest_slow``, of the
+        diffusivity: those of them below 3e-10 m2/s); ``source_pressure_bar`` is NaN for ``dl``
+        and for sources that are no uptakes.
     models : bytes
         A :class:`poreflux.learning.trained.TrainedSize` with every model.
 
     Raises
     ------
     DataError
-        If fewer than ``size`` structures have a diffusivity, or the source has other features.
+        If fewer than ``size`` structures are labelled, or the source has other features.
     """
-    rows, y = labelled(features_target, diffusion_labels(diffusion))
+    rows, y = labelled(features_target, labels)
     if size > len(y):
         raise DataError(
-            f"a draw of size {size} needs as many structures with a diffusivity, "
+            f"a draw of size {size} needs as many structures with the label {label}, "
             f"but only {len(y)} have one"
         )
     x, names = matrix(rows, parse_learner(learner)[1])
     hashes = rows["content_hash"].tolist()
     data_seed = content_seed(seed, hashes)
     splits = draws(len(y), size, n_draws, data_seed, same_members=same_members)
-    groups = []
+    together = DRAWS_IN_PART if _resolve(device) == "cpu" else n_draws
     sources = sorted(
         (source for source in pretrained if source.learner == learner),
-        key=lambda source: source.pressure_bar,
+        key=lambda source: (source.pressure_bar, source.label),
     )
+    groups = []
     for i, source in enumerate([None, *sources]):
-        kind = "tl" if source else "dl"
-        pressure = source.pressure_bar if source else np.nan
+        kind, name = ("tl", source.label) if source else ("dl", "")
         if source:
-            what = f"the source model at {pressure:g} bar"
-            check_features(names, source.feature_names, what)
-        logger.info(
-            "size %d: set %d of %d, %s %s%s, %d draws",
-            size,
-            i + 1,
-            len(sources) + 1,
-            kind,
-            learner,
-            f" from {pressure:g} bar" if source else "",
-            n_draws,
-        )
-        seeds = [seed_from(data_seed, kind, f"{pressure:g}", size, draw) for draw in range(n_draws)]
-        model = _fit(
-            learner,
-            x,
-            y,
-            splits,
-            phase="finetune" if source else "direct",
-            protocol=protocol,
-            seeds=seeds,
-            device=device,
-            source=source.load() if source else None,
-        )
-        groups.append(Group(kind, learner, pressure, model, model.predict(x).astype(np.float32)))
+            check_features(names, source.feature_names, f"the source model of {name}")
+        parts = []
+        for first in range(0, n_draws, together):
+            some = range(first, min(first + together, n_draws))
+
+            def train(
+                checkpoint=None, source=source, kind=kind, name=name, some=some, i=i
+            ) -> bytes:
+                logger.info(
+                    "size %d: set %d of %d, %s, draws %d to %d of %d",
+                    size, i + 1, len(sources) + 1,
+                    " ".join(filter(None, (learner, kind, name))),
+                    some[0] + 1, some[-1] + 1, n_draws,
+                )  # fmt: skip
+                model = _fit(
+                    learner,
+                    x,
+                    y,
+                    [splits[draw] for draw in some],
+                    phase="finetune" if source else "direct",
+                    protocol=protocol,
+                    seeds=[seed_from(data_seed, kind, name, size, draw) for draw in some],
+                    device=device,
+                    source=source.load() if source else None,
+                    checkpoint=checkpoint,
+                )
+                predictions = model.predict(x).astype(np.float32)
+                return Group(kind, learner, name, model, predictions).to_bytes()
+
+            made = part(source, some, train) if part else train()
+            parts.append(Group.from_bytes(made))
+        groups.append(Group.joined(parts))
     trained = TrainedSize(
-        size, tuple(names), tuple(hashes), y, parts_of(splits, len(y)), tuple(groups)
+        size, label, tuple(names), tuple(hashes), y, parts_of(splits, len(y)), tuple(groups)
     )
     return _score_table(trained), trained.to_bytes()
 
@@ -249,6 +283,7 @@ def _fit(
     device: str,
     source: Model | None = None,
     reference: np.ndarray | None = None,
+    checkpoint: mlp.Checkpoint | None = None,
 ) -> Model:
     """One model a split by the learner's own way, with progress in the log."""
     if parse_learner(learner)[0] != "mlp":
@@ -270,6 +305,7 @@ def _fit(
         reference=reference,
         device=_resolve(device),
         step=progress.step,
+        checkpoint=checkpoint,
     )
 
 
@@ -306,19 +342,22 @@ def _score_table(trained: TrainedSize) -> pd.DataFrame:
                     "kind": group.kind,
                     "learner": group.learner,
                     "source_pressure_bar": group.source_pressure_bar,
+                    "source_label": group.source,
+                    "label": trained.label,
                     "size": trained.size,
                     "draw": draw,
                     **scores(trained.labels[test], predicted[test]),
                     "n_test": int(test.sum()),
-                    **_rest_scores(trained.labels, predicted, parts == REST),
+                    **_rest_scores(trained, predicted, parts == REST),
                 }
             )
     return pd.DataFrame(rows, columns=SCORE_COLUMNS)
 
 
-def _rest_scores(labels: np.ndarray, predicted: np.ndarray, rest: np.ndarray) -> dict[str, float]:
+def _rest_scores(trained: TrainedSize, predicted: np.ndarray, rest: np.ndarray) -> dict[str, float]:
     """Scores on the structures outside a draw: many more than its test share, and unseen too."""
-    slow = rest & (labels < SLOW)
+    labels = trained.labels
+    slow = rest & (labels < SLOW) & (trained.label == DIFFUSIVITY)
     found = {"r2_rest": np.nan, "rmse_rest": np.nan, "rmse_rest_slow": np.nan}
     if rest.sum() > 1:
         on_rest = scores(labels[rest], predicted[rest])
@@ -338,13 +377,14 @@ def pretraining_table(pretrained: Iterable[Pretrained]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model: learner, source_pressure_bar, r2, rmse and mae (cm3(STP)/cm3), n (all
-        structures), n_test.
+        One row a model: learner, source_pressure_bar, source_label, r2, rmse and mae (in the
+        label's unit), n (all structures), n_test.
     """
     rows = [
         {
             "learner": model.learner,
             "source_pressure_bar": model.pressure_bar,
+            "source_label": model.label,
             **{metric: getattr(model, metric) for metric in METRICS},
             "n": model.n,
             "n_test": len(model.test_hashes),

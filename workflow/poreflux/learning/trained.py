@@ -1,7 +1,7 @@
 """What training leaves behind: models with all that is needed to use and to judge them.
 
 A model, whatever its learner, is a stack of M members with ``predict(x) -> (M, n)``,
-``select(which)`` and ``len``; its module has ``to_bytes`` and ``from_bytes``.
+``select(which)`` and ``len``; its module has ``to_bytes``, ``from_bytes`` and ``join``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,18 @@ from typing import Protocol as Interface
 import numpy as np
 
 from poreflux.errors import DataError
-from poreflux.learning import gaussian, mlp, parse_learner, weighted, xgb
+from poreflux.labels import pressure_of
+from poreflux.learning import ensemble, gaussian, mlp, parse_learner, weighted, xgb
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.splits import Split
 
-LEARNERS = {"mlp": mlp, "xgboost": xgb, "xgboost-weighted": weighted, "gp": gaussian}
+LEARNERS = {
+    "mlp": mlp,
+    "xgboost": xgb,
+    "xgboost-weighted": weighted,
+    "gp": gaussian,
+    "ensemble": ensemble,
+}
 
 # What a structure is to a draw, in ``TrainedSize.parts``.
 REST, TRAIN, VALIDATION, TEST = range(4)
@@ -49,15 +56,16 @@ def learner_module(learner: str):
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model of the uptake of the source structures at one pressure.
+    """A model of one label of the source structures.
 
     Attributes
     ----------
     learner : str
         A key of :data:`LEARNERS`, and a feature set, see :func:`poreflux.learning.parse_learner`.
-    pressure_bar : float
+    label : str
+        What it predicts, see :mod:`poreflux.labels`.
     r2, rmse, mae : float
-        On the test share; errors in cm3(STP)/cm3.
+        On the test share; errors in the label's unit, cm3(STP)/cm3 for an uptake.
     n : int
         Structures in all three shares.
     feature_names : tuple of str
@@ -68,7 +76,7 @@ class Pretrained:
     """
 
     learner: str
-    pressure_bar: float
+    label: str
     r2: float
     rmse: float
     mae: float
@@ -76,6 +84,11 @@ class Pretrained:
     feature_names: tuple[str, ...]
     test_hashes: tuple[str, ...]
     model: bytes
+
+    @property
+    def pressure_bar(self) -> float:
+        """Pressure of the uptake, NaN for other labels."""
+        return pressure_of(self.label)
 
     def load(self) -> Model:
         """The model itself."""
@@ -104,19 +117,50 @@ class Group:
     kind : str
         ``"dl"`` (direct) or ``"tl"`` (transfer).
     learner : str
-    source_pressure_bar : float
-        NaN for direct learning.
+    source : str
+        Label of the source model; empty for direct learning.
     model : Model
         One member a draw.
     predictions : ndarray of float32, shape (draws, n)
-        log10 of D in 1e-8 m2/s of every labelled structure, seen in training or not.
+        The label of every labelled structure, seen in training or not.
     """
 
     kind: str
     learner: str
-    source_pressure_bar: float
+    source: str
     model: Model
     predictions: np.ndarray
+
+    @property
+    def source_pressure_bar(self) -> float:
+        """Pressure of the source's uptake, NaN for other labels and direct learning."""
+        return pressure_of(self.source)
+
+    @property
+    def name(self) -> str:
+        """Such as ``mlp dl`` or ``xgboost tl uptake_100bar``."""
+        return " ".join(filter(None, (self.learner, self.kind, self.source)))
+
+    def to_bytes(self) -> bytes:
+        """All of it as bytes that are equal for equal content."""
+        model = as_array(learner_module(self.learner).to_bytes(self.model))
+        meta = {"kind": self.kind, "learner": self.learner, "source": self.source}
+        return pack({"model": model, "predictions": self.predictions}, meta)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Group:
+        """Read what :meth:`to_bytes` wrote."""
+        arrays, meta = unpack(data)
+        model = learner_module(meta["learner"]).from_bytes(arrays["model"].tobytes())
+        return cls(**meta, model=model, predictions=arrays["predictions"])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Group]) -> Group:
+        """The draws of several parts as one group."""
+        first = parts[0]
+        model = learner_module(first.learner).join([part.model for part in parts])
+        predictions = np.concatenate([part.predictions for part in parts])
+        return cls(first.kind, first.learner, first.source, model, predictions)
 
 
 @dataclass(frozen=True)
@@ -127,11 +171,13 @@ class TrainedSize:
     ----------
     size : int
         Structures in a draw.
+    label : str
+        What was learnt, see :mod:`poreflux.labels`.
     feature_names : tuple of str
     content_hashes : tuple of str
         The n labelled structures.
     labels : ndarray of float64, shape (n,)
-        log10 of D in 1e-8 m2/s.
+        Their labels: for ``diffusivity``, log10 of D in 1e-8 m2/s.
     parts : ndarray of int8, shape (draws, n)
         What each structure is to each draw: :data:`REST` (outside), :data:`TRAIN`,
         :data:`VALIDATION` or :data:`TEST`.
@@ -139,6 +185,7 @@ class TrainedSize:
     """
 
     size: int
+    label: str
     feature_names: tuple[str, ...]
     content_hashes: tuple[str, ...]
     labels: np.ndarray
@@ -148,19 +195,13 @@ class TrainedSize:
     def to_bytes(self) -> bytes:
         """All of it as bytes that are equal for equal content."""
         arrays = {"labels": self.labels, "parts": self.parts}
-        described = []
         for i, group in enumerate(self.groups):
-            module = learner_module(group.learner)
-            arrays[f"model_{i:05d}"] = as_array(module.to_bytes(group.model))
-            arrays[f"predictions_{i:05d}"] = group.predictions
-            pressure = group.source_pressure_bar
-            # JSON knows no NaN.
-            described.append([group.kind, group.learner, None if np.isnan(pressure) else pressure])
+            arrays[f"group_{i:05d}"] = as_array(group.to_bytes())
         meta = {
             "size": self.size,
+            "label": self.label,
             "feature_names": self.feature_names,
             "content_hashes": self.content_hashes,
-            "groups": described,
         }
         return pack(arrays, meta)
 
@@ -168,23 +209,15 @@ class TrainedSize:
     def from_bytes(cls, data: bytes) -> TrainedSize:
         """Read what :meth:`to_bytes` wrote."""
         arrays, meta = unpack(data)
-        groups = tuple(
-            Group(
-                kind=kind,
-                learner=learner,
-                source_pressure_bar=np.nan if pressure is None else pressure,
-                model=learner_module(learner).from_bytes(arrays[f"model_{i:05d}"].tobytes()),
-                predictions=arrays[f"predictions_{i:05d}"],
-            )
-            for i, (kind, learner, pressure) in enumerate(meta["groups"])
-        )
+        names = sorted(name for name in arrays if name.startswith("group_"))
         return cls(
             size=meta["size"],
+            label=meta["label"],
             feature_names=tuple(meta["feature_names"]),
             content_hashes=tuple(meta["content_hashes"]),
             labels=arrays["labels"],
             parts=arrays["parts"],
-            groups=groups,
+            groups=tuple(Group.from_bytes(arrays[name].tobytes()) for name in names),
         )
 
     def held_out(self) -> np.ndarray:

@@ -98,6 +98,11 @@ def from_bytes(data: bytes) -> Weighted:
     return Weighted(boosters, Source(arrays["x"], arrays["y"], Structure(**meta["structure"])))
 
 
+def join(parts: Sequence[Weighted]) -> Weighted:
+    """Stacks as one."""
+    return Weighted(xgb.join([part.boosters for part in parts]))
+
+
 def fit(
     x: np.ndarray,
     y: np.ndarray,

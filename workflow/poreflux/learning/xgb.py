@@ -24,14 +24,9 @@ from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.splits import Split
 from poreflux.random_stream import seed_from
 
-_PARAMETERS = {
-    "learning_rate": 0.1,
-    "max_depth": 3,
-    "min_child_weight": 3,
-    "subsample": 0.7,
-    "colsample_bytree": 0.5,
-}
-_ROUNDS = 150
+_PARAMETERS = {"min_child_weight": 3, "subsample": 0.7, "colsample_bytree": 0.5}
+# Depth, rounds and learning rate.
+_TREES = (3, 150, 0.1)
 
 
 @dataclass(frozen=True)
@@ -85,6 +80,11 @@ def from_bytes(data: bytes) -> Boosters:
     return Boosters(models, None if source is None else from_bytes(source.tobytes()))
 
 
+def join(parts: Sequence[Boosters]) -> Boosters:
+    """Stacks over the same source as one."""
+    return Boosters(tuple(m for part in parts for m in part.models), parts[0].source)
+
+
 def fit(
     x: np.ndarray,
     y: np.ndarray,
@@ -93,6 +93,7 @@ def fit(
     seeds: Sequence[int],
     source: Boosters | None = None,
     step: Callable[[int], None] = lambda n: None,
+    trees: tuple[int, int, float] = _TREES,
 ) -> Boosters:
     """Train one booster a split, on its training rows alone.
 
@@ -111,17 +112,21 @@ def fit(
         A stack of one whose prediction becomes an added feature.
     step : callable
         Called with 1 after each booster.
+    trees : tuple
+        Depth, rounds and learning rate.
 
     Returns
     -------
     Boosters
     """
     x = _with_source(source, x)
+    depth, rounds, rate = trees
+    shape = _PARAMETERS | {"max_depth": depth, "learning_rate": rate}
     models = []
     for part, seed in zip(splits, seeds, strict=True):
         # XGBoost takes seeds of 32 bits.
-        parameters = _PARAMETERS | {"seed": seed_from(seed, "xgboost") >> 33}
-        booster = train(x[part.train], y[part.train], parameters, _ROUNDS)
+        parameters = shape | {"seed": seed_from(seed, "xgboost") >> 33}
+        booster = train(x[part.train], y[part.train], parameters, rounds)
         models.append(bytes(booster.save_raw("ubj")))
         step(1)
     return Boosters(tuple(models), source)

@@ -38,8 +38,8 @@ def build(
     Parameters
     ----------
     tables : dict of str to DataFrame
-        By ``<set>/<stage>`` (``target/uptake``), ``study/<table>`` (``study/scores``) or
-        ``cost``, as the stages wrote them, failed rows included. Any may be missing or empty:
+        By ``<set>/<stage>`` (``target/uptake``) or ``study/<table>`` (``study/scores``), as the
+        stages wrote them, failed rows included. Any may be missing or empty:
         the page says so and why.
     facts : dict
         ``study`` (name), ``config`` (the complete configuration), ``engines`` (versions of

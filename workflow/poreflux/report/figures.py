@@ -21,7 +21,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from poreflux.report.summary import isotherm_quartiles, mean_histogram
+from poreflux.report.summary import (
+    isotherm_quartiles,
+    mean_histogram,
+    source_cell,
+    source_head,
+    source_name,
+)
 from poreflux.store import write_atomically
 
 DPI = 150
@@ -432,7 +438,7 @@ def pretraining(table: pd.DataFrame) -> Figure:
     colours = (BLUE, VERMILLION, PURPLE, ORANGE)
     low = 1.0
     for k, (learner, rows) in enumerate(table.groupby("learner")):
-        stats = rows.groupby("source_pressure_bar")["r2"].median()
+        stats = rows.groupby("source", sort=False)["r2"].median()
         low = min(low, stats.min())
         axis.plot(
             stats.index,
@@ -452,17 +458,17 @@ def pretraining(table: pd.DataFrame) -> Figure:
         fontsize=8,
         color=GREY,
     )
-    _pressure_axis(axis, table["source_pressure_bar"])
+    _source_axis(axis, table["source"])
     bottom = max(R2_FLOOR - 0.05, min(0.8, low - 0.05))
     axis.set_ylim(bottom, 1.0 + 0.02 * (1 - bottom))
-    axis.set(xlabel="Source pressure (bar)", ylabel="R² of the uptake")
+    axis.set(xlabel=source_head(table["source"]), ylabel="R² of the source's label")
     axis.legend(loc="lower right")
     return figure
 
 
 @styled
 def score_bars(summary: pd.DataFrame) -> Figure:
-    """Median R2 with quartiles of one learner, a panel a size, a bar a source pressure.
+    """Median R2 with quartiles of one learner, a panel a size, a bar a source.
 
     Parameters
     ----------
@@ -471,13 +477,13 @@ def score_bars(summary: pd.DataFrame) -> Figure:
     """
     sizes = sorted(summary["size"].unique())
     figure, axes = grid(len(sizes), 1, height=0.75 + 1.95 * len(sizes), sharex=True)
-    pressures = sorted(summary["source_pressure_bar"].dropna().unique())
-    labels = ["direct", *(f"{p:g}" for p in pressures)]
+    sources = list(summary["source"].dropna().unique())
+    labels = ["direct", *map(source_cell, sources)]
     for axis, size in zip(axes[:, 0], sizes, strict=True):
         rows = summary[summary["size"] == size]
         for _, row in rows.iterrows():
             transfer = row["kind"] == "tl"
-            x = 1 + pressures.index(row["source_pressure_bar"]) if transfer else 0
+            x = 1 + sources.index(row["source"]) if transfer else 0
             _bar(axis, x, row, TRANSFER if transfer else DIRECT)
         direct = rows[rows["kind"] == "dl"]
         if len(direct):
@@ -492,20 +498,20 @@ def score_bars(summary: pd.DataFrame) -> Figure:
         axis.set_title(f"{size} labelled structures (n = {int(rows['n'].max())} draws)")
         axis.grid(axis="x", visible=False)
     axes[-1, 0].set_xticks(range(len(labels)), labels)
-    axes[-1, 0].set_xlabel("Source pressure (bar)" if pressures else "")
+    axes[-1, 0].set_xlabel(source_head(sources) if sources else "")
     return figure
 
 
 @styled
-def wins(pairs: pd.DataFrame, chosen: dict[int, tuple[float, float]]) -> Figure:
+def wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
     """R2 of transfer against that of direct learning, draw by draw, a panel a size.
 
     Parameters
     ----------
     pairs : DataFrame
-        Of one learner: size, source_pressure_bar, r2_tl, r2_dl.
-    chosen : dict of int to tuple of 2 floats
-        By size: the best and the worst source pressure in bar (equal: one is drawn).
+        Of one learner: size, source, r2_tl, r2_dl.
+    chosen : dict of int to tuple of 2
+        By size: the best and the worst source (equal: one is drawn).
     """
     n_columns = min(3, len(chosen))
     n_rows = -(-len(chosen) // n_columns)
@@ -518,8 +524,8 @@ def wins(pairs: pd.DataFrame, chosen: dict[int, tuple[float, float]]) -> Figure:
     for axis, (size, (best, worst)) in zip(axes.flat, chosen.items(), strict=False):
         drawn = []
         styles = [(worst, ORANGE, "s", "none"), (best, TRANSFER, "o", TRANSFER)]
-        for pressure, colour, marker, face in styles[1:] if best == worst else styles:
-            rows = pairs[(pairs["size"] == size) & (pairs["source_pressure_bar"] == pressure)]
+        for source, colour, marker, face in styles[1:] if best == worst else styles:
+            rows = pairs[(pairs["size"] == size) & (pairs["source"] == source)]
             won = int((rows["r2_tl"] > rows["r2_dl"]).sum())
             x, y = rows["r2_dl"].clip(lower=R2_FLOOR), rows["r2_tl"].clip(lower=R2_FLOOR)
             drawn += [*x, *y]
@@ -532,7 +538,7 @@ def wins(pairs: pd.DataFrame, chosen: dict[int, tuple[float, float]]) -> Figure:
                 mec=colour,
                 mew=1,
                 alpha=0.85,
-                label=f"{pressure:g} bar: {won} of {len(rows)} won",
+                label=f"{source_name(source)}: {won} of {len(rows)} won",
             )
         low, high = min(drawn), max(drawn)
         margin = max(0.07 * (high - low), (MIN_R2_RANGE - (high - low)) / 2)
@@ -643,27 +649,27 @@ def distances(table: pd.DataFrame, gains: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        source_pressure_bar, distance, rank.
+        source, distance, rank.
     gains : DataFrame
-        learner, distance, gain, source_pressure_bar; may be empty, then one panel is drawn.
+        learner, distance, gain, source; may be empty, then one panel is drawn.
     """
     figure, axes = grid(1, 2 if len(gains) else 1, height=3.2)
     left = axes[0, 0]
-    left.plot(table["source_pressure_bar"], table["distance"], "o-", color=BLUE)
+    left.plot(table["source"], table["distance"], "o-", color=BLUE)
     best = table.loc[table["distance"].idxmin()]
     left.plot(
-        best["source_pressure_bar"],
+        best["source"],
         best["distance"],
         "o",
         ms=9,
         mfc="none",
         mec=VERMILLION,
-        label=f"nearest: {best['source_pressure_bar']:g} bar",
+        label=f"nearest: {source_name(best['source'])}",
     )
     left.legend()
-    _pressure_axis(left, table["source_pressure_bar"])
+    _source_axis(left, table["source"])
     left.margins(y=0.15)
-    left.set(xlabel="Source pressure (bar)", ylabel="Distance of importances")
+    left.set(xlabel=source_head(table["source"]), ylabel="Distance of importances")
     if len(gains):
         right = axes[0, 1]
         for k, (learner, rows) in enumerate(gains.groupby("learner")):
@@ -697,6 +703,14 @@ def _finite(values) -> np.ndarray:
 def _edges(arrays, bins: int = 24) -> np.ndarray:
     values = np.concatenate([np.asarray(a, float) for a in arrays])
     return np.histogram_bin_edges(values, bins)
+
+
+def _source_axis(axis, sources) -> None:
+    """An axis of pressures, or of names where sources are not all uptakes."""
+    if source_head(sources) == "Source":
+        axis.tick_params(axis="x", rotation=45)
+    else:
+        _pressure_axis(axis, sources)
 
 
 def _pressure_axis(axis, pressures) -> None:

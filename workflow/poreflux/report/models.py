@@ -16,8 +16,12 @@ from poreflux.report.summary import (
     quartiles,
     rank_correlation,
     score_summary,
+    source_cell,
+    source_head,
+    source_name,
     usable,
     wilson,
+    with_source,
 )
 
 # The paper whose study this is.
@@ -32,7 +36,7 @@ SCORE_COLUMNS = ("kind", "learner", "source_pressure_bar", "size", "draw", "r2",
 def valid_scores(study: Study) -> pd.DataFrame:
     """The scores whose R2 is a number, with a learner and a kind."""
     table = usable(study.tables.get("study/scores"), *SCORE_COLUMNS)
-    return finite(table, "size", "draw", "r2")
+    return with_source(finite(table, "size", "draw", "r2"))
 
 
 def pretraining(study: Study) -> Section:
@@ -41,7 +45,7 @@ def pretraining(study: Study) -> Section:
     table = usable(
         study.tables.get("study/pretraining"), "learner", "source_pressure_bar", "r2", "rmse", "mae"
     )
-    table = finite(table, "source_pressure_bar", "r2")
+    table = with_source(finite(table, "r2")).dropna(subset="source")
     if table.empty:
         why = study.why("study/pretraining")
         return Section("pretraining", title, [page.missing("Pretraining", why)])
@@ -49,8 +53,8 @@ def pretraining(study: Study) -> Section:
     low, high = table["r2"].min(), table["r2"].max()
     blocks = [
         page.paragraph(
-            "Each learner first learns the uptake of the source set from its descriptors, one "
-            "model a pressure; R² is that of structures it has not seen.",
+            "Each learner first learns cheap labels of the source set from its descriptors, such "
+            "as the uptake, one model a label; R² is that of structures it has not seen.",
             f"R² is {page.decimal(low)} to {page.decimal(high)}; "
             f"{(table['r2'] >= 0.9).sum()} of {page.counted(len(table), 'model')} reach 0.9."
             if len(table) > 1
@@ -70,10 +74,10 @@ def pretraining(study: Study) -> Section:
 
 def _pretraining_table(table: pd.DataFrame) -> Html:
     learners = list(dict.fromkeys(table["learner"]))
-    by_key = {(r.learner, r.source_pressure_bar): r for r in table.itertuples()}
+    by_key = {(r.learner, r.source): r for r in table.itertuples()}
     rows = []
-    for pressure in sorted(table["source_pressure_bar"].unique()):
-        cells = [page.Number(f"{pressure:g}")]
+    for pressure in table["source"].unique():
+        cells = [page.Number(source_cell(pressure))]
         for learner in learners:
             r = by_key.get((learner, pressure))
             cells += (
@@ -85,7 +89,9 @@ def _pretraining_table(table: pd.DataFrame) -> Html:
     counts = pd.to_numeric(usable(table, "n")["n"], errors="coerce").dropna().unique()
     tests = f" on {page.counted(counts[0], 'test structure')}" if len(counts) == 1 else ""
     heads = [f"{learner}: {score}" for learner in learners for score in ("R²", "RMSE", "MAE")]
-    return page.table(["Pressure (bar)", *heads], rows, f"Scores{tests}; errors in cm³(STP) cm⁻³")
+    return page.table(
+        [source_head(table["source"]), *heads], rows, f"Scores{tests}; errors in cm³(STP) cm⁻³"
+    )
 
 
 def transfer(study: Study) -> Section:
@@ -193,7 +199,7 @@ def _ends_table(ends: pd.DataFrame) -> Html:
         if best is not None and best["pairs"]:
             low, high = wilson(best["wins"], best["pairs"])
             interval = f"{100 * low:.0f} to {100 * high:.0f} %"
-        pressure = f"{best['source_pressure_bar']:g}" if best is not None else page.NOT_A_NUMBER
+        pressure = source_cell(best["source"]) if best is not None else page.NOT_A_NUMBER
         rows.append(
             [
                 r.learner,
@@ -214,7 +220,7 @@ def _ends_table(ends: pd.DataFrame) -> Html:
             "Draws",
             "R² direct",
             "R² transfer, best source",
-            "Source (bar)",
+            source_head([r.best["source"] for r in ends.itertuples() if r.best is not None]),
             "Transfer wins",
             "95 % interval",
             "Median gain",
@@ -246,7 +252,7 @@ def _learner(study: Study, learner: str, part, ends, pairs) -> list[Html]:
     for r in ends[ends["learner"] == learner].itertuples():
         if r.best is not None and r.best["pairs"]:
             worst = r.worst if r.worst["pairs"] else r.best
-            chosen[r.size] = (r.best["source_pressure_bar"], worst["source_pressure_bar"])
+            chosen[r.size] = (r.best["source"], worst["source"])
     if not chosen:
         why = "no draw has a score of both"
         return [*blocks, page.missing(f"Transfer against direct learning of {learner}", why)]
@@ -275,9 +281,9 @@ def _curves(study: Study, summary: pd.DataFrame, ends: pd.DataFrame) -> list[Htm
             lines["direct"] = direct
         with_transfer = ends[(ends["learner"] == learner) & ends["best"].notna()]
         if len(with_transfer):
-            best = with_transfer.iloc[-1]["best"]["source_pressure_bar"]
-            rows = part[(part["kind"] == "tl") & (part["source_pressure_bar"] == best)]
-            lines[f"transfer from {best:g} bar"] = rows.sort_values("size")
+            best = with_transfer.iloc[-1]["best"]["source"]
+            rows = part[(part["kind"] == "tl") & (part["source"] == best)]
+            lines[f"transfer from {source_name(best)}"] = rows.sort_values("size")
         curves[str(learner)] = lines
     one = summary["size"].nunique() == 1
     blocks.append(
@@ -299,9 +305,7 @@ def _all_scores(summary: pd.DataFrame) -> Html:
             r["learner"],
             page.whole(r["size"]),
             "direct" if r["kind"] == "dl" else "transfer",
-            page.Number(
-                page.NOT_A_NUMBER if r["kind"] == "dl" else f"{r['source_pressure_bar']:g}"
-            ),
+            page.Number(page.NOT_A_NUMBER if r["kind"] == "dl" else source_cell(r["source"])),
             page.whole(r["n"]),
             median_with_quartiles(r),
             page.decimal(r["rmse"], 3),
@@ -314,7 +318,8 @@ def _all_scores(summary: pd.DataFrame) -> Html:
         ]
         for _, r in summary.iterrows()
     ]
-    heads = ["Learner", "Size", "Kind", "Source (bar)", "Draws", "R²", "RMSE", "MAE"]
+    head = source_head(summary["source"].dropna())
+    heads = ["Learner", "Size", "Kind", head, "Draws", "R²", "RMSE", "MAE"]
     heads += ["R² outside", "RMSE outside", "of these slow"]
     return page.folded(
         "All scores in numbers",
@@ -338,7 +343,7 @@ def importance(study: Study) -> Section:
         "feature",
         "pfi_normalised",
     )
-    valid = finite(table, "pfi_normalised")
+    valid = with_source(finite(table, "pfi_normalised"))
     if valid.empty:
         given = study.tables.get("study/importance")
         why = (
@@ -380,11 +385,11 @@ def _importance_of(study: Study, rows, learner: str, *, single: bool = False) ->
         return [page.missing("Feature importance", why)]
     columns = {"reference": "reference, direct learning"}
     if len(table):
-        near = table.loc[table["distance"].idxmin(), "source_pressure_bar"]
-        far = table.loc[table["distance"].idxmax(), "source_pressure_bar"]
-        columns[near] = f"nearest source, {near:g} bar"
+        near = table.loc[table["distance"].idxmin(), "source"]
+        far = table.loc[table["distance"].idxmax(), "source"]
+        columns[near] = f"nearest source, {source_name(near)}"
         if far != near:
-            columns[far] = f"farthest source, {far:g} bar"
+            columns[far] = f"farthest source, {source_name(far)}"
     labels = {f: study.feature_label(f) for f in top.index}
     first = top.index[0]
     blocks = [
@@ -414,7 +419,7 @@ def _advisor(study: Study, table: pd.DataFrame, learner: str, suffix: str) -> li
     blocks = [
         page.heading("Source advisor" if not suffix else f"Source advisor, {learner}"),
         page.paragraph(
-            f"Advice: transfer from {near['source_pressure_bar']:g} bar, whose importances lie "
+            f"Advice: transfer from {source_name(near['source'])}, whose importances lie "
             f"nearest to the reference (distance {page.decimal(near['distance'], 3)} over its top "
             f"{TOP_FEATURES}).",
             *_how_good(gains, size, near),
@@ -433,22 +438,22 @@ def _advisor(study: Study, table: pd.DataFrame, learner: str, suffix: str) -> li
             "Distance of importances against source pressure; the numbers are in the table below.",
         ),
     ]
-    by_pressure = gains.set_index("source_pressure_bar")["gain"] if len(gains) else {}
+    by_pressure = gains.set_index("source")["gain"] if len(gains) else {}
     with_gain = bool(len(gains))
     blocks.append(
         page.table(
             [
-                "Source (bar)",
+                source_head(table["source"]),
                 "Distance",
                 "Rank",
                 *([f"Median gain in R² at size {size}"] if with_gain else []),
             ],
             [
                 [
-                    page.Number(f"{r.source_pressure_bar:g}"),
+                    page.Number(source_cell(r.source)),
                     page.decimal(r.distance, 3),
                     page.whole(r.rank),
-                    *([page.decimal(by_pressure.get(r.source_pressure_bar))] if with_gain else []),
+                    *([page.decimal(by_pressure.get(r.source))] if with_gain else []),
                 ]
                 for r in table.itertuples()
             ],
@@ -460,7 +465,7 @@ def _advisor(study: Study, table: pd.DataFrame, learner: str, suffix: str) -> li
 def _gains(study: Study, table: pd.DataFrame, learner: str) -> tuple[pd.DataFrame, int]:
     """Median gain of transfer at the largest size beside the distance of its source."""
     scores = valid_scores(study)
-    empty = pd.DataFrame(columns=["learner", "source_pressure_bar", "distance", "gain"])
+    empty = pd.DataFrame(columns=["learner", "source", "distance", "gain"])
     if scores.empty:
         return empty, 0
     summary = score_summary(scores)
@@ -468,7 +473,7 @@ def _gains(study: Study, table: pd.DataFrame, learner: str) -> tuple[pd.DataFram
     if rows.empty:
         return empty, 0
     size = int(rows["size"].max())
-    rows = rows[rows["size"] == size].merge(table, on="source_pressure_bar")
+    rows = rows[rows["size"] == size].merge(table, on="source")
     return rows[empty.columns], size
 
 
@@ -480,7 +485,7 @@ def _how_good(gains: pd.DataFrame, size: int, near) -> list[str]:
     if correlation != correlation:
         return [f"The gains of {page.counted(n, 'source')} are too few or too alike to judge it."]
     best = gains.loc[gains["gain"].idxmax()]
-    own = gains[gains["source_pressure_bar"] == near["source_pressure_bar"]]["gain"]
+    own = gains[gains["source"] == near["source"]]["gain"]
     sentences = [
         f"At size {size} the rank correlation of distance and gain over {n} sources is "
         f"{page.decimal(correlation)} (−1: the distance orders the sources perfectly, 0: it says "
@@ -489,7 +494,7 @@ def _how_good(gains: pd.DataFrame, size: int, near) -> list[str]:
     if len(own):
         sentences.append(
             f"The advised source gained {page.decimal(own.iloc[0])} in R² (median); the best one, "
-            f"{best['source_pressure_bar']:g} bar, {page.decimal(best['gain'])}; the median "
+            f"{source_name(best['source'])}, {page.decimal(best['gain'])}; the median "
             f"source {page.decimal(quartiles(gains['gain'])[1])}."
         )
     return sentences

@@ -41,7 +41,7 @@ class Study:
     Attributes
     ----------
     tables : dict of str to DataFrame
-        By ``<set>/<stage>`` or ``study/<table>``; ``cost`` by its name alone.
+        By ``<set>/<stage>`` or ``study/<table>``.
     facts : dict
         ``study`` (name), ``config`` (complete configuration), ``engines`` (versions).
     folder : Path

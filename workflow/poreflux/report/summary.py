@@ -23,7 +23,7 @@ SUMMARY_COLUMNS = [
     "learner",
     "size",
     "kind",
-    "source_pressure_bar",
+    "source",
     "n",
     "q1",
     "median",
@@ -269,17 +269,48 @@ def agreement(table: pd.DataFrame, value: str) -> dict:
     }
 
 
+def with_source(table: pd.DataFrame) -> pd.DataFrame:
+    """With a column ``source``: what a model was transferred from, NaN for direct learning.
+
+    By rising pressure, other sources last. The pressure in bar where all sources are uptakes, as
+    in the published study; else their names.
+    """
+    table = table.sort_values("source_pressure_bar", kind="stable")
+    pressure = pd.to_numeric(table["source_pressure_bar"], errors="coerce")
+    label = table.get("source_label", pd.Series("", index=table.index)).fillna("")
+    named = label.where(pressure.isna() & (label != ""))
+    if named.isna().all():
+        return table.assign(source=pressure)
+    names = pressure.map(lambda p: source_name(p) if p == p else math.nan)
+    return table.assign(source=names.astype(object).where(named.isna(), named))
+
+
+def source_name(source) -> str:
+    """A source in a sentence: ``65 bar`` or its name."""
+    return source if isinstance(source, str) else f"{source:g} bar"
+
+
+def source_cell(source) -> str:
+    """A source in a column headed by :func:`source_head`."""
+    return source if isinstance(source, str) else f"{source:g}"
+
+
+def source_head(sources) -> str:
+    """The head of a column of sources."""
+    return "Source" if any(isinstance(s, str) for s in sources) else "Source (bar)"
+
+
 def paired_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """Transfer and direct learning on the same draw side by side.
 
     Returns
     -------
     DataFrame
-        learner, size, draw, source_pressure_bar, r2_tl, r2_dl.
+        learner, size, draw, source, r2_tl, r2_dl.
     """
     keys = ["learner", "size", "draw"]
     direct = scores[scores["kind"] == "dl"][[*keys, "r2"]]
-    transfer = scores[scores["kind"] == "tl"][[*keys, "source_pressure_bar", "r2"]]
+    transfer = scores[scores["kind"] == "tl"][[*keys, "source", "r2"]]
     return transfer.merge(direct, on=keys, suffixes=("_tl", "_dl"))
 
 
@@ -289,13 +320,13 @@ def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     scores : DataFrame
-        kind, learner, source_pressure_bar, size, draw, r2, rmse, mae; R2 finite; scores on the
+        kind, learner, source, size, draw, r2, rmse, mae; R2 finite; scores on the
         structures outside the draw (:data:`REST_COLUMNS`) where there are any.
 
     Returns
     -------
     DataFrame
-        learner, size, kind, source_pressure_bar (NaN for ``dl``), n, q1, median, q3 (of R2),
+        learner, size, kind, source (NaN for ``dl``), n, q1, median, q3 (of R2),
         rmse, mae, r2_rest, rmse_rest, rmse_rest_slow (medians); for ``tl`` also wins and pairs
         (draws with a higher R2 than direct learning on the same draw, of how many) and gain
         (median of the difference).
@@ -307,11 +338,11 @@ def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
         direct = group[group["kind"] == "dl"]
         if len(direct):
             rows.append(_score_row(learner, size, "dl", math.nan, direct, pairs.iloc[:0]))
-        for pressure, part in group[group["kind"] == "tl"].groupby("source_pressure_bar"):
+        for pressure, part in group[group["kind"] == "tl"].groupby("source", sort=False):
             paired = pairs[
                 (pairs["learner"] == learner)
                 & (pairs["size"] == size)
-                & (pairs["source_pressure_bar"] == pressure)
+                & (pairs["source"] == pressure)
             ]
             rows.append(_score_row(learner, size, "tl", pressure, part, paired))
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
@@ -322,7 +353,7 @@ def _score_row(learner, size, kind, pressure, rows, paired) -> tuple:
         learner,
         int(size),
         kind,
-        float(pressure),
+        pressure,
         len(rows),
         *quartiles(rows["r2"]),
         quartiles(rows["rmse"])[1],
@@ -365,7 +396,7 @@ def importance_distances(importance: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     ----------
     importance : DataFrame
         kind (``dl``: the reference; ``source``: source models; ``tl``: fine-tuned ones, looked at
-        where there is no ``source``), source_pressure_bar, feature, pfi_normalised; several rows
+        where there is no ``source``), source, feature, pfi_normalised; several rows
         of one model and feature are averaged. A model whose importances are all zero rests on
         nothing and is left out.
 
@@ -375,9 +406,9 @@ def importance_distances(importance: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
         Index: the reference's :data:`TOP_FEATURES` most important features in falling order
         (equal ones as in the table); columns: ``reference`` and the source pressures.
     distances : DataFrame
-        source_pressure_bar, distance (Euclidean, over those features), rank (1: nearest).
+        source, distance (Euclidean, over those features), rank (1: nearest).
     """
-    empty = pd.DataFrame(columns=["source_pressure_bar", "distance", "rank"])
+    empty = pd.DataFrame(columns=["source", "distance", "rank"])
     rows = finite(importance, "pfi_normalised")
     reference = rows[rows["kind"] == "dl"].groupby("feature", sort=False)["pfi_normalised"].mean()
     if not (reference > 0).any():
@@ -385,13 +416,13 @@ def importance_distances(importance: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     reference = reference.sort_values(ascending=False, kind="stable").head(TOP_FEATURES)
     kind = "source" if (rows["kind"] == "source").any() else "tl"
     sources = rows[rows["kind"] == kind].pivot_table(
-        index="feature", columns="source_pressure_bar", values="pfi_normalised", aggfunc="mean"
+        index="feature", columns="source", values="pfi_normalised", aggfunc="mean"
     )
     sources = sources.loc[:, (sources > 0).any()]
     sources = sources.reindex(reference.index)
     top = pd.concat([reference.rename("reference"), sources], axis=1)
     distance = np.sqrt(((sources.sub(reference, axis=0)) ** 2).sum(axis=0, skipna=False))
-    distances = distance.dropna().rename("distance").rename_axis("source_pressure_bar")
+    distances = distance.dropna().rename("distance").rename_axis("source")
     distances = distances.reset_index()
     if distances.empty:
         return top, empty

@@ -1,0 +1,21 @@
+"""Join the labels of a set that the configuration asks for."""
+
+import pandas as pd
+
+from poreflux import labels
+from poreflux.imported import read
+from poreflux.job import start_job
+from poreflux.tables import write_table
+
+job = snakemake  # noqa: F821
+start_job(job)
+structures = pd.read_parquet(job.input.structures)
+tables = []
+for label, path in job.params.files.items():
+    table = read(path)
+    if label in job.params.told:
+        told = {k: v for k, v in job.params.told[label].items() if k != "file"}
+        tables.append(labels.from_file(label, table, structures, file=path, **told))
+    else:
+        tables.append(labels.from_stages(label, table))
+write_table(pd.concat(tables, ignore_index=True), job.output.table)
