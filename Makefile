@@ -1,24 +1,32 @@
 # make run    sets up .venv and runs the default study
 # make test   sets up .venv, checks style, runs all tests
 # make gpu    adds what the CUDA kernels need
+# make lock   looks up the hashes after a change of envs/*.in; needs uv
 PYTHON ?= python3
 CORES ?= $(shell nproc)
 VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# A file that is not one of those published under its version is refused. Where others are
+# wanted: make setup HASHED= PINS=envs/requirements.in
+HASHED := --require-hashes --no-deps
+PINS := envs/requirements.txt
 
-.PHONY: run test setup gpu lint clean
+.PHONY: run test setup gpu lint lock clean
 
 setup: $(STAMP)
 
-$(STAMP): envs/requirements.txt pyproject.toml
+$(STAMP): $(PINS) pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP) $(HASHED) -r envs/torch-cpu.txt || echo "torch will be that of PyPI"
+	$(PIP) $(HASHED) -r $(PINS)
+	# and, where this build of torch asks for them, the CUDA libraries
+	$(PIP) --no-build-isolation --editable .
 	touch $@
 
 gpu: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/gpu.txt
+	$(PIP) $(HASHED) -r envs/gpu.txt
 
 run: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES)
@@ -31,6 +39,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+lock:
+	envs/lock
 
 clean:
 	rm -rf $(VENV) results/default logs/default

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from poreflux import store as store_module
+from poreflux.cli import main
+from poreflux.diffusion.lammps_engine import run_folder
 from poreflux.errors import StoreError
+from poreflux.pruning import Pruned, prune, unfinished
 from poreflux.store import (
     Ingredients,
     Store,
     code_digest,
     code_parts,
     digest,
-    prune,
     write_atomically,
 )
 
@@ -175,10 +177,10 @@ def test_prune_by_age(store, three):
 
 def test_prune_by_size_takes_the_oldest_first(store, three):
     sizes = [p.stat().st_size for p in three]
-    assert prune(store, max_bytes=sum(sizes)) == (0, 0)
-    assert prune(store, max_bytes=sum(sizes) - 1, dry_run=True) == (1, sizes[0])
+    assert prune(store, max_bytes=sum(sizes)) == Pruned(0, 0, 0)
+    assert prune(store, max_bytes=sum(sizes) - 1, dry_run=True) == Pruned(1, 0, sizes[0])
     assert left(store) == three
-    assert prune(store, max_bytes=sum(sizes) - 1) == (1, sizes[0])
+    assert prune(store, max_bytes=sum(sizes) - 1) == Pruned(1, 0, sizes[0])
     assert left(store) == three[1:]
 
 
@@ -198,6 +200,72 @@ def test_prune_sweeps_up_after_killed_writers(store, three):
     os.utime(old, (0, 0))
     assert prune(store, older_than_days=9)[0] == 0
     assert new.exists() and not old.exists()
+
+
+@pytest.fixture
+def interrupted(store, three):
+    """What is left of three runs, 9, 9 and half a day old; the result of the first is stored."""
+    keys = [three[2].name.rpartition(".")[2], "e" * 64, "f" * 64]
+    folders = [store.root / "running" / "energy" / key for key in keys]
+    for folder, days in zip(folders, (9, 9, 0.5), strict=True):
+        folder.mkdir(parents=True)
+        for path in (folder / "lock", folder / "restart.1", folder):
+            if path != folder:
+                path.write_bytes(bytes(500))
+            os.utime(path, (time.time() - days * 86400,) * 2)
+    return folders
+
+
+def kept(store):
+    return sorted(run.path for run in unfinished(store))
+
+
+def test_a_run_is_pruned_when_its_result_is_stored(store, three, interrupted):
+    done, *others = interrupted
+    assert kept(store) == sorted(interrupted)
+    assert {run.bytes for run in unfinished(store)} == {1000}
+    assert prune(store, older_than_days=30, stage="uptake") == Pruned(0, 0, 0)
+    assert prune(store, older_than_days=30, dry_run=True) == Pruned(0, 1, 1000)
+    assert kept(store) == sorted(interrupted)
+    assert prune(store, older_than_days=30) == Pruned(0, 1, 1000)
+    assert kept(store) == sorted(others) and not done.exists()
+    assert left(store) == three
+
+
+def test_a_run_that_could_be_gone_on_from_is_pruned_by_age_alone(store, interrupted):
+    _, old, new = interrupted
+    assert prune(store, max_bytes=0).entries == 3
+    assert prune(store, older_than_days=4, but=set()).runs == 0
+    assert kept(store) == sorted((old, new))
+    assert prune(store, older_than_days=4) == Pruned(0, 1, 1000)
+    # not even on demand: its process may be alive
+    assert prune(store, older_than_days=0.1).runs == 0
+    assert kept(store) == [new]
+
+
+def test_a_run_that_a_process_holds_is_not_pruned(store, interrupted):
+    done, old, _ = interrupted
+    with run_folder(None, done), run_folder(None, old):
+        for path in (*done.iterdir(), done, *old.iterdir(), old):
+            os.utime(path, (time.time() - 9 * 86400,) * 2)
+        assert prune(store, older_than_days=4).runs == 0
+        assert kept(store) == sorted(interrupted)
+
+
+def test_list_counts_entries_and_runs(store, three, interrupted, capsys):
+    (three[0].parent / ".half-written").write_bytes(b"x")
+    assert main(["store", "--store", str(store.root), "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines[1:3]] == [["energy", "3", "3"], ["all", "3", "0.0"]]
+    assert lines[3:] == [
+        "0 damaged and set aside, 1 half-written",
+        "3 unfinished runs, 0.0 MB, the oldest last written to 9.0 days ago",
+    ]
+    older = ["prune", "--older-than-days", "5"]
+    assert main(["store", "--store", str(store.root), *older, "--dry-run"]) == 0
+    assert capsys.readouterr().out == "would remove 0 entries and 2 interrupted runs, 0.0 MB\n"
+    assert main(["store", "--store", str(store.root), *older]) == 0
+    assert capsys.readouterr().out == "removed 0 entries and 2 interrupted runs, 0.0 MB\n"
 
 
 def test_atomic_write_replaces_whole(tmp_path):

@@ -18,7 +18,8 @@ from poreflux import stages
 from poreflux.config import complete, load_schema
 from poreflux.crate import LICENSE, export
 from poreflux.errors import ConfigError, DataError, PorefluxError
-from poreflux.store import Store, prune, scan
+from poreflux.pruning import DAY_S, prune, scan, unfinished
+from poreflux.store import Store
 from poreflux.usage import used_by
 
 # The checkout that this library lies in, if it lies in one.
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = actions.add_parser("verify", help="check every checksum; set damaged entries aside")
     verify.set_defaults(run=_verify)
     remove = actions.add_parser(
-        "prune", help="remove entries to which all that is said applies, and old half-written files"
+        "prune", help="remove entries to which all that is said applies, and what was left behind"
     )
     remove.add_argument("--older-than-days", type=float, help="written longer ago")
     remove.add_argument("--max-gb", type=float, help="the oldest, until so many GB are left")
@@ -101,13 +102,19 @@ def _list(store: Store, _options) -> None:
     now = time.time()
     for stage in [*sorted(set(count) - {"all"}), "all"]:
         subjects = str(len(structures[stage])) if stage in structures else ""
-        ages = [(now - t[stage]) / 86400 if stage in t else 0.0 for t in (first, last)]
+        ages = [(now - t[stage]) / DAY_S if stage in t else 0.0 for t in (first, last)]
         _say(
             f"{stage:12s} {count[stage]:9d} {subjects:>9s} {size[stage] / 1e6:10.1f} "
             f"{ages[0]:10.1f} {ages[1]:9.1f}"
         )
     damaged = sum(1 for _ in store.root.glob("damaged/*"))
     _say(f"{damaged} damaged and set aside, {sum(1 for _ in store.leftovers())} half-written")
+    runs = list(unfinished(store))
+    oldest = max((now - run.written) / DAY_S for run in runs) if runs else 0.0
+    _say(
+        f"{len(runs)} unfinished runs, {sum(run.bytes for run in runs) / 1e6:.1f} MB, "
+        f"the oldest last written to {oldest:.1f} days ago"
+    )
 
 
 def _verify(store: Store, _options) -> None:
@@ -121,7 +128,7 @@ def _prune(store: Store, options) -> None:
     chosen = (options.older_than_days, options.max_gb, options.used_by, options.unused_by)
     if all(option is None for option in chosen):
         raise ConfigError("say what to remove: --older-than-days, --max-gb, --used-by, --unused-by")
-    count, size = prune(
+    gone = prune(
         store,
         older_than_days=options.older_than_days,
         max_bytes=None if options.max_gb is None else options.max_gb * 1e9,
@@ -130,7 +137,10 @@ def _prune(store: Store, options) -> None:
         but=_used(store, options.unused_by),
         dry_run=options.dry_run,
     )
-    _say(f"{'would remove' if options.dry_run else 'removed'} {count} entries, {size / 1e6:.1f} MB")
+    _say(
+        f"{'would remove' if options.dry_run else 'removed'} {gone.entries} entries and "
+        f"{gone.runs} interrupted runs, {gone.bytes / 1e6:.1f} MB"
+    )
 
 
 def _used(store: Store, files: list[str] | None) -> set[str] | None:

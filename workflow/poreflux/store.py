@@ -13,7 +13,6 @@ artifact computed twice. What fails its checksum is moved to ``<root>/damaged`` 
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import json
 import logging
@@ -170,7 +169,7 @@ class Store:
         """Paths of the entries of a stage, of one subject or all, in sorted order."""
         prefix = "*" if subject == "*" else subject[:2]
         for folder in sorted(self.root.glob(f"objects/{stage}/{prefix}")):
-            yield from sorted(p for p in folder.glob(f"{subject}.*") if _is_entry(p.name))
+            yield from sorted(p for p in folder.glob(f"{subject}.*") if is_entry(p.name))
 
     def leftovers(self) -> Iterator[Path]:
         """Half-written files of writers that were killed, or that write now."""
@@ -428,102 +427,7 @@ def loaded_versions() -> dict[str, str]:
     return {"python": platform.python_version(), "poreflux": __version__} | loaded
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of a store: its ``path``, ``stage``, ``bytes``, and ``written`` (s since 1970)."""
-
-    path: str
-    stage: str
-    bytes: int
-    written: float
-
-
-def scan(store: Store, stage: str = "*") -> Iterator[Entry]:
-    """Every entry of a stage, or of all, in no order and without reading any."""
-    for folder in store.root.glob(f"objects/{stage}/*"):
-        name = folder.parent.name
-        with os.scandir(folder) as files:
-            for file in files:
-                if not _is_entry(file.name):
-                    continue
-                with contextlib.suppress(FileNotFoundError):  # another process pruned it
-                    status = file.stat()
-                    yield Entry(file.path, name, status.st_size, status.st_mtime)
-
-
-def prune(
-    store: Store,
-    *,
-    older_than_days: float | None = None,
-    max_bytes: float | None = None,
-    stage: str = "*",
-    only: set[str] | None = None,
-    but: set[str] | None = None,
-    dry_run: bool = False,
-) -> tuple[int, int]:
-    """Remove entries, and what killed writers left more than a day ago.
-
-    Parameters
-    ----------
-    store : Store
-    older_than_days : float, optional
-        Only those not written in the last so many days.
-    max_bytes : float, optional
-        Only so many, the oldest first, that the rest of the stage (or of all) takes no more.
-    stage : str
-        Only those of this stage.
-    only, but : set of str, optional
-        Only these paths; not these paths.
-    dry_run : bool
-        Count, and remove nothing.
-
-    Returns
-    -------
-    entries, bytes : int
-        How many went, or would go, and their size.
-
-    Raises
-    ------
-    StoreError
-        If an entry cannot be removed.
-    """
-    now = time.time()
-    total = 0
-    found: list[Entry] = []
-    for entry in scan(store, stage):
-        total += entry.bytes
-        if (
-            (older_than_days is None or entry.written < now - older_than_days * 86400)
-            and (only is None or entry.path in only)
-            and (but is None or entry.path not in but)
-        ):
-            found.append(entry)
-    if max_bytes is not None:
-        found.sort(key=lambda entry: entry.written)
-    count = size = 0
-    for entry in found:
-        if max_bytes is not None and total - size <= max_bytes:
-            break
-        count, size = count + 1, size + entry.bytes
-        if not dry_run:
-            _remove(entry.path)
-    if not dry_run:
-        for path in store.leftovers():
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < now - 86400:
-                    _remove(path)
-    return count, size
-
-
-def _remove(path: str | Path) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass  # another process pruned it
-    except OSError as error:
-        raise StoreError(f"cannot remove {path}: {error.strerror}") from error
-
-
-def _is_entry(name: str) -> bool:
+def is_entry(name: str) -> bool:
+    """Whether a file of this name is an entry of a store."""
     # the name holds a key; temporary files of a killed writer have none
     return not name.startswith(".") and len(name.rpartition(".")[2]) == 64
