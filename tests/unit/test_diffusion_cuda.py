@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poreflux import stages
 from poreflux.diffusion import cuda
-from poreflux.parallel import Outcome
 
 HERE = Path(__file__).parent
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
@@ -62,23 +60,6 @@ def test_kernel_compiles_for_a_gpu():
         assert not [line for line in ptx.splitlines() if line.strip().startswith(word)]
 
 
-@pytest.mark.parametrize(
-    ("params", "usable", "expected"),
-    [
-        ({"device": "cpu"}, True, False),
-        ({"device": "auto"}, True, True),
-        ({"device": "auto"}, False, False),
-        ({"device": "cuda", "engine": "lammps"}, True, False),
-        ({"device": "cuda"}, False, True),
-    ],
-)
-def test_who_takes_the_gpu(monkeypatch, params, usable, expected):
-    monkeypatch.setattr(
-        stages, "run_isolated", lambda *_, **__: iter([Outcome(0, usable, "", "", 0.0, 0.0)])
-    )
-    assert stages._takes_gpu(stages.STAGES["diffusion"], params) is expected
-
-
 def test_no_device_is_a_clear_reason(tmp_path, cifs):
     """device: cuda without one fails each structure, says what to do, and stores none of them."""
     arguments = str(cifs), str(tmp_path), "cuda"
@@ -86,11 +67,6 @@ def test_no_device_is_a_clear_reason(tmp_path, cifs):
     reasons = {row["name"]: row["reason"] for row in found["rows"]}
     assert all("md.device" in reasons[name] for name in ("small", "wide"))
     assert len(found["entries"]) == 1
-
-
-def test_batches_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(cuda, "device_bytes", lambda size: size)
-    assert list(cuda.batches([5, 5, 5, 50, 1, 1], 12)) == [[5, 5], [5], [50], [1, 1]]
 
 
 def test_every_thermostat_fits_a_block():

@@ -9,10 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from poreflux import stages
-from poreflux.parallel import Outcome
-from poreflux.uptake import cuda
-
 HERE = Path(__file__).parent
 # No kernel compiled for the CPU: the simulator runs the source itself.
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
@@ -61,31 +57,9 @@ def test_kernel_compiles_for_a_gpu():
         assert not [line for line in ptx.splitlines() if line.strip().startswith(word)]
 
 
-@pytest.mark.parametrize(
-    ("params", "usable", "expected"),
-    [
-        ({"device": "cpu"}, True, False),
-        ({"device": "auto"}, True, True),
-        ({"device": "auto"}, False, False),
-        ({"device": "auto", "engine": "raspa3"}, True, False),
-        ({"device": "cuda"}, False, True),
-    ],
-)
-def test_who_takes_the_gpu(monkeypatch, params, usable, expected):
-    monkeypatch.setattr(
-        stages, "run_isolated", lambda *_, **__: iter([Outcome(0, usable, "", "", 0.0, 0.0)])
-    )
-    assert stages._takes_gpu(stages.STAGES["uptake"], params) is expected
-
-
 def test_no_device_is_a_clear_reason(tmp_path, cifs):
     """device: cuda without one fails each structure, says what to do, and stores nothing."""
     found = run_script("cuda_stage.py", str(cifs), str(tmp_path), "cuda", CUDA_VISIBLE_DEVICES="-1")
     reasons = {row["reason"] for row in found["rows"]}
     assert any("gcmc.device" in reason and "cpu" in reason for reason in reasons)
     assert len(found["entries"]) == 1
-
-
-def test_batches_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(cuda, "device_bytes", lambda size: size)
-    assert list(cuda.batches([5, 5, 5, 50, 1, 1], 12)) == [[5, 5], [5], [50], [1, 1]]

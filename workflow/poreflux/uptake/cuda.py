@@ -8,14 +8,14 @@ once, the state of the chains comes back when a chain hands its molecules on, gr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain as joined
 
 import numpy as np
 from numba import cuda
 
-from poreflux.errors import ConfigError
+from poreflux.device import batches_of
 from poreflux.uptake import kernels as k
 from poreflux.uptake.grid import NO_LIMIT, SAMPLE_STEPS, Chain, IsothermRun, PressureRun
 
@@ -24,8 +24,6 @@ LAUNCH_STEPS = 50_000
 THREADS_PER_BLOCK = 64
 # Slots a chain starts with, so that few have to grow.
 CAPACITY = 256
-# Share of the device's free memory to fill.
-FILL = 0.8
 # Where the parts of a lane lie in the flat arrays
 HOST, ALIAS_FROM, ALIAS_TO, SLOTS_FROM, SLOTS_TO, BINS_FROM, BINS_TO, SLOTS_PER_BIN = range(8)
 # The same of a host
@@ -64,11 +62,6 @@ def advance_lanes(
     )  # fmt: skip
 
 
-def usable() -> bool:
-    """Whether there is a CUDA device, with the driver and the libraries to use it."""
-    return cuda.is_available()
-
-
 def run_all(isotherms: Sequence[IsothermRun], threads: int = 1) -> None:
     """Advance the chains of many isotherms on the device until all are done.
 
@@ -84,28 +77,9 @@ def run_all(isotherms: Sequence[IsothermRun], threads: int = 1) -> None:
     ConfigError
         If there is no device that can be used.
     """
-    if not usable():
-        raise ConfigError(
-            "gcmc.device is 'cuda', but no CUDA device can be used here; check nvidia-smi and that "
-            "CUDA_HOME names a CUDA toolkit, or set gcmc.device: cpu"
-        )
     with ThreadPoolExecutor(threads) as pool:
-        for batch in batches(isotherms, FILL * _free_bytes()):
+        for batch in batches_of(isotherms, device_bytes, "gcmc.device"):
             _run_batch(batch, pool)
-
-
-def batches(isotherms: Sequence[IsothermRun], most_bytes: float) -> Iterator[list[IsothermRun]]:
-    """Consecutive isotherms that fit into so many bytes together; one at least."""
-    batch, size = [], 0
-    for isotherm in isotherms:
-        needs = device_bytes(isotherm)
-        if batch and size + needs > most_bytes:
-            yield batch
-            batch, size = [], 0
-        batch.append(isotherm)
-        size += needs
-    if batch:
-        yield batch
 
 
 def device_bytes(isotherm: IsothermRun) -> int:
@@ -114,13 +88,6 @@ def device_bytes(isotherm: IsothermRun) -> int:
     host = chain.host
     lane = 4 * len(host.voxels) * k.ALIAS + 48 * CAPACITY * len(chain.count)
     return host.coefficients.nbytes + host.factors.nbytes + len(isotherm.fugacities_bar) * lane
-
-
-def _free_bytes() -> float:
-    try:
-        return cuda.current_context().get_memory_info().free
-    except (AttributeError, NotImplementedError):  # the simulator
-        return 1e9
 
 
 def _run_batch(isotherms: list[IsothermRun], pool: ThreadPoolExecutor) -> None:

@@ -1,0 +1,32 @@
+import pytest
+
+from poreflux import device, stages
+from poreflux.parallel import Outcome
+
+
+@pytest.mark.parametrize("stage", ["uptake", "diffusion"])
+@pytest.mark.parametrize(
+    ("params", "usable", "expected"),
+    [
+        ({"device": "cpu"}, True, False),
+        ({"device": "auto"}, True, True),
+        ({"device": "auto"}, False, False),
+        ({"device": "auto", "engine": "raspa3"}, True, False),
+        ({"device": "cuda", "engine": "lammps"}, True, False),
+        ({"device": "cuda"}, False, True),
+    ],
+)
+def test_who_takes_the_gpu(monkeypatch, stage, params, usable, expected):
+    monkeypatch.setattr(
+        stages, "run_isolated", lambda *_, **__: iter([Outcome(0, usable, "", "", 0.0, 0.0)])
+    )
+    assert stages._takes_gpu(stages.STAGES[stage], params) is expected
+
+
+def test_stages_without_a_gpu_engine_stay_on_the_cpu():
+    assert not stages._takes_gpu(stages.STAGES["geometry"], {"device": "cuda"})
+
+
+def test_batches_fill_the_memory():
+    found = device.batches([5, 5, 5, 50, 1, 1], lambda size: size, 12)
+    assert list(found) == [[5, 5], [5], [50], [1, 1]]
