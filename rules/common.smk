@@ -225,7 +225,7 @@ def told_of(wildcards):
         for name, told in IMPORTED.items()
         if name.startswith(f"{set_name}/")
         and (stage == "structures" or name == wildcards.imported)
-        and not name.endswith("/structures")
+        and name != f"{set_name}/structures"
     }
 
 

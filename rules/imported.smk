@@ -19,7 +19,7 @@ rule import_table:
         runtime=10,
     params:
         lambda wildcards: compared(
-            **{wildcards.imported.replace("/", ".tables."): told_of(wildcards)},
+            **{f"tables.{wildcards.imported}": told_of(wildcards)},
             pressures_bar=CONFIG["gcmc"]["pressures_bar"],
         ),
         *compared_code("poreflux.imported"),
