@@ -5,7 +5,12 @@ rule build_labels:
     """Join the labels of a set that the configuration asks for."""
     input:
         lambda wildcards: list(dict.fromkeys(label_inputs(wildcards).values())),
-        structures=f"{RESULTS}/{{set}}/structures.parquet",
+        # who is who in a file of the user's own
+        structures=lambda wildcards: (
+            f"{RESULTS}/{wildcards.set}/structures.parquet"
+            if set(LABELS[wildcards.set]) & set(LABEL_FILES)
+            else []
+        ),
     output:
         table=f"{RESULTS}/{{set}}/labels.parquet",
     log:

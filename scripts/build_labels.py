@@ -9,7 +9,7 @@ from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
 start_job(job)
-structures = pd.read_parquet(job.input.structures)
+structures = pd.read_parquet(job.input.structures) if job.input.structures else None
 tables = []
 for label, path in job.params.files.items():
     table = read(path)

@@ -58,6 +58,8 @@ def test_a_study_survives_a_failed_job_and_a_stop_and_equals_a_local_run(
         run = subprocess.Popen(
             flow.command(*profile), cwd=flow.folder, stdout=sink, stderr=subprocess.STDOUT,
             env=os.environ | {"POREFLUX_STORE": str(flow.folder / "store")},
+            # a shell lets what it starts in the background ignore Ctrl-C
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         try:
             # a job fails: the first one that runs is ended from outside
