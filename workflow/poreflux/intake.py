@@ -108,7 +108,12 @@ def _names(spec: dict, base: Path) -> list[str]:
         packaged = Path(str(resources.files("poreflux").joinpath("data", names)))
         if packaged.is_file():
             return sources.read_names(packaged)
-        path = find_file(names, base)
+        try:
+            path = find_file(names, base)
+        except ConfigError as error:
+            raise ConfigError(
+                f"names: {names} is neither a file nor a list of the package ({error})"
+            ) from error
         return _first_column(path) if ".csv" in Path(path).suffixes else sources.read_names(path)
     if not names:
         raise ConfigError("a set with 'package' needs 'names': a list or a file of names")

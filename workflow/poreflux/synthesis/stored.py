@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from poreflux.learning import PACKAGES
+from poreflux.learning import packages_of
 from poreflux.store import Ingredients, Store, code_digest, package_version
 from poreflux.synthesis.case import from_bytes, run_case, to_bytes
 from poreflux.synthesis.table import Case, Schema
@@ -32,14 +32,13 @@ def evaluated(
     dict of str to DataFrame
         ``row`` in ``predictions`` is the number of the data row in the file.
     """
-    package = PACKAGES["xgboost"]
     made_of = Ingredients(
         stage="synthesis",
         subject=table_digest(case.in_house.drop(columns="row")),
         inputs={"literature": table_digest(case.literature.drop(columns="row"))},
         params=settings | {"seed": seed},
         code=code_digest("poreflux.synthesis.case"),
-        engines={package: package_version(package)},
+        engines={name: package_version(name) for name in packages_of("xgboost")},
     )
     data = store.get_or_make(made_of, lambda: to_bytes(run_case(case, schema, settings, seed)))
     tables = {name: table.assign(case=case.name) for name, table in from_bytes(data).items()}
