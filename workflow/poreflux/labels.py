@@ -27,7 +27,6 @@ UNITS = {
 # The table behind each.
 STAGES = {DIFFUSIVITY: "diffusion", HENRY: "percolation", UPTAKE: "uptake"}
 TRANSFORMS = {"none": lambda values: values, "log10": np.log10}
-KEYS = ("name", "content_hash")
 
 _AT_PRESSURE = re.compile(r"uptake_([0-9.e+-]+)bar")
 

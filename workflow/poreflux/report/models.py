@@ -26,7 +26,7 @@ from poreflux.report.summary import (
 
 # The paper whose study this is.
 PAPER_DOI = "10.1039/d2me00082b"
-# Its Table: median R2 on log10 D by size of 50 draws, direct and from the best source.
+# What it reports: median R2 of log10 D by size of the draws, direct and from the best source.
 PUBLISHED_R2 = {100: (0.146, 0.175), 300: (0.406, 0.507), 500: (0.491, 0.568)}
 # Draws of 300 that transfer won there, of 50, by pressure of the source in bar.
 PUBLISHED_WINS = {0.25: 25, 100.0: 37}
