@@ -95,6 +95,34 @@ def test_training_is_adam_on_the_mean_squared_error():
         )
 
 
+@pytest.mark.parametrize("dropout", [False, True])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_gradients_are_those_of_autograd(frozen, dropout):
+    generator = torch.Generator().manual_seed(5)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    weights = {
+        "second_weight": normal(3, 512, 128) / 20, "second_bias": normal(3, 128),
+        "output_weight": normal(3, 128), "output_bias": normal(3),
+    }  # fmt: skip
+    if not frozen:
+        weights |= {"first_weight": normal(3, 6, 512), "first_bias": normal(3, 512)}
+    x, y = normal(3, 20, 512 if frozen else 6), normal(3, 20)
+    mask = (normal(3, 20, 128) > 0).to(torch.float64) * 2 if dropout else None
+    mlp._Gradients(weights, 20)(x, y, mask)
+
+    free = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
+    first = x if frozen else torch.relu(x @ free["first_weight"] + free["first_bias"][:, None])
+    second = torch.relu(first @ free["second_weight"] + free["second_bias"][:, None])
+    second = second if mask is None else second * mask
+    output = (second * free["output_weight"][:, None]).sum(2) + free["output_bias"][:, None]
+    sum(torch.nn.functional.mse_loss(output[m], y[m]) for m in range(3)).backward()
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight.grad, free[name].grad, rtol=1e-10, atol=1e-12)
+
+
 def test_a_smooth_function_is_learnt():
     x, y = data(400)
     part = split(400, seed=0)
