@@ -36,12 +36,23 @@ LABELS = {
     ),
     "target": labels.expand([CONFIG["learning"]["target_label"]], [], CONFIG["labels"]),
 }
-if len(LABELS["target"]) != 1:
+if len(LABELS["target"]) != 1 or labels.ISOTHERM in LABELS["target"]:
     raise ConfigError(
         "learning.target_label: uptake at which pressure? Such as uptake_65bar"
     )
+SINGLE_LABELS = {
+    name: labels.single(of, CONFIG["learning"]["source_pressures_bar"])
+    for name, of in LABELS.items()
+}
 SIZES = CONFIG["learning"]["sizes"]
 LEARNERS = CONFIG["learning"]["learners"]
+if labels.ISOTHERM in LABELS["source"]:
+    for learner in LEARNERS:
+        if parse_learner(learner)[0] == "xgboost-weighted":
+            raise ConfigError(
+                f"learning.source_labels: {learner} refits on the rows of one label and cannot "
+                "take isotherm"
+            )
 # Of one structure in one stage; the third limit is that of a table.
 EACH_STRUCTURES_LIMITS = {k: CONFIG["limits"][k] for k in ("seconds", "memory_mb")}
 # What every training job is told besides its data.
@@ -292,7 +303,7 @@ def source_model(label):
 def label_inputs(wildcards):
     """What the labels of a set are made of, by label."""
     inputs = {}
-    for label in LABELS[wildcards.set]:
+    for label in SINGLE_LABELS[wildcards.set]:
         if label in LABEL_FILES:
             inputs[label] = LABEL_FILES[label]
             continue

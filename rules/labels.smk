@@ -8,7 +8,7 @@ rule build_labels:
         # who is who in a file of the user's own
         structures=lambda wildcards: (
             f"{RESULTS}/{wildcards.set}/structures.parquet"
-            if set(LABELS[wildcards.set]) & set(LABEL_FILES)
+            if set(SINGLE_LABELS[wildcards.set]) & set(LABEL_FILES)
             else []
         ),
     output:
@@ -24,7 +24,7 @@ rule build_labels:
         lambda wildcards: compared(
             **{
                 f"labels.{label}": CONFIG["labels"].get(label, {})
-                for label in LABELS[wildcards.set]
+                for label in SINGLE_LABELS[wildcards.set]
             }
         ),
         *compared_code("poreflux.labels"),

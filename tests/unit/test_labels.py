@@ -24,6 +24,27 @@ def test_names_of_labels():
     assert expanded == ["uptake_0.5bar", "uptake_1bar", "henry", "gap"]
     with pytest.raises(ConfigError, match=r"'gap'.*diffusivity"):
         labels.expand(["gap"], [1.0])
+    mixed = ["isotherm", "uptake_30bar", "uptake_5bar", "gap"]
+    assert labels.expand(["isotherm"], [0.5]) == ["isotherm"]
+    assert labels.single(mixed, [30.0, 0.5]) == [
+        "uptake_30bar", "uptake_0.5bar", "uptake_5bar", "gap"
+    ]  # fmt: skip
+    assert sorted(mixed, key=labels.rank_of) == ["uptake_5bar", "uptake_30bar", "gap", "isotherm"]
+
+
+def test_isotherms_are_whole():
+    rows = [("a", 30, 7.0), ("a", 2, 3.0), ("b", 2, 4.0), ("c", 2, 5.0), ("c", 30, 9.0)]
+    table = pd.DataFrame(
+        [{"name": n, "label": f"uptake_{p}bar", "value": v} for n, p, v in rows]
+        + [{"name": "a", "label": "henry", "value": -1.0}]
+    )
+    found = labels.isotherms_of(table)
+    assert list(found.columns) == ["uptake_2bar", "uptake_30bar"]
+    assert found.to_numpy().tolist() == [[3.0, 7.0], [5.0, 9.0]] and list(found.index) == ["a", "c"]
+    with pytest.raises(DataError, match="needs uptakes"):
+        labels.isotherms_of(table[table["label"] == "henry"])
+    with pytest.raises(DataError, match="no structure has all of uptake_2bar, uptake_30bar"):
+        labels.isotherms_of(table[table["name"].eq("b") | table["value"].eq(7.0)])
 
 
 def test_labels_of_our_stages():

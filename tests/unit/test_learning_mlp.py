@@ -105,11 +105,11 @@ def test_gradients_are_those_of_autograd(frozen, dropout):
 
     weights = {
         "second_weight": normal(3, 512, 128) / 20, "second_bias": normal(3, 128),
-        "output_weight": normal(3, 128), "output_bias": normal(3),
+        "output_weight": normal(3, 128, 2), "output_bias": normal(3, 2),
     }  # fmt: skip
     if not frozen:
         weights |= {"first_weight": normal(3, 6, 512), "first_bias": normal(3, 512)}
-    x, y = normal(3, 20, 512 if frozen else 6), normal(3, 20)
+    x, y = normal(3, 20, 512 if frozen else 6), normal(3, 20, 2)
     mask = (normal(3, 20, 128) > 0).to(torch.float64) * 2 if dropout else None
     mlp._Gradients(weights, 20)(x, y, mask)
 
@@ -117,7 +117,7 @@ def test_gradients_are_those_of_autograd(frozen, dropout):
     first = x if frozen else torch.relu(x @ free["first_weight"] + free["first_bias"][:, None])
     second = torch.relu(first @ free["second_weight"] + free["second_bias"][:, None])
     second = second if mask is None else second * mask
-    output = (second * free["output_weight"][:, None]).sum(2) + free["output_bias"][:, None]
+    output = second @ free["output_weight"] + free["output_bias"][:, None]
     sum(torch.nn.functional.mse_loss(output[m], y[m]) for m in range(3)).backward()
     for name, weight in weights.items():
         torch.testing.assert_close(weight.grad, free[name].grad, rtol=1e-10, atol=1e-12)
@@ -128,6 +128,25 @@ def test_a_smooth_function_is_learnt():
     part = split(400, seed=0)
     model = fit(x, y, [part], LEARN)
     assert r2(y[part.test], model.predict(x[part.test])[0]) > 0.95
+
+
+def test_outputs_on_the_same_layers_learn_their_own_labels():
+    x, y = data(400)
+    labels = np.column_stack([y, 50.0 - 20.0 * y, x[:, 4] ** 2])
+    part = split(400, seed=0)
+    networks = fit(x, labels, [part], LEARN)
+    assert len(networks) == 3 and len(networks.first_weight) == 1
+    assert (networks.second_weight == networks.second_weight[0]).all()
+    for predicted, known in zip(networks.predict(x), labels.T, strict=True):
+        assert r2(known[part.test], predicted[part.test]) > 0.9
+    again = fit(x, labels, [part], LEARN)
+    assert mlp.to_bytes(again) == mlp.to_bytes(networks)
+    # fine-tuning starts from the mean of the outputs, and not at all where nothing is learnt
+    still = replace(SHORT, max_steps=1, learning_rate=0.0)
+    (moved,) = fit(x, y, [part], still, source=networks).predict(x)
+    scaled = (networks.predict(x) - networks.label_shift[:, None]) / networks.label_scale[:, None]
+    expected = scaled.mean(axis=0) * y[part.train].std() + y[part.train].mean()
+    np.testing.assert_allclose(moved, expected, atol=1e-5)
 
 
 def test_best_validation_weights_are_kept():

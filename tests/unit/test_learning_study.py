@@ -10,7 +10,7 @@ import torch
 
 from poreflux.errors import DataError
 from poreflux.features import GEOMETRY_COLUMNS, matrix
-from poreflux.labels import uptake_at
+from poreflux.labels import ISOTHERM, uptake_at
 from poreflux.learning import mlp, parse_learner, study
 from poreflux.learning.container import pack, unpack
 from poreflux.learning.trained import REST, TEST, Pretrained, TrainedSize
@@ -82,6 +82,27 @@ def test_pretraining_scores_are_those_of_the_stored_model_on_the_test_share(smal
         predicted = Pretrained.from_bytes(model.to_bytes()).load().predict(x)[0]
         assert model.rmse == pytest.approx(np.sqrt(np.mean((predicted - y) ** 2)))
         assert model.r2 > 0.7
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_an_isotherm_hands_on_all_of_its_uptakes(small_study, learner):
+    source, uptakes, target, diffusion, pretrained, *_ = small_study
+    mine = [model for model in pretrained if model.learner == learner]
+    if learner == "mlp":
+        model = study.pretrain(source, pd.DataFrame(uptakes), ISOTHERM, learner=learner, **FAST)
+    else:
+        model = study.together(mine, ISOTHERM)
+        assert model.rmse == pytest.approx(np.mean([m.rmse for m in mine]))
+    x, _ = matrix(target, parse_learner(learner)[1])
+    for predicted, single in zip(model.load().predict(x), mine, strict=True):
+        alone = single.load().predict(x)[0]
+        assert learner == "mlp" or (predicted == alone).all()
+        assert np.corrcoef(predicted, alone)[0, 1] > 0.8
+    assert model.r2 > 0.7
+    run = study.run_size(target, diffusion, [model], 50, 3, learner=learner, **FAST)
+    trained = TrainedSize.from_bytes(run[1])
+    assert [group.source for group in trained.groups] == ["", ISOTHERM]
+    assert run[0].groupby("kind")["r2_rest"].median().min() > 0.3
 
 
 def test_rows_in_another_order_give_the_same_bytes(small_study):

@@ -232,22 +232,24 @@ def _by_name(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
     return pd.Series(values.to_numpy(dtype=np.float64), index=pd.Index(rows["name"], name="name"))
 
 
-def labelled(features: pd.DataFrame, labels: pd.Series) -> tuple[pd.DataFrame, np.ndarray]:
+def labelled(
+    features: pd.DataFrame, labels: pd.Series | pd.DataFrame
+) -> tuple[pd.DataFrame, np.ndarray]:
     """The rows that can be learnt from: one a structure, in an order that no input order changes.
 
     Parameters
     ----------
     features : DataFrame
         As :func:`feature_table` gives it.
-    labels : Series
-        Indexed by name.
+    labels : Series or DataFrame
+        Indexed by name; K columns are K labels a structure.
 
     Returns
     -------
     features : DataFrame
         The labelled rows sorted by content hash. Of several names for the same content the first
         in alphabetical order stays, since copies on both sides of a split would be a leak.
-    y : ndarray of float64, shape (n,)
+    y : ndarray of float64, shape (n,) or (n, K)
         Their labels.
     """
     rows = features[features["name"].isin(labels.index)]

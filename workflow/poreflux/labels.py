@@ -19,6 +19,8 @@ from poreflux.features import IDENTITY_COLUMNS, diffusion_labels, uptake_labels
 
 LABEL_COLUMNS = (*IDENTITY_COLUMNS, "label", "value", "unit")
 DIFFUSIVITY, HENRY, UPTAKE = "diffusivity", "henry", "uptake"
+# The uptakes at all pressures, learnt together.
+ISOTHERM = "isotherm"
 UNITS = {
     DIFFUSIVITY: "log10 of D in 1e-8 m2/s",
     HENRY: "log10 of K in mol/(kg bar)",
@@ -42,6 +44,12 @@ def pressure_of(label: str) -> float:
     return float(found[1]) if found else math.nan
 
 
+def rank_of(label: str) -> tuple[bool, float, str]:
+    """What labels are sorted by: uptakes by their pressure, then the others by name."""
+    pressure = pressure_of(label)
+    return (True, 0.0, label) if math.isnan(pressure) else (False, pressure, label)
+
+
 def kind_of(label: str) -> str:
     """``uptake`` for an uptake at whatever pressure, else the name itself."""
     return UPTAKE if _AT_PRESSURE.fullmatch(label) else label
@@ -55,7 +63,7 @@ def expand(
     Parameters
     ----------
     names : sequence of str
-        ``uptake``, ``uptake_<P>bar``, ``henry``, ``diffusivity`` or one of ``own``.
+        ``uptake``, ``uptake_<P>bar``, ``isotherm``, ``henry``, ``diffusivity`` or one of ``own``.
     pressures_bar : sequence of float
         What ``uptake`` stands for, bar.
     own : sequence of str
@@ -66,7 +74,7 @@ def expand(
     ConfigError
         If a name is none of them.
     """
-    known = (UPTAKE, HENRY, DIFFUSIVITY, *own)
+    known = (UPTAKE, ISOTHERM, HENRY, DIFFUSIVITY, *own)
     expanded: list[str] = []
     for name in names:
         if kind_of(name) not in known:
@@ -76,6 +84,47 @@ def expand(
             )
         expanded += map(uptake_at, pressures_bar) if name == UPTAKE else [name]
     return list(dict.fromkeys(expanded))
+
+
+def single(names: Sequence[str], pressures_bar: Sequence[float]) -> list[str]:
+    """The labels of one number a structure behind expanded ``names``.
+
+    ``isotherm`` stands for the uptakes at all of ``pressures_bar``.
+    """
+    found: list[str] = []
+    for name in names:
+        found += map(uptake_at, pressures_bar) if name == ISOTHERM else [name]
+    return list(dict.fromkeys(found))
+
+
+def isotherms_of(table: pd.DataFrame) -> pd.DataFrame:
+    """The uptakes at all pressures of a table of labels.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns :data:`LABEL_COLUMNS`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by name, a column a pressure in rising order; structures that have not all of
+        them are left out.
+
+    Raises
+    ------
+    DataError
+        If the table holds no uptake, or no structure has all.
+    """
+    uptakes = [label for label in table["label"].unique() if kind_of(label) == UPTAKE]
+    labels = sorted(uptakes, key=rank_of)
+    if not labels:
+        raise DataError(f"the label {ISOTHERM} needs uptakes, and the table of labels has none")
+    columns = {label: values_of(table, label) for label in labels}
+    found = pd.DataFrame(columns).dropna().rename_axis("name")
+    if found.empty:
+        raise DataError(f"no structure has all of {', '.join(labels)}")
+    return found
 
 
 def from_stages(label: str, table: pd.DataFrame) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from poreflux.features import labelled, used
-from poreflux.labels import values_of
+from poreflux.labels import ISOTHERM, expand, isotherms_of, values_of
 from poreflux.learning import packages_of, parse_learner
-from poreflux.learning.study import DRAWS_IN_PART, pretrain, run_size
+from poreflux.learning.study import DRAWS_IN_PART, pretrain, run_size, together
 from poreflux.learning.trained import Pretrained
 from poreflux.store import (
     Ingredients,
@@ -41,28 +41,22 @@ def pretrained_models(
 ) -> list[Pretrained]:
     """Source models of one learner, one a label, from the store or trained.
 
-    ``labels`` is a table of :mod:`poreflux.labels`, ``names`` say which of its labels; the rest
-    is as in :func:`poreflux.learning.study.pretrain`. ``target_features`` (no labels among them)
-    set the scale of the inputs, for hypothetical MOFs are far more open than experimental ones
-    and would crowd those into one corner of the frozen layer.
+    ``labels`` is a table of :mod:`poreflux.labels`, ``names`` say which of its labels;
+    ``isotherm`` is all of its uptakes, which one network learns or the models of each give. The
+    rest is as in :func:`poreflux.learning.study.pretrain`. ``target_features`` (no labels among
+    them) set the scale of the inputs, for hypothetical MOFs are far more open than experimental
+    ones and would crowd those into one corner of the frozen layer.
     """
     feature_set = parse_learner(learner)[1]
     features, target_features = used(features, feature_set), used(target_features, feature_set)
     # an order that no name shows in, down to the last digit of a mean
     target_features = target_features.sort_values(["content_hash", "name"])
-    models = []
-    for label in names:
-        values = values_of(labels, label)
-        made_of = Ingredients(
-            stage="pretrain",
-            subject=_digest_of_labelled(features, values),
-            inputs={"target_features": table_digest(target_features.drop(columns="name"))},
-            params={"learner": learner, "protocol": protocol, "seed": seed, "label": label},
-            code=code_digest("poreflux.learning.study"),
-            engines=_engine(learner),
-        )
+    made_of_label = _source_ingredients(features, target_features, learner, protocol, seed)
 
-        def train(checkpoint, label=label, values=values) -> bytes:
+    def model_of(label: str, values: pd.Series | pd.DataFrame) -> Pretrained:
+        made_of = made_of_label(label, values)
+
+        def train(checkpoint) -> bytes:
             return pretrain(
                 features,
                 values,
@@ -75,9 +69,44 @@ def pretrained_models(
                 checkpoint=checkpoint,
             ).to_bytes()
 
-        models.append(Pretrained.from_bytes(_resumed(store, made_of, train)))
-        log.info("%s, %s: R2 %.3f on the test share", learner, label, models[-1].r2)
+        return Pretrained.from_bytes(_resumed(store, made_of, train))
+
+    models = []
+    for name in names:
+        parts = [model_of(*part) for part in _trained_for(name, labels, learner)]
+        models.append(parts[0] if parts[0].label == name else together(parts, name))
+        log.info("%s, %s: R2 %.3f on the test share", learner, name, models[-1].r2)
     return models
+
+
+def _trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
+    """The labels, with their values, whose models make the source model ``name``."""
+    if name != ISOTHERM:
+        return [(name, values_of(labels, name))]
+    isotherms = isotherms_of(labels)
+    if parse_learner(learner)[0] == "mlp":
+        return [(name, isotherms)]
+    return [(label, values_of(labels, label)) for label in isotherms]
+
+
+def _source_ingredients(
+    features: pd.DataFrame,
+    target_features: pd.DataFrame,
+    learner: str,
+    protocol: str,
+    seed: int,
+) -> Callable[[str, pd.Series | pd.DataFrame], Ingredients]:
+    """What makes a source model, given its label and the values."""
+    scale = target_features.sort_values(["content_hash", "name"]).drop(columns="name")
+    inputs = {"target_features": table_digest(scale)}
+    code, engines = code_digest("poreflux.learning.study"), _engine(learner)
+
+    def of(label: str, values: pd.Series | pd.DataFrame) -> Ingredients:
+        subject = _digest_of_labelled(features, values)
+        params = {"learner": learner, "protocol": protocol, "seed": seed, "label": label}
+        return Ingredients("pretrain", subject, inputs, params, code, engines)
+
+    return of
 
 
 def target_models(
@@ -175,6 +204,24 @@ def _part_ingredients(
     return of
 
 
+def sources_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
+    """What makes the source models of a study; parameters as of :func:`parts_of_study`."""
+    told = config["learning"]
+    names = ("source/features", "source/labels", "target/features")
+    paths = [results / f"{name}.parquet" for name in names]
+    if not all(path.exists() for path in paths):
+        return
+    features, labels, target_features = map(pd.read_parquet, paths)
+    names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
+    for learner in told["learners"]:
+        feature_set = parse_learner(learner)[1]
+        mine = [used(table, feature_set) for table in (features, target_features)]
+        of = _source_ingredients(*mine, learner, told["protocol"], config["seed"])
+        made = dict(part for name in names for part in _trained_for(name, labels, learner))
+        for label, values in made.items():
+            yield of(label, values)
+
+
 def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
     """What makes the target models of a study, a part of the draws each.
 
@@ -242,10 +289,13 @@ def _resumed(store: Store, made_of: Ingredients, train: Callable[..., bytes]) ->
     return payload
 
 
-def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series) -> str:
+def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series | pd.DataFrame) -> str:
     """Digest of what is learnt from: contents and labels, whatever the structures are called."""
     rows, y = labelled(features, labels)
-    return table_digest(rows.drop(columns="name").assign(label=y))
+    rows = rows.drop(columns="name")
+    if y.ndim == 1:
+        return table_digest(rows.assign(label=y))
+    return table_digest(rows.join(pd.DataFrame(y, columns=labels.columns)))
 
 
 def _engine(learner: str) -> dict[str, str]:

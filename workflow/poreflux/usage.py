@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from poreflux.errors import DataError
 from poreflux.intake import build_ingredients
 from poreflux.stages import STAGES, ingredients, stage_params
 from poreflux.store import Store
-from poreflux.training import parts_of_study
+from poreflux.training import parts_of_study, sources_of_study
 
 COST_COLUMNS = ("stage", "set", "structures", "cpu_s")
 
@@ -118,15 +117,6 @@ def _stages(config: dict, name: str, spec: dict) -> Iterator[tuple[str, str, dic
 
 def _trained(config: dict, results: Path, store: Store) -> Iterator[tuple[str, set[Path]]]:
     """The artifacts of pretraining and of the target models."""
-    models = {
-        hashlib.sha256(path.read_bytes()).digest()
-        for path in results.glob("study/models/*-source-*.npz")
-    }
-    pretrained = set()
-    for path in store.entries("pretrain"):
-        artifact = store.read(path)
-        if artifact and hashlib.sha256(artifact.payload).digest() in models:
-            pretrained.add(path)
-    yield "pretrain", pretrained
-    parts = map(store.path, parts_of_study(config, results))
-    yield "finetune", {path for path in parts if path.exists()}
+    for stage, made_of in (("pretrain", sources_of_study), ("finetune", parts_of_study)):
+        paths = map(store.path, made_of(config, results))
+        yield stage, {path for path in paths if path.exists()}

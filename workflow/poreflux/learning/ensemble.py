@@ -124,7 +124,7 @@ def fit(
     seeds : sequence of int
         One a split: of the folds and of the trees.
     source : Ensembles, optional
-        A stack of one; each learner gets its own part of it as an added feature.
+        Each learner gets its own part of them as added features.
     step : callable
         Called with 1 after each pair.
 

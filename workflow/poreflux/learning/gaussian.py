@@ -68,7 +68,7 @@ class Processes:
     ----------
     members : tuple of Process
     source : Processes or None
-        A stack of one, whose prediction is the last feature of every member.
+        Their predictions are the last features of every member.
     """
 
     members: tuple[Process, ...]
@@ -139,7 +139,7 @@ def fit(
     seeds : sequence of int
         One a split; they matter where more than 1500 rows are to be learnt.
     source : Processes, optional
-        A stack of one whose prediction becomes an added feature.
+        Each one's prediction becomes an added feature.
     step : callable
         Called with 1 after each process.
 
@@ -188,4 +188,4 @@ def _train(x: np.ndarray, y: np.ndarray) -> Process:
 
 
 def _with_source(source: Processes | None, x: np.ndarray) -> np.ndarray:
-    return x if source is None else np.column_stack([x, source.predict(x)[0]])
+    return x if source is None else np.hstack([x, source.predict(x).T])

@@ -19,7 +19,7 @@ import pandas as pd
 
 from poreflux.errors import DataError
 from poreflux.features import labelled, matrix
-from poreflux.labels import pressure_of, values_of
+from poreflux.labels import ISOTHERM, pressure_of, rank_of, values_of
 from poreflux.learning import parse_learner
 from poreflux.learning.scoring import r2
 from poreflux.learning.trained import Group, Model, Pretrained, TrainedSize, check_features
@@ -138,7 +138,7 @@ def run(
     models : bytes
         What :func:`poreflux.learning.study.run_size` returned, best for the largest size.
     pretrained : iterable of Pretrained
-        Source models; those of other learners are passed over.
+        Source models; those of other learners and those of several labels are passed over.
     features_target, features_source : DataFrame
         As :func:`poreflux.features.feature_table` gives them.
     labels_source : DataFrame
@@ -174,8 +174,8 @@ def run(
             continue
         pfi = _mean_over_draws(group, trained, x, n_repeats, seed)
         tables.append(_table(group.kind, group.source, names, pfi))
-    for source in sorted(pretrained, key=lambda source: (source.pressure_bar, source.label)):
-        if source.learner != learner or "source" not in kinds:
+    for source in sorted(pretrained, key=lambda source: rank_of(source.label)):
+        if source.learner != learner or "source" not in kinds or source.label == ISOTHERM:
             continue
         rows, y = labelled(features_source, values_of(labels_source, source.label))
         labels = pd.Series(y, index=rows["content_hash"])

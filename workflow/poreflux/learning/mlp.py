@@ -320,8 +320,8 @@ def fit(
     ----------
     x : ndarray, shape (n, d)
         Features.
-    y : ndarray, shape (n,)
-        Labels.
+    y : ndarray, shape (n,) or (n, K)
+        Labels; of K labels a network learns all, on one split: multi-task learning.
     splits : sequence of Split
         Of equal sizes; ``train`` is learnt, ``validation`` chooses the weights to keep.
     phase : Phase
@@ -329,8 +329,9 @@ def fit(
     seeds : sequence of int
         One a split.
     source : Networks, optional
-        A stack of one to start from. Its first layer and the scaling of the features stay as
-        they are; the upper layers are tuned, and the label gets a scaling of its own.
+        A stack of one to start from, or of several outputs on the same layers, whose mean it is
+        then. Its first layer and the scaling of the features stay as they are; the upper layers
+        are tuned, and the label gets a scaling of its own.
     reference : ndarray, shape (n_reference, d), optional
         Features to take the scaling of the input from, where the phase asks for one.
     device : str
@@ -343,8 +344,10 @@ def fit(
     Returns
     -------
     Networks
-        One a split.
+        One a split; of K labels, K networks that differ in their outputs alone.
     """
+    if y.ndim == 2:
+        return _fit_outputs(x, y, splits[0], phase, seeds[0], reference, device, step, checkpoint)
     train = np.stack([part.train for part in splits])
     validation = np.stack([part.validation for part in splits])
     label_shift, label_scale = _label_scaling(y[train], phase)
@@ -358,7 +361,7 @@ def fit(
             label_scale=label_scale,
         )
     else:
-        start = source.select(np.zeros(len(splits), dtype=np.int64))
+        start = _one_output(source).select(np.zeros(len(splits), dtype=np.int64))
         start = replace(start, label_shift=label_shift, label_scale=label_scale)
     return train_batch(
         start,
@@ -372,6 +375,64 @@ def fit(
         device=device,
         progress=step,
         checkpoint=checkpoint,
+    )
+
+
+def _fit_outputs(x, y, part, phase, seed, reference, device, step, checkpoint) -> Networks:
+    """Train the layers of one network with an output for each column of ``y`` (n, K)."""
+    n_outputs = y.shape[1]
+    label_shift, label_scale = _label_scaling(y[part.train].T, phase)
+    input_shift, input_scale = _input_scaling(x[None, part.train], reference, phase)
+    start = initialise(
+        [seed_from(seed, "output", k) for k in range(n_outputs)],
+        input_shift=np.repeat(input_shift, n_outputs, axis=0),
+        input_scale=np.repeat(input_scale, n_outputs, axis=0),
+        label_shift=label_shift,
+        label_scale=label_scale,
+    )
+    inputs = _scaled_input(start, 0, x)
+    scaled_y = torch.from_numpy(((y - label_shift) / label_scale).astype(np.float32))
+    rows = [(data[index][None].to(device))
+            for index in map(torch.from_numpy, (part.train, part.validation))
+            for data in (inputs, scaled_y)]  # fmt: skip
+    hidden = {name: getattr(start, name)[:1] for name in _HIDDEN}
+    outputs = {
+        "output_weight": start.output_weight.T[None], "output_bias": start.output_bias[None]
+    }  # fmt: skip
+    best = _train_chunk(
+        {k: torch.from_numpy(w).clone().to(device) for k, w in (hidden | outputs).items()},
+        *rows,
+        phase=phase,
+        seeds=[seed],
+        progress=step,
+        checkpoint=checkpoint,
+        place="network",
+    )
+    best = {name: weight.cpu().numpy() for name, weight in best.items()}
+    return Networks(
+        input_shift=input_shift,
+        input_scale=input_scale,
+        first_weight=best["first_weight"],
+        first_bias=best["first_bias"],
+        first_of=np.zeros(n_outputs, dtype=np.int64),
+        second_weight=np.repeat(best["second_weight"], n_outputs, axis=0),
+        second_bias=np.repeat(best["second_bias"], n_outputs, axis=0),
+        output_weight=np.ascontiguousarray(best["output_weight"][0].T),
+        output_bias=best["output_bias"][0],
+        label_shift=label_shift,
+        label_scale=label_scale,
+    )
+
+
+def _one_output(networks: Networks) -> Networks:
+    """A stack of one from outputs on the same layers: the mean of their scaled predictions."""
+    if len(networks) == 1:
+        return networks
+    one = networks.select(np.zeros(1, dtype=np.int64))
+    return replace(
+        one,
+        output_weight=networks.output_weight.mean(axis=0, keepdims=True),
+        output_bias=networks.output_bias.mean(axis=0, keepdims=True),
     )
 
 
@@ -470,8 +531,10 @@ def train_batch(
                 [inputs[networks.first_of[i]][torch.from_numpy(index[i])] for i in chunk]
             )
             part_y = torch.stack([torch.from_numpy(scaled_y[i][index[i]]) for i in chunk])
-            rows[part] = (part_x.to(device), part_y.to(device))
+            rows[part] = (part_x.to(device), part_y[..., None].to(device))
         weights = {name: torch.from_numpy(getattr(networks, name)[chunk]) for name in layers}
+        for name in _OUTPUT:
+            weights[name] = weights[name][..., None]
         best = _train_chunk(
             {name: weight.clone().to(device) for name, weight in weights.items()},
             *rows["train"],
@@ -483,12 +546,15 @@ def train_batch(
             place=f"networks-{start}",
         )
         for name, weight in best.items():
+            weight = weight[..., 0] if name in _OUTPUT else weight
             trained[name][chunk] = weight.cpu().numpy()
     return replace(networks, **trained)
 
 
-_UPPER = ("second_weight", "second_bias", "output_weight", "output_bias")
-_ALL = ("first_weight", "first_bias", *_UPPER)
+_OUTPUT = ("output_weight", "output_bias")
+_UPPER = ("second_weight", "second_bias", *_OUTPUT)
+_HIDDEN = ("first_weight", "first_bias", "second_weight", "second_bias")
+_ALL = (*_HIDDEN, *_OUTPUT)
 
 
 def _scaled_input(networks: Networks, first: int, x: np.ndarray) -> torch.Tensor:
@@ -507,12 +573,12 @@ def _first_layer(networks: Networks, first: int, x: np.ndarray) -> torch.Tensor:
 
 def _loss(weights: dict, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Mean squared error (C,) of stacked networks for inputs (C, n, d), or for first layers
-    (C, n, 512)."""
+    (C, n, 512), and labels (C, n, K)."""
     if "first_weight" in weights:
         x = torch.baddbmm(weights["first_bias"][:, None], x, weights["first_weight"]).relu_()
     hidden = torch.baddbmm(weights["second_bias"][:, None], x, weights["second_weight"]).relu_()
-    output = torch.bmm(hidden, weights["output_weight"][..., None])[..., 0]
-    return (output + weights["output_bias"][:, None] - y).square().mean(dim=1)
+    output = torch.baddbmm(weights["output_bias"][:, None], hidden, weights["output_weight"])
+    return (output - y).square().mean(dim=(1, 2))
 
 
 class _Gradients:
@@ -523,18 +589,18 @@ class _Gradients:
     """
 
     def __init__(self, weights: dict, n_rows: int):
-        self.weights, n = weights, len(weights["output_bias"])
+        self.weights, (n, n_outputs) = weights, weights["output_bias"].shape
         some = weights["output_bias"]
         self.first = some.new_empty(n, n_rows, HIDDEN[0]) if "first_weight" in weights else None
         self.to_first = None if self.first is None else torch.empty_like(self.first)
         self.second = some.new_empty(n, n_rows, HIDDEN[1])
         self.to_second = torch.empty_like(self.second)
-        self.output = some.new_empty(n, n_rows, 1)
+        self.output = some.new_empty(n, n_rows, n_outputs)
         for weight in weights.values():
             weight.grad = torch.empty_like(weight)
 
     def __call__(self, x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor | None) -> None:
-        """For inputs (C, n, d), or first layers (C, n, 512), labels (C, n) and dropout."""
+        """For inputs (C, n, d), or first layers (C, n, 512), labels (C, n, K) and dropout."""
         weights = self.weights
         if self.first is None:
             first = x
@@ -545,12 +611,13 @@ class _Gradients:
         second = torch.baddbmm(bias, first, weights["second_weight"], out=self.second).relu_()
         if mask is not None:
             second.mul_(mask)
-        to_output = torch.bmm(second, weights["output_weight"][..., None], out=self.output)[..., 0]
-        to_output.add_(weights["output_bias"][:, None]).sub_(y).mul_(2.0 / y.shape[1])
+        bias = weights["output_bias"][:, None]
+        output = torch.baddbmm(bias, second, weights["output_weight"], out=self.output)
+        output.sub_(y).mul_(2.0 / y[0].numel())
 
-        torch.sum(to_output, 1, out=weights["output_bias"].grad)
-        torch.bmm(to_output[:, None], second, out=weights["output_weight"].grad[:, None])
-        torch.bmm(self.output, weights["output_weight"][:, None], out=self.to_second)
+        torch.sum(output, 1, out=weights["output_bias"].grad)
+        torch.bmm(second.transpose(1, 2), output, out=weights["output_weight"].grad)
+        torch.bmm(output, weights["output_weight"].transpose(1, 2), out=self.to_second)
         _only_where_positive(self.to_second, second)
         if mask is not None:
             self.to_second.mul_(mask)
@@ -686,8 +753,10 @@ def _train_chunk(
         if rows is None:
             step_x, step_y = x, y
         else:
-            step_y = y.gather(1, rows)
-            step_x = torch.stack([part[of] for part, of in zip(x, rows, strict=True)])
+            step_x, step_y = (
+                torch.stack([part[of] for part, of in zip(data, rows, strict=True)])
+                for data in (x, y)
+            )
         gradients(step_x, step_y, random.mask())
         optimizer.step()
         if step % phase.validate_every and step != phase.max_steps:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ import torch
 
 from poreflux.errors import DataError
 from poreflux.features import labelled, matrix
-from poreflux.labels import DIFFUSIVITY
+from poreflux.labels import DIFFUSIVITY, rank_of
 from poreflux.learning import mlp, parse_learner
 from poreflux.learning.scoring import scores
 from poreflux.learning.splits import Split, content_seed, draws, split
@@ -77,7 +78,7 @@ logger = logging.getLogger(__name__)
 
 def pretrain(
     features_source: pd.DataFrame,
-    labels: pd.Series,
+    labels: pd.Series | pd.DataFrame,
     label: str,
     *,
     learner: str,
@@ -93,10 +94,11 @@ def pretrain(
     ----------
     features_source : DataFrame
         As :func:`poreflux.features.feature_table` gives it.
-    labels : Series
-        Indexed by name, as :func:`poreflux.labels.values_of` gives it.
+    labels : Series or DataFrame
+        Indexed by name, as :func:`poreflux.labels.values_of` or, for labels that one network
+        learns together, :func:`poreflux.labels.isotherms_of` gives it.
     label : str
-        Name of the label, such as ``uptake_65bar``.
+        Name of the label, such as ``uptake_65bar`` or ``isotherm``.
     learner : str
         ``mlp``, ``xgboost``, ``xgboost-weighted``, ``gp`` or ``ensemble``, with a feature set
         after a plus sign unless that is ``paper55``: ``gp+percolation``.
@@ -150,14 +152,36 @@ def pretrain(
         checkpoint=checkpoint,
     )
     test = parts.test
+    each = [
+        scores(known, predicted)
+        for known, predicted in zip(
+            np.atleast_2d(y[test].T), model.predict(x[test]), strict=True
+        )
+    ]  # fmt: skip
     return Pretrained(
         learner=learner,
         label=label,
-        **scores(y[test], model.predict(x[test])[0]),
+        **{metric: float(np.mean([found[metric] for found in each])) for metric in METRICS},
         n=len(y),
         feature_names=tuple(names),
         test_hashes=tuple(hashes[i] for i in test),
         model=learner_module(learner).to_bytes(model),
+    )
+
+
+def together(models: Sequence[Pretrained], label: str) -> Pretrained:
+    """Source models of one learner as one, of several outputs: scores are their means.
+
+    Transfer hands over all of their predictions. A network is no such model: it learns several
+    labels at once, see :func:`pretrain`.
+    """
+    module = learner_module(models[0].learner)
+    return replace(
+        models[0],
+        label=label,
+        **{metric: float(np.mean([getattr(m, metric) for m in models])) for metric in METRICS},
+        n=min(model.n for model in models),
+        model=module.to_bytes(module.join([model.load() for model in models])),
     )
 
 
@@ -227,7 +251,7 @@ def run_size(
     together = DRAWS_IN_PART if _resolve(device) == "cpu" else n_draws
     sources = sorted(
         (source for source in pretrained if source.learner == learner),
-        key=lambda source: (source.pressure_bar, source.label),
+        key=lambda source: rank_of(source.label),
     )
     groups = []
     for i, source in enumerate([None, *sources]):

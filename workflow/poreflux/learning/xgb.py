@@ -38,7 +38,7 @@ class Boosters:
     models : tuple of bytes
         XGBoost's own binary form, one a booster.
     source : Boosters or None
-        A stack of one, whose prediction is the last feature of every booster.
+        Their predictions are the last features of every booster.
     """
 
     models: tuple[bytes, ...]
@@ -109,7 +109,7 @@ def fit(
     seeds : sequence of int
         One a split.
     source : Boosters, optional
-        A stack of one whose prediction becomes an added feature.
+        Each one's prediction becomes an added feature.
     step : callable
         Called with 1 after each booster.
     trees : tuple
@@ -133,4 +133,4 @@ def fit(
 
 
 def _with_source(source: Boosters | None, x: np.ndarray) -> np.ndarray:
-    return x if source is None else np.column_stack([x, source.predict(x)[0]])
+    return x if source is None else np.hstack([x, source.predict(x).T])
