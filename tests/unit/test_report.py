@@ -669,6 +669,10 @@ def test_a_source_that_is_no_uptake_goes_by_its_name(tables, facts, tmp_path, qu
     assert set(found.loc[found["kind"] == "tl", "source"]) >= {"henry", "100 bar"}
     text = built(named, facts, tmp_path).text
     assert "henry" in text and "nan bar" not in text
+    # a source of several labels has no importance of its own: the others are still judged
+    whole = named["study/importance"]
+    named["study/importance"] = whole[whole["source_label"] != "henry"]
+    assert "the rank correlation of distance and gain over" in built(named, facts, tmp_path).text
 
 
 def test_a_tie_is_no_win():

@@ -391,7 +391,8 @@ def importance(study: Study) -> Section:
         "feature",
         "pfi_normalised",
     )
-    valid = with_source(finite(table, "pfi_normalised"))
+    named = valid_scores(study)["source"].map(lambda source: isinstance(source, str)).any()
+    valid = with_source(finite(table, "pfi_normalised"), named=bool(named))
     if valid.empty:
         given = study.tables.get("study/importance")
         why = (

@@ -269,20 +269,20 @@ def agreement(table: pd.DataFrame, value: str) -> dict:
     }
 
 
-def with_source(table: pd.DataFrame) -> pd.DataFrame:
+def with_source(table: pd.DataFrame, *, named: bool = False) -> pd.DataFrame:
     """With a column ``source``: what a model was transferred from, NaN for direct learning.
 
     By rising pressure, other sources last. The pressure in bar where all sources are uptakes, as
-    in the published study; else their names.
+    in the published study; else, or where another table has names (``named``), their names.
     """
     table = table.sort_values("source_pressure_bar", kind="stable")
     pressure = pd.to_numeric(table["source_pressure_bar"], errors="coerce")
     label = table.get("source_label", pd.Series("", index=table.index)).fillna("")
-    named = label.where(pressure.isna() & (label != ""))
-    if named.isna().all():
+    others = label.where(pressure.isna() & (label != ""))
+    if others.isna().all() and not named:
         return table.assign(source=pressure)
     names = pressure.map(lambda p: source_name(p) if p == p else math.nan)
-    return table.assign(source=names.astype(object).where(named.isna(), named))
+    return table.assign(source=names.astype(object).where(others.isna(), others))
 
 
 def source_name(source) -> str:
