@@ -99,6 +99,7 @@ def test_kills_at_random_times_change_nothing(
     rng = random.Random(shards)
     kinds = rng.sample(["scheduler", "job", "worker"], k=KILLS, counts=[3, 4, 4])
     killed, stored, run = Counter(), {}, None
+    n_kept = 0
     log = (tmp_path / "log").open("w")
     end = time.monotonic() + 1800
     try:
@@ -108,6 +109,7 @@ def test_kills_at_random_times_change_nothing(
                 if run is not None and run.returncode == 0:
                     # done before the last kill: once more from the start
                     assert stored == {p: stored_at(p) for p in stored}
+                    n_kept += len(stored)
                     shutil.rmtree(flow.results)
                     shutil.rmtree(flow.store)
                     stored = {}
@@ -128,7 +130,8 @@ def test_kills_at_random_times_change_nothing(
         log.close()
     assert killed == Counter(kinds)
     # what was finished at a kill was never computed again
-    assert stored and stored == {p: stored_at(p) for p in stored}
+    assert stored == {p: stored_at(p) for p in stored}
+    assert n_kept + len(stored)
     assert results(flow) == undisturbed
 
 
