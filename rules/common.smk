@@ -243,7 +243,7 @@ def told_of(wildcards):
 def feature_tables(set_name):
     """The tables that make the features of a set, as the learners want them."""
     wanted = ["geometry", "energy"]
-    if any(parse_learner(learner)[1] in ("percolation", "all") for learner in LEARNERS):
+    if any(parse_learner(k)[1] in ("percolation", "mobility", "all") for k in LEARNERS):
         wanted.append("percolation")
     return [f"{RESULTS}/{set_name}/{stage}.parquet" for stage in wanted]
 

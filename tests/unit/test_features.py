@@ -5,6 +5,7 @@ import pytest
 from poreflux.errors import DataError
 from poreflux.features import (
     GEOMETRY_COLUMNS,
+    MOBILITIES,
     PERCOLATION_ENERGIES,
     PERCOLATION_SHARES,
     diffusion_labels,
@@ -130,6 +131,8 @@ def percolation_table(geometry):
         table[column] = np.linspace(-3000.0, 20_000.0, n) + i
     for column in PERCOLATION_SHARES:
         table[column] = np.linspace(0.0, 1.0, n)
+    for column in MOBILITIES:
+        table[column] = np.linspace(0.0, 0.1, n)
     # of no use where nothing is adsorbed
     table["heat_of_adsorption_kJ_mol"] = np.nan
     return table
@@ -148,7 +151,16 @@ def test_percolation_joins_the_features():
     # in units of 298 K; what is closed to all guests is cut at 40 of them
     assert x[0, 5] == pytest.approx(-3000.0 / 298.0)
     assert x[2, 5] == 40.0
-    assert matrix(table, "all")[0].shape == (3, 17 + 50)
+    assert matrix(table, "all")[0].shape == (3, 17 + 4 + 50)
+    x, names = matrix(table, "mobility")
+    assert names[17:] == [*MOBILITIES]
+    # decades below free space; a closed framework is seven below
+    np.testing.assert_allclose(x[:, 17:], [[-7.0] * 4, [np.log10(0.2 / 3)] * 4, [-1.0] * 4])
+    # a table from a file may lack them, and serves the other feature sets
+    without = feature_table(geometry, energy, percolation.drop(columns=[*MOBILITIES]))
+    np.testing.assert_array_equal(matrix(without, "percolation")[0], x[:, :17])
+    with pytest.raises(DataError, match="lack the columns mobility"):
+        matrix(without, "mobility")
 
 
 def test_logarithms_of_diameters_and_cumulative_shares():
@@ -168,5 +180,5 @@ def test_a_feature_set_uses_its_columns_alone():
     assert used(table, "paper55").shape == (4, 2 + 55)
     assert used(table, "percolation").shape == (4, 2 + 17)
     np.testing.assert_array_equal(matrix(used(table, "all"), "all")[0], matrix(table, "all")[0])
-    with pytest.raises(DataError, match="percolation needs the table"):
+    with pytest.raises(DataError, match="needs the table of the stage percolation"):
         matrix(feature_table(geometry, energy), "percolation")

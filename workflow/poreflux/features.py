@@ -25,10 +25,13 @@ PERCOLATION_ENERGIES = (
     "e_min_K", "henry_free_energy_K", "e_mean_K",
 )  # fmt: skip
 PERCOLATION_SHARES = ("participation", "accessible_fraction", "pocket_share")
+MOBILITIES = ("mobility", "mobility_1", "mobility_2", "mobility_3")
 # Energies are in units of this times kB, and cut at so many of them: beyond, all is closed.
 ENERGY_UNIT_K, MOST_ENERGY, LEAST_ENERGY = 298.0, 40.0, -60.0
 # Below this a diameter (Å), a share of a histogram or of the cell is as good as none.
 LEAST_DIAMETER_A, LEAST_SHARE, LEAST_PARTICIPATION = 0.1, 1e-4, 1e-6
+# A mobility below this is too low to be measured as a diffusivity.
+LEAST_MOBILITY = 1e-7
 # Unit of the diffusivity under the logarithm, m2/s.
 DIFFUSIVITY_UNIT_M2_S = 1e-8
 
@@ -54,14 +57,14 @@ def feature_table(
         Columns name, content_hash, status and h00, h01 ... (shares that sum to one).
     percolation : DataFrame, optional
         Columns name, content_hash, status, :data:`PERCOLATION_ENERGIES`,
-        :data:`PERCOLATION_SHARES`.
+        :data:`PERCOLATION_SHARES` and, for the feature sets that use them, :data:`MOBILITIES`.
 
     Returns
     -------
     DataFrame
         One row a structure that is ``ok`` in all tables, in the order of ``geometry``: name,
         content_hash, geometry (Å, m2/cm3, m2/g, share of the volume), histogram shares,
-        percolation (K, shares).
+        percolation (K, shares), relative mobilities.
 
     Raises
     ------
@@ -73,7 +76,9 @@ def feature_table(
         raise DataError("the energy table has no histogram columns (h00, h01 ...)")
     tables = [("geometry", geometry, GEOMETRY_COLUMNS), ("energy", energy, bins)]
     if percolation is not None:
-        columns = (*PERCOLATION_ENERGIES, *PERCOLATION_SHARES)
+        # a table from a file may do without the mobilities
+        mobilities = [name for name in MOBILITIES if name in percolation.columns]
+        columns = (*PERCOLATION_ENERGIES, *PERCOLATION_SHARES, *mobilities)
         tables.append(("percolation", percolation, columns))
     joined = None
     for title, table, columns in tables:
@@ -96,7 +101,7 @@ def _columns(features: pd.DataFrame, names) -> np.ndarray:
     if missing:
         raise DataError(
             f"the features lack the columns {', '.join(missing[:5])}; a feature set with "
-            "percolation needs the table of that stage"
+            "percolation or mobility needs the table of the stage percolation"
         )
     return features[list(names)].to_numpy(dtype=np.float64)
 
@@ -134,11 +139,17 @@ def _percolation(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     return x, [*PERCOLATION_ENERGIES, *PERCOLATION_SHARES]
 
 
+def _mobility(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Decades below free space, as the label counts decades."""
+    return np.log10(np.maximum(_columns(features, MOBILITIES), LEAST_MOBILITY)), [*MOBILITIES]
+
+
 FEATURE_SETS = {
     "paper55": (_geometry, _histogram),
     "log55": (_log_geometry, _log_histogram),
     "percolation": (_log_geometry, _percolation),
-    "all": (_log_geometry, _log_histogram, _percolation),
+    "mobility": (_log_geometry, _percolation, _mobility),
+    "all": (_log_geometry, _log_histogram, _percolation, _mobility),
 }
 
 
@@ -151,13 +162,14 @@ def matrix(features: pd.DataFrame, feature_set: str = "paper55") -> tuple[np.nda
         As :func:`feature_table` gives it.
     feature_set : str
         A key of :data:`FEATURE_SETS`: ``paper55`` (the published features), ``log55`` (the
-        same numbers with logarithms), ``percolation`` (geometry and percolation), ``all``.
+        same numbers with logarithms), ``percolation`` (geometry and percolation), ``mobility``
+        (both and the relative mobilities), ``all``.
 
     Returns
     -------
     x : ndarray of float64, shape (n, d)
-        Scaled features, rows as in the table; d is 55 with 50 bins for the first two, 17 for
-        the third.
+        Scaled features, rows as in the table; d is 55 with 50 bins for the first two, 17 and 21
+        for the next.
     names : list of str
         The columns of ``features`` behind the columns of ``x``.
 

@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 from poreflux.cif import read_cif
 from poreflux.errors import ConfigError
 from poreflux.forcefield import Guest, guest_parameters, mixed_parameters
+from poreflux.mobility import CEILING_KT, relative_mobility
 from poreflux.pores import channels_of_guest, extend_basis, lattice_vector
 from poreflux.potential import MIN_DISTANCE_A, grid_shape, lj_grid
 from poreflux.structure import Structure, make_structure
@@ -55,6 +56,10 @@ MINIMA = 20
 # So many points of highest Boltzmann weight are subdivided by SUBPOINTS along each axis, if
 # the others weigh less than 1 % of the highest: a tight pocket, which the grid does not resolve.
 SUBDIVIDED, SUBPOINTS, SUBDIVIDED_BELOW = 1500, 3, 0.01
+
+# The mobility has a grid of its own, with about so many open points, within limits in Å: windows of
+# tight pores need a fine grid, and wide pores can do without.
+MOBILITY_POINTS, MOBILITY_SPACINGS_A = 40_000, (0.2, 0.6)
 
 # The neighbours of a grid point across faces, edges and corners, and for each the set of those
 # that touch it, one bit each.
@@ -101,8 +106,13 @@ class Percolation:
     heat_of_adsorption_kJ_mol : float
         Isosteric heat at infinite dilution in the channels, positive where adsorption gives
         off heat, kJ/mol; NaN without a channel.
+    mobility : float
+        Diffusivity of an overdamped guest in the channels over that in free space, mean over
+        directions, see :mod:`poreflux.mobility`; 0 without a channel.
+    mobility_1, mobility_2, mobility_3 : float
+        The same along the principal axes, falling.
     n_grid : int
-        Number of grid points.
+        Number of grid points, of the energies.
     n_unrefined : int
         How many of the three percolation energies are less certain: below the cap, but at a
         saddle of the grid that could not be matched with a true one joining the same minima.
@@ -124,6 +134,10 @@ class Percolation:
     pocket_share: float
     henry_mol_kg_bar: float
     heat_of_adsorption_kJ_mol: float
+    mobility: float
+    mobility_1: float
+    mobility_2: float
+    mobility_3: float
     n_grid: int
     n_unrefined: int
 
@@ -210,7 +224,12 @@ def compute(
     free_energy = lowest - temperature_K * math.log(total / energy.size)
     mean = weighted.sum() / total
     henry, heat, pockets = 0.0, math.nan, 1.0
+    mobility = np.zeros(3)
     if found.n_channels:
+        mobility = _mobility(
+            structure, molecule, energy, found.mask, temperature_K, cutoff_A, threshold_kT,
+            cap_K, max_points,
+        )  # fmt: skip
         inside = found.mask.reshape(-1)
         reached = weight[inside].sum()
         pockets = min(1.0, max(0.0, 1.0 - reached / total))
@@ -234,9 +253,26 @@ def compute(
         pocket_share=float(pockets),
         henry_mol_kg_bar=float(henry),
         heat_of_adsorption_kJ_mol=float(heat),
+        mobility=float(mobility.mean()),
+        mobility_1=float(mobility[0]),
+        mobility_2=float(mobility[1]),
+        mobility_3=float(mobility[2]),
         n_grid=energy.size,
         n_unrefined=n_unrefined,
     )
+
+
+def _mobility(
+    structure, molecule, energy, mask, temperature_K, cutoff_A, threshold_kT, cap_K, max_points
+) -> np.ndarray:
+    """Relative mobilities of the channels along their principal axes, falling, (3,)."""
+    n_open = (mask & (energy < energy[mask].min() + CEILING_KT * temperature_K)).sum()
+    spacing = (structure.volume_A3 / energy.size * n_open / MOBILITY_POINTS) ** (1 / 3)
+    shape = _shape(structure, float(np.clip(spacing, *MOBILITY_SPACINGS_A)), max_points)
+    energy = lj_grid(structure, molecule, shape, cutoff_A)
+    found, _ = channels_of_guest(energy, threshold_kT, temperature_K, cap_K)
+    tensor = relative_mobility(energy, structure.cell, temperature_K, found.mask)
+    return np.clip(np.linalg.eigvalsh(tensor)[::-1], 0.0, 1.0)
 
 
 def warm_up() -> None:
