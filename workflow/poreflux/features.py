@@ -30,8 +30,9 @@ MOBILITIES = ("mobility", "mobility_1", "mobility_2", "mobility_3")
 ENERGY_UNIT_K, MOST_ENERGY, LEAST_ENERGY = 298.0, 40.0, -60.0
 # Below this a diameter (Å), a share of a histogram or of the cell is as good as none.
 LEAST_DIAMETER_A, LEAST_SHARE, LEAST_PARTICIPATION = 0.1, 1e-4, 1e-6
-# A mobility below this is too low to be measured as a diffusivity.
-LEAST_MOBILITY = 1e-7
+# Below this, some 1e-13 m2/s, a molecule stays within 0.1 Å for nanoseconds: no dynamics tells
+# such mobilities apart.
+LEAST_MOBILITY = 1e-5
 # Unit of the diffusivity under the logarithm, m2/s.
 DIFFUSIVITY_UNIT_M2_S = 1e-8
 
