@@ -2,7 +2,8 @@
 
     snakemake --cores 2 study --configfile config/published.yaml
     snakemake --cores 2 study --configfile config/published.yaml --config study=released \\
-        'learning={protocol: released, learners: [mlp], sizes: [300], source_pressures_bar: [0.25, 100]}'
+        'learning={protocol: released, learners: [mlp], source_labels: [uptake], sizes: [300],
+                   source_pressures_bar: [0.25, 100]}'
     python benchmarks/published_study.py results/published results/released
 
 Of each study: source models, direct and transfer learning on the same draws, and how well the
@@ -46,9 +47,9 @@ def transfer(folder: Path) -> list[str]:
     """Medians of direct and transfer learning, and gains with their standard errors."""
     table = pd.read_parquet(folder / "study/scores.parquet")
     lines = [
-        "Medians over draws (quartiles), R² on the draw's test share and on all labelled structures "
-        "outside the draw; slow: RMSE of those of them below 3e-10 m2/s. Gain: mean over draws of "
-        "the difference to direct learning on the same draw (standard error).",
+        "Medians over draws (quartiles), R² on the draw's test share and on all labelled "
+        "structures outside the draw; slow: RMSE of those of them below 3e-10 m2/s. Gain: mean "
+        "over draws of the difference to direct learning on the same draw (standard error).",
         "",
         "| learner | size | source | R² | R² outside | RMSE slow | gain in R² | gain outside "
         "| draws won |",
@@ -59,7 +60,8 @@ def transfer(folder: Path) -> list[str]:
         for label, some in rows.groupby("source_label", sort=False):
             low, middle, high = some["r2"].quantile([0.25, 0.5, 0.75])
             line = (
-                f"| {learner} | {size} | {label or 'direct'} | {middle:.3f} ({low:.3f} to {high:.3f}) "
+                f"| {learner} | {size} | {label or 'direct'} "
+                f"| {middle:.3f} ({low:.3f} to {high:.3f}) "
                 f"| {some['r2_rest'].median():.3f} | {some['rmse_rest_slow'].median():.3f} "
             )
             if label:
@@ -99,8 +101,9 @@ def advisor(folder: Path) -> list[str]:
         )  # fmt: skip
         best, advised = gain.idxmax(), distance.idxmin()
         lines.append(
-            f"| {size} | {found.statistic:+.2f} | {found.pvalue:.3f} | {advised}: {gain[advised]:+.3f} "
-            f"| {best}: {gain[best]:+.3f} | {gain.median():+.3f} |"
+            f"| {size} | {found.statistic:+.2f} | {found.pvalue:.3f} "
+            f"| {advised}: {gain[advised]:+.3f} | {best}: {gain[best]:+.3f} "
+            f"| {gain.median():+.3f} |"
         )
     if not lines:
         return []
@@ -109,7 +112,8 @@ def advisor(folder: Path) -> list[str]:
         "median gain outside the draw, over the sources (negative: nearer sources gain more), and "
         "the probability of one so low by chance.",
         "",
-        "| size | correlation | p | advised source, its gain | best source, its gain | median source |",
+        "| size | correlation | p | advised source, its gain | best source, its gain "
+        "| median source |",
         "| --- | --- | --- | --- | --- | --- |",
         *lines,
         "",

@@ -57,9 +57,10 @@ MINIMA = 20
 # the others weigh less than 1 % of the highest: a tight pocket, which the grid does not resolve.
 SUBDIVIDED, SUBPOINTS, SUBDIVIDED_BELOW = 1500, 3, 0.01
 
-# The mobility has a grid of its own, with about so many open points, within limits in Å: windows of
-# tight pores need a fine grid, and wide pores can do without.
-MOBILITY_POINTS, MOBILITY_SPACINGS_A = 40_000, (0.2, 0.6)
+# The mobility has a grid of its own, for windows of tight pores need a fine one and wide pores can
+# do without: this spacing in Å times the cube root of the open share, within limits, and in large
+# cells wider so that no more than so many points are open.
+MOBILITY_SPACING_A, MOBILITY_LIMITS_A, MOBILITY_POINTS = 0.5, (0.2, 0.6), 60_000
 
 # The neighbours of a grid point across faces, edges and corners, and for each the set of those
 # that touch it, one bit each.
@@ -266,9 +267,10 @@ def _mobility(
     structure, molecule, energy, mask, temperature_K, cutoff_A, threshold_kT, cap_K, max_points
 ) -> np.ndarray:
     """Relative mobilities of the channels along their principal axes, falling, (3,)."""
-    n_open = (mask & (energy < energy[mask].min() + CEILING_KT * temperature_K)).sum()
-    spacing = (structure.volume_A3 / energy.size * n_open / MOBILITY_POINTS) ** (1 / 3)
-    shape = _shape(structure, float(np.clip(spacing, *MOBILITY_SPACINGS_A)), max_points)
+    share = (mask & (energy < energy[mask].min() + CEILING_KT * temperature_K)).mean()
+    spacing = max(MOBILITY_SPACING_A, (structure.volume_A3 / MOBILITY_POINTS) ** (1 / 3))
+    spacing = float(np.clip(spacing * share ** (1 / 3), *MOBILITY_LIMITS_A))
+    shape = _shape(structure, spacing, max_points)
     energy = lj_grid(structure, molecule, shape, cutoff_A)
     found, _ = channels_of_guest(energy, threshold_kT, temperature_K, cap_K)
     tensor = relative_mobility(energy, structure.cell, temperature_K, found.mask)
