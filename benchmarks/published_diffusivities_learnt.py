@@ -93,12 +93,12 @@ def main() -> None:
         nargs="+",
         default=[
             "mlp", "xgboost", "xgboost+log55", "xgboost+percolation", "gp+percolation",
-            "ensemble+percolation",
+            "mlp+mobility", "xgboost+mobility", "gp+mobility", "ensemble+mobility",
         ],
     )  # fmt: skip
     parser.add_argument("--source", type=Path, help="folder of the tables of a source")
     parser.add_argument(
-        "--transferred", nargs="+", default=["mlp", "xgboost+percolation", "gp+percolation"]
+        "--transferred", nargs="+", default=["mlp", "xgboost+mobility", "gp+mobility"]
     )
     parser.add_argument("--pressures-bar", type=float, nargs="+", default=[0.25, 10.0, 100.0])
     parser.add_argument("--output", type=Path, default=Path("published_diffusivities_learnt.md"))

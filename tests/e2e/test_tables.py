@@ -26,7 +26,9 @@ def workflow(start_workflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     source, cheap = mofs(300, "s", 1)
     target, dear = mofs(120, "t", 2)
-    source.to_csv(folder / "source.csv", index=False)
+    # an isotherm that rests on the same
+    isotherm = {f"at {p} bar": np.tanh(p * cheap) for p in (1, 10)}
+    source.assign(**isotherm).to_csv(folder / "source.csv", index=False)
     target.to_csv(folder / "target.csv", index=False)
     pd.DataFrame({"mof": source["mof"], "gap_meV": 1000 * cheap}).to_csv(
         folder / "gaps.csv", index=False
@@ -48,6 +50,7 @@ def workflow(start_workflow, tmp_path_factory):
     config = {
         "study": "tables",
         "structures": {"source": tables("source.csv"), "target": tables("target.csv")},
+        "gcmc": {"pressures_bar": [1, 10]},
         "labels": {
             "gap": {"file": "gaps.csv", "key": "mof", "column": "gap_meV", "factor": 0.001},
             "modulus": {
@@ -56,16 +59,21 @@ def workflow(start_workflow, tmp_path_factory):
             },
         },
         "learning": {
-            "source_labels": ["gap"], "target_label": "modulus",
+            "source_labels": ["gap", "isotherm"], "target_label": "modulus",
+            "source_pressures_bar": [1, 10],
             "learners": ["xgboost"], "sizes": [40], "draws": 4, "pfi_repeats": 2,
         },
+    }  # fmt: skip
+    config["structures"]["source"]["tables"]["uptake"] = {
+        "files": "$TABLES/source.csv", "name": "mof",
+        "columns": {"uptake_cm3stp_cm3": "at <pressure> bar"},
     }  # fmt: skip
     (folder / "my.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     flow = start_workflow(folder, folder / "my.yaml", "tables")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TABLES", str(folder))
         jobs, _ = flow.run()
-        assert jobs["import_table"] == 6 and jobs["pretrain_models"] == 1
+        assert jobs["import_table"] == 7 and jobs["pretrain_models"] == 1
         assert "read_structures" not in jobs and "simulate_diffusion" not in jobs
         yield flow
 
@@ -78,7 +86,9 @@ def test_labels_are_those_of_the_files(workflow):
     pd.testing.assert_series_equal(
         found["value"], np.log10(moduli), check_names=False, check_index_type=False
     )
-    gaps = workflow.table("source/labels").set_index("name")["value"]
+    cheap = workflow.table("source/labels")
+    assert set(cheap["label"]) == {"gap", "uptake_1bar", "uptake_10bar"}
+    gaps = cheap[cheap["label"] == "gap"].set_index("name")["value"]
     expected = pd.read_csv(workflow.folder / "gaps.csv").set_index("mof")["gap_meV"] / 1000
     assert gaps.to_dict() == pytest.approx(expected.to_dict())
 
@@ -89,9 +99,10 @@ def test_what_the_source_knows_helps_the_target(workflow):
     assert set(scores["label"]) == {"modulus"}
     assert scores["source_pressure_bar"].isna().all()
     transfer = scores[scores["kind"] == "tl"]
-    assert set(transfer["source_label"]) == {"gap"}
-    median = scores.groupby(["learner", "kind"])["r2_rest"].median()
-    assert median["xgboost", "tl"] > median["xgboost", "dl"] + 0.1
+    assert set(transfer["source_label"]) == {"gap", "isotherm"}
+    median = scores.groupby("source_label")["r2_rest"].median()
+    assert median["gap"] > median[""] + 0.1 and median["isotherm"] > median[""] + 0.1
+    assert set(workflow.table("study/pretraining")["source_label"]) == {"gap", "isotherm"}
     importance = workflow.table("study/importance")
     first = importance[importance["kind"] == "source"].set_index("feature")["pfi"].nlargest(2)
     assert set(first.index) == {"void_fraction", "pld_A"}
@@ -107,6 +118,6 @@ def test_the_page_is_there_and_a_new_number_in_a_file_trains_anew(workflow):
     table.to_csv(path, index=False)
     jobs, _ = workflow.run()
     assert jobs["build_labels"] == 1 and "pretrain_models" not in jobs
-    # direct and transfer; the source model is as it was
-    assert len(workflow.entries("finetune")) == before + 2
-    assert len(workflow.entries("pretrain")) == 1
+    # direct and two transfers; the source models are as they were, one for each label behind them
+    assert len(workflow.entries("finetune")) == before + 3
+    assert len(workflow.entries("pretrain")) == 3

@@ -18,7 +18,7 @@ PACKAGES = {
 
 
 def parse_learner(learner: str) -> tuple[str, str]:
-    """Algorithm and feature set of a learner: ``gp+percolation``, or ``gp`` for ``paper55``."""
+    """Algorithm and feature set of a learner: ``gp+mobility``, or ``gp`` for ``paper55``."""
     algorithm, _, feature_set = learner.partition("+")
     return algorithm, feature_set or "paper55"
 

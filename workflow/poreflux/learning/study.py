@@ -101,7 +101,7 @@ def pretrain(
         Name of the label, such as ``uptake_65bar`` or ``isotherm``.
     learner : str
         ``mlp``, ``xgboost``, ``xgboost-weighted``, ``gp`` or ``ensemble``, with a feature set
-        after a plus sign unless that is ``paper55``: ``gp+percolation``.
+        after a plus sign unless that is ``paper55``: ``gp+mobility``.
     protocol : str
         ``"fast"``, ``"paper"`` or ``"released"``, see :data:`poreflux.learning.mlp.PROTOCOLS`;
         only the network has more than one.
