@@ -7,13 +7,15 @@
 
 True random draws; scores are on all labelled structures outside the draw. The labels are those of
 Lim & Kim 2022 (POREFLUX_REFERENCE_DATA), the descriptors ours. With ``--source``, whose uptakes are
-ours too, the learners named are also transferred, on the same draws.
+ours too, the learners named are also transferred, on the same draws. A picture goes beside the
+table: the learners of DRAWN, and the paper's own network on its test shares.
 """
 
 import argparse
 import os
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 
@@ -23,6 +25,12 @@ from poreflux.learning.study import pretrain, run_size
 from poreflux.report.models import PUBLISHED_R2
 
 FILE = "lim-kim-2022/core2019_self_diffusivity.csv.gz"
+DRAWN = {
+    "gp+mobility": "Gaussian process, mobility on the energy landscape",
+    "gp+percolation": "Gaussian process, percolation energies",
+    "xgboost": "boosted trees, the published 55 features",
+    "mlp": "network, the published 55 features",
+}
 
 
 def labels() -> pd.Series:
@@ -82,6 +90,31 @@ def transferred(source: Path, target: pd.DataFrame, values: pd.Series, options) 
     ]
 
 
+def draw(found: pd.DataFrame, path: Path) -> None:
+    """R2 outside the draw against its size: medians, quartiles."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+    for learner, words in DRAWN.items():
+        rows = found[found["learner"] == learner].sort_values("size")
+        if rows.empty:
+            continue
+        (line,) = axes.plot(rows["size"], rows["median"], "o-", label=words)
+        axes.fill_between(
+            rows["size"], rows["low"], rows["high"], alpha=0.2, color=line.get_color()
+        )
+    sizes = list(PUBLISHED_R2)
+    for which, marker, words in ((1, "^", "with transfer"), (0, "v", "direct")):
+        values = [PUBLISHED_R2[size][which] for size in sizes]
+        label = f"Lim & Kim 2022, {words} (test shares)"
+        axes.plot(sizes, values, marker, linestyle=":", color="0.4", label=label)
+    axes.set(xlabel="Diffusivities in a draw", ylabel="R² of log10 D, MOFs outside the draw")
+    axes.set(ylim=(0.0, 1.0), xticks=sizes)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.savefig(path, dpi=150)
+
+
 def main() -> None:
     """Train and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -104,7 +137,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("published_diffusivities_learnt.md"))
     options = parser.parse_args()
     features, values = features_of(options.descriptors), labels()
-    lines = []
+    lines, found = [], []
     n = 0
     for size in options.sizes:
         for learner in options.learners:
@@ -114,6 +147,7 @@ def main() -> None:
             )  # fmt: skip
             n = size + int(scores["n_rest"].iloc[0])
             low, middle, high = scores["r2_rest"].quantile([0.25, 0.5, 0.75])
+            found.append((size, learner, low, middle, high))
             lines.append(
                 f"| {size} | {learner} | {middle:.3f} ({low:.3f} to {high:.3f}) "
                 f"| {scores['rmse_rest'].median():.3f} | {scores['rmse_rest_slow'].median():.3f} "
@@ -136,6 +170,8 @@ def main() -> None:
         "| size | learner | R² outside | RMSE outside | of these slow | R² on the test share |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
+    columns = ["size", "learner", "low", "median", "high"]
+    draw(pd.DataFrame(found, columns=columns), options.output.with_suffix(".png"))
     if options.source:
         lines += transferred(options.source, features, values, options)
     options.output.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
