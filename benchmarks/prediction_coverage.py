@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--descriptors", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 300, 800])
-    parser.add_argument("--learners", nargs="+", default=["gp+mobility", "gp+percolation", "xgboost"])
+    parser.add_argument(
+        "--learners", nargs="+", default=["gp+mobility", "gp+percolation", "xgboost"]
+    )
     parser.add_argument("--output", type=Path, default=Path("prediction_coverage.md"))
     options = parser.parse_args()
     values = labels()
