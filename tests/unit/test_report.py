@@ -69,6 +69,7 @@ def simulated_set(rng, prefix, n, failed):
         accessible_fraction=good * void,
         henry_mol_kg_bar=good * rng.uniform(0.1, 3, n),
         heat_of_adsorption_kJ_mol=good * rng.uniform(8, 30, n),
+        mobility=good * np.exp(-barrier / 300),
     )
     rows = []
     for k in range(n):

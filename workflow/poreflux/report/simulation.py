@@ -38,9 +38,9 @@ GEOMETRY_PANELS = (
 )
 PERCOLATION_PANELS = (
     ("barrier_kT", "Barrier to percolation (kT)"),
+    ("log_mobility", "log₁₀ relative mobility"),
     ("log_henry", "log₁₀ Henry coefficient (mol kg⁻¹ bar⁻¹)"),
     ("heat_of_adsorption_kJ_mol", "Heat of adsorption (kJ mol⁻¹)"),
-    ("accessible_fraction", "Accessible fraction"),
 )
 # Beyond this many kT nothing travels within any simulation.
 BARRIER_DRAWN_KT = 30
@@ -261,10 +261,13 @@ def _percolation(study: Study) -> list[Html]:
     if not sets:
         return [*blocks, page.missing("Percolation", study.why_nowhere("percolation"))]
     temperature = float(study.setting("percolation", "temperature_K", default=298.0))
+    # a table from a file may do without
+    mobility = {name: t.reindex(columns=["mobility"])["mobility"] for name, t in sets.items()}
     drawn = {
         name: t.assign(
             barrier_kT=t["barrier_1_K"].clip(upper=BARRIER_DRAWN_KT * temperature) / temperature,
             log_henry=np.log10(t["henry_mol_kg_bar"].where(t["henry_mol_kg_bar"] > 0)),
+            log_mobility=np.log10(mobility[name].where(mobility[name] > 0)),
         )
         for name, t in sets.items()
     }
@@ -274,18 +277,29 @@ def _percolation(study: Study) -> list[Html]:
             "percolation",
             figures.distributions(drawn, PERCOLATION_PANELS, {}),
             "The lowest energy at which the guest can travel through the crystal in one direction, "
-            f"above its Henry free energy (all above {BARRIER_DRAWN_KT} kT in the last bin), and "
-            "what it finds at infinite dilution in the channels.",
-            "Histograms of the barrier, the Henry coefficient, the heat of adsorption and the "
-            "accessible fraction of each set.",
+            f"above its Henry free energy (all above {BARRIER_DRAWN_KT} kT in the last bin), how "
+            "fast an overdamped guest diffuses in the channels relative to free space, and what "
+            "it finds there at infinite dilution.",
+            "Histograms of the barrier, the mobility, the Henry coefficient and the heat of "
+            "adsorption of each set.",
         ),
         page.table(
-            ["Set", "No channel", "1-D", "2-D", "3-D", "Barrier (K)", "Henry (mol kg⁻¹ bar⁻¹)"],
+            [
+                "Set",
+                "No channel",
+                "1-D",
+                "2-D",
+                "3-D",
+                "Barrier (K)",
+                "Mobility",
+                "Henry (mol kg⁻¹ bar⁻¹)",
+            ],
             [
                 [
                     name,
                     *(page.whole((t["dimensionality"] == d).sum()) for d in range(4)),
                     _spread(t["barrier_1_K"], lambda v: page.whole(round(v))),
+                    _spread(mobility[name], lambda v: page.decimal(v, 3)),
                     _spread(t["henry_mol_kg_bar"], page.decimal),
                 ]
                 for name, t in sets.items()
