@@ -25,7 +25,8 @@ PAIR = ["learner", "size", "draw"]
 
 def source_models(folder: Path) -> list[str]:
     """R2 on the test share by source label, a column a learner."""
-    table = pd.read_parquet(folder / "study/pretraining.parquet")
+    paths = sorted((folder / "study/pretraining").glob("*.parquet"))
+    table = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
     labels = list(dict.fromkeys(table["source_label"]))
     learners = list(dict.fromkeys(table["learner"]))
     r2 = table.pivot(index="source_label", columns="learner", values="r2").loc[labels]
@@ -47,7 +48,7 @@ def transfer(folder: Path) -> list[str]:
     """Medians of direct and transfer learning, and gains with their standard errors."""
     table = pd.read_parquet(folder / "study/scores.parquet")
     lines = [
-        "Medians over draws (quartiles), R² on the draw's test share and on all labelled "
+        f"Medians over {table['draw'].nunique()} draws (quartiles), R² on the draw's test share and on all labelled "
         "structures outside the draw; slow: RMSE of those of them below 3e-10 m2/s. Gain: mean "
         "over draws of the difference to direct learning on the same draw (standard error).",
         "",
