@@ -48,9 +48,10 @@ def transfer(folder: Path) -> list[str]:
     """Medians of direct and transfer learning, and gains with their standard errors."""
     table = pd.read_parquet(folder / "study/scores.parquet")
     lines = [
-        f"Medians over {table['draw'].nunique()} draws (quartiles), R² on the draw's test share and on all labelled "
-        "structures outside the draw; slow: RMSE of those of them below 3e-10 m2/s. Gain: mean "
-        "over draws of the difference to direct learning on the same draw (standard error).",
+        f"Medians over {table['draw'].nunique()} draws (quartiles), R² on the draw's test share "
+        "and on all labelled structures outside the draw; slow: RMSE of those of them below "
+        "3e-10 m2/s. Gain: mean over draws of the difference to direct learning on the same draw "
+        "(standard error).",
         "",
         "| learner | size | source | R² | R² outside | RMSE slow | gain in R² | gain outside "
         "| draws won |",
