@@ -9,7 +9,7 @@ LIBRARY = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, LIBRARY)
 
 from poreflux import config as poreflux_config
-from poreflux import intake, labels, stages
+from poreflux import features, intake, labels, stages
 from poreflux.crosscheck import COMPARED
 from poreflux.errors import ConfigError
 from poreflux.job import expose_library
@@ -242,9 +242,8 @@ def told_of(wildcards):
 
 def feature_tables(set_name):
     """The tables that make the features of a set, as the learners want them."""
-    wanted = ["geometry", "energy"]
-    if any(parse_learner(k)[1] in ("percolation", "mobility", "all") for k in LEARNERS):
-        wanted.append("percolation")
+    stages_of = [features.stages_of(parse_learner(learner)[1]) for learner in LEARNERS]
+    wanted = dict.fromkeys(stage for some in stages_of for stage in some)
     return [f"{RESULTS}/{set_name}/{stage}.parquet" for stage in wanted]
 
 

@@ -154,6 +154,12 @@ FEATURE_SETS = {
 }
 
 
+def stages_of(feature_set: str) -> tuple[str, ...]:
+    """The stages whose tables a feature set (a key of :data:`FEATURE_SETS`) draws on."""
+    percolating = {_percolation, _mobility} & set(FEATURE_SETS[feature_set])
+    return ("geometry", "energy", *(("percolation",) if percolating else ()))
+
+
 def matrix(features: pd.DataFrame, feature_set: str = "paper55") -> tuple[np.ndarray, list[str]]:
     """The learners' input.
 

@@ -47,10 +47,7 @@ def pretrained_models(
     them) set the scale of the inputs, for hypothetical MOFs are far more open than experimental
     ones and would crowd those into one corner of the frozen layer.
     """
-    feature_set = parse_learner(learner)[1]
-    features, target_features = used(features, feature_set), used(target_features, feature_set)
-    # an order that no name shows in, down to the last digit of a mean
-    target_features = target_features.sort_values(["content_hash", "name"])
+    features, target_features = _seen_by(learner, features, target_features)
     made_of_label = _source_ingredients(features, target_features, learner, protocol, seed)
 
     def model_of(label: str, values: pd.Series | pd.DataFrame) -> Pretrained:
@@ -89,6 +86,18 @@ def _trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
     return [(label, values_of(labels, label)) for label in isotherms]
 
 
+def _seen_by(
+    learner: str, features: pd.DataFrame, target_features: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a source model is trained on: its features, and those of the target for their scale.
+
+    The latter in an order that no name shows in, down to the last digit of a mean.
+    """
+    feature_set = parse_learner(learner)[1]
+    scale = used(target_features, feature_set).sort_values(["content_hash", "name"])
+    return used(features, feature_set), scale
+
+
 def _source_ingredients(
     features: pd.DataFrame,
     target_features: pd.DataFrame,
@@ -97,8 +106,7 @@ def _source_ingredients(
     seed: int,
 ) -> Callable[[str, pd.Series | pd.DataFrame], Ingredients]:
     """What makes a source model, given its label and the values."""
-    scale = target_features.sort_values(["content_hash", "name"]).drop(columns="name")
-    inputs = {"target_features": table_digest(scale)}
+    inputs = {"target_features": table_digest(target_features.drop(columns="name"))}
     code, engines = code_digest("poreflux.learning.study"), _engine(learner)
 
     def of(label: str, values: pd.Series | pd.DataFrame) -> Ingredients:
@@ -214,8 +222,7 @@ def sources_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
     features, labels, target_features = map(pd.read_parquet, paths)
     names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
     for learner in told["learners"]:
-        feature_set = parse_learner(learner)[1]
-        mine = [used(table, feature_set) for table in (features, target_features)]
+        mine = _seen_by(learner, features, target_features)
         of = _source_ingredients(*mine, learner, told["protocol"], config["seed"])
         made = dict(part for name in names for part in _trained_for(name, labels, learner))
         for label, values in made.items():
