@@ -255,7 +255,10 @@ def study_tables(wildcards):
             f"a study needs the sets source and target; {' and '.join(sorted(missing))} not "
             "found under structures: in the configuration"
         )
-    return [f"{RESULTS}/study/{name}.parquet" for name in ("scores", "importance")]
+    return [
+        f"{RESULTS}/study/{name}.parquet"
+        for name in ("pretraining", "scores", "importance")
+    ]
 
 
 def synthesis_page(wildcards):

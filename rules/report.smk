@@ -5,6 +5,7 @@ rule collect_costs:
     """Sum up the CPU time that every stage took when its artifacts were made."""
     input:
         [report_tables(stage) for stage in ("structures", *stages.STAGES)],
+        crosscheck_tables(),
         f"{RESULTS}/study/scores.parquet",
     output:
         table=f"{RESULTS}/study/cost.parquet",

@@ -47,6 +47,15 @@ def test_dry_run_plans_every_stage(root, tmp_path, config):
         assert rule in done.stdout, rule
 
 
+def test_costs_wait_for_everything_they_count(root, tmp_path):
+    config = str(root / "config" / "tiny.yaml")
+    table = "results/tiny/study/cost.parquet"
+    done = snakemake(root, tmp_path, "-n", table, "--configfile", config)
+    assert done.returncode == 0, done.stderr
+    for rule in ("crosscheck_uptake", "crosscheck_diffusion", "finetune_models"):
+        assert rule in done.stdout, rule
+
+
 def test_wrong_key_stops_before_any_job(root, tmp_path):
     path = tmp_path / "my.yaml"
     path.write_text("gcmc: {temperatur_K: 300}\n")

@@ -245,6 +245,7 @@ def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
         return
     features, labels = map(pd.read_parquet, paths)
     label, draws = told["target_label"], told["draws"]
+    names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
     # as trained on the CPU, and together on a GPU
     ranges = [
         range(first, min(first + together, draws))
@@ -255,8 +256,10 @@ def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
         mine = used(features, parse_learner(learner)[1])
         values = values_of(labels, label)
         available = len(labelled(mine, values)[1])
-        models = results.glob(f"study/models/{learner}-source-*.npz")
-        sources = ["", *(hashlib.sha256(path.read_bytes()).hexdigest() for path in models)]
+        # a model that an earlier configuration left there is not the study's
+        models = [results / f"study/models/{learner}-source-{name}.npz" for name in names]
+        read = [path.read_bytes() for path in models if path.exists()]
+        sources = ["", *(hashlib.sha256(data).hexdigest() for data in read)]
         for size in {min(size, available) for size in told["sizes"]}:
             of = _part_ingredients(
                 mine, values, learner, told["protocol"], config["seed"], size,

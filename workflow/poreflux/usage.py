@@ -48,6 +48,7 @@ def used_by(config: dict, results: Path, store: Store) -> set[Path]:
 def costs(config: dict, results: Path, store: Store) -> pd.DataFrame:
     """CPU time of a study by stage and set, as measured when each artifact was made.
 
+    Structures to predict for are no part of it: they come and go while the study stands.
     Parameters are those of :func:`used_by`.
 
     Returns
@@ -58,6 +59,8 @@ def costs(config: dict, results: Path, store: Store) -> pd.DataFrame:
     """
     rows = []
     for name, stage, paths in _of_structures(config, results, store):
+        if name not in config["structures"]:
+            continue
         rows.append({"stage": stage, "set": name, **_spent(paths, store)})
     for stage, paths in _trained(config, results, store):
         rows.append({"stage": stage, "set": None, **_spent(paths, store)})
