@@ -257,7 +257,7 @@ def _energy(study: Study) -> list[Html]:
 
 def _percolation(study: Study) -> list[Html]:
     blocks = [page.heading("Percolation")]
-    sets = study.by_set("percolation", "barrier_1_K", "dimensionality", "accessible_fraction")
+    sets = study.by_set("percolation", "barrier_1_K", "dimensionality", "henry_mol_kg_bar")
     if not sets:
         return [*blocks, page.missing("Percolation", study.why_nowhere("percolation"))]
     temperature = float(study.setting("percolation", "temperature_K", default=298.0))
