@@ -8,7 +8,7 @@ from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
 start_job(job)
-known = pd.read_parquet(job.input.structures[0]) if job.input.structures else None
+known = pd.read_parquet(job.input.structures) if job.input.structures else None
 tables = {
     stage: imported.stage_table(stage, **told, pressures_bar=job.params.pressures_bar, known=known)
     for stage, told in job.params.told.items()

@@ -121,3 +121,34 @@ def test_the_page_is_there_and_a_new_number_in_a_file_trains_anew(workflow):
     # direct and two transfers; the source models are as they were, one for each label behind them
     assert len(workflow.entries("finetune")) == before + 3
     assert len(workflow.entries("pretrain")) == 3
+
+
+def test_diffusivities_from_a_file_go_with_structures_from_cifs(start_workflow, tmp_path, cifs):
+    names = sorted(path.stem for path in cifs.glob("*.cif"))
+    measured = {name: 10.0 ** (i % 3) for i, name in enumerate(names[:-1])}
+    table = pd.DataFrame({"mof": list(measured), "d": list(measured.values())})
+    table.to_csv(tmp_path / "d.csv", index=False)
+    told = {
+        "files": str(tmp_path / "d.csv"), "name": "mof",
+        "columns": {"d_m2_s": "d"}, "factors": {"d_m2_s": 1e-9},
+    }  # fmt: skip
+    config = {
+        "study": "both",
+        "structures": {
+            "source": None,
+            "target": {
+                "package": None, "cifs": str(cifs), "stages": ["energy"],
+                "tables": {"diffusion": told},
+            },
+        },
+    }  # fmt: skip
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    flow = start_workflow(tmp_path, tmp_path / "my.yaml", "both")
+    jobs, _ = flow.run("results/both/target/labels.parquet")
+    assert jobs["read_structures"] >= 1 and jobs["import_table"] == 1
+    structures = flow.table("target/structures").set_index("name")
+    labels = flow.table("target/labels").set_index("name")
+    assert (10.0 ** labels["value"]).to_dict() == pytest.approx(
+        {k: v / 10 for k, v in measured.items()}
+    )
+    assert (labels["content_hash"] == structures.loc[labels.index, "content_hash"]).all()
