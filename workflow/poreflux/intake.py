@@ -193,7 +193,7 @@ def read_structures(
     spec : dict
         The set's block of the configuration.
     store : Store
-        Keeps what ``pormake`` builds.
+        Keeps what ``pormake`` builds, and why it cannot.
     checks : dict
         ``structure_checks`` of the configuration: ``symmetry`` (:func:`poreflux.cif.read_cif`),
         ``min_distance_A`` (:func:`poreflux.checks.find_warnings`) and ``fail_on``, codes of
@@ -217,15 +217,15 @@ def read_structures(
         name = names[outcome.index]
         if outcome.error:
             log.warning("%s: %s", name, outcome.reason)
-            rows[name] = {"name": name, "status": "failed", "reason": outcome.reason}
+            rows[name] = {
+                "name": name, "content_hash": "", "status": "failed", "reason": outcome.reason,
+                "warnings": "",
+            }  # fmt: skip
         else:
             rows[name] = {"name": name, "status": "ok", "reason": ""} | outcome.value
         progress.step()
     table = pd.DataFrame([rows[n] for n in sorted(rows)])
-    table = table.reindex(columns=SUMMARY_COLUMNS + STRUCTURE_COLUMNS)
-    return table.assign(
-        content_hash=table["content_hash"].fillna(""), warnings=table["warnings"].fillna("")
-    )
+    return table.reindex(columns=SUMMARY_COLUMNS + STRUCTURE_COLUMNS)
 
 
 def _parse(cif: bytes | StructureError | str, checks: dict) -> dict:
@@ -276,7 +276,8 @@ def _build(names, store, workers, seconds, memory_mb) -> dict:
     for name in names:
         found = store.get(build_ingredients(name))
         if found:
-            cifs[name] = found.payload
+            reason = found.manifest["facts"].get("failed")
+            cifs[name] = StructureError(reason) if reason else found.payload
     missing = [n for n in names if n not in cifs]
     log.info("%d structures built before, %d to build", len(cifs), len(missing))
     if not missing:
@@ -291,10 +292,15 @@ def _build(names, store, workers, seconds, memory_mb) -> dict:
         memory_mb=memory_mb,
     ):
         name = missing[outcome.index]
+        facts = {"cpu_s": round(outcome.cpu_s, 3)}
         if outcome.error:
-            cifs[name] = StructureError(f"could not be built: {outcome.reason}")
+            reason = f"could not be built: {outcome.reason}"
+            cifs[name] = StructureError(reason)
+            facts["failed"] = reason
         else:
             cifs[name] = outcome.value
-            store.put(build_ingredients(name), outcome.value, cpu_s=round(outcome.cpu_s, 3))
+        # what fails by the rules fails again; a limit or a crash may not
+        if outcome.error in ("", "StructureError"):
+            store.put(build_ingredients(name), outcome.value or b"", **facts)
         progress.step()
     return cifs
