@@ -2,12 +2,13 @@
 
 import json
 import re
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux import checks, cif, intake
+from poreflux import checks, cif, intake, sources
 from poreflux.errors import StructureError
 from poreflux.store import Store
 from poreflux.structure import Structure, cell_matrix, make_structure
@@ -232,3 +233,33 @@ def test_table_has_warnings_and_the_order_of_the_file(tmp_path):
     assert list(strict["status"]) == ["failed", "ok", "failed"]
     assert strict.loc["solvent", "reason"].startswith("lone_molecules: 1 C6H6; ")
     assert strict.loc["solvent", "warnings"] == ""
+
+
+def test_what_cannot_be_built_is_not_tried_again(cifs, tmp_path, monkeypatch):
+    names = ["collides", "fits", "hangs"]
+    cif = (cifs / "JIVFUQ_clean.cif").read_bytes()
+
+    def build(name):
+        if name == "collides":
+            raise StructureError("collides: atoms overlap")
+        if name == "hangs":
+            time.sleep(60)
+        return cif
+
+    def read(seconds):
+        table = intake.read_structures(
+            dict.fromkeys(names, ""), {"package": "pormake"},
+            store=Store(tmp_path / "store"), checks={}, seconds=seconds,
+        )  # fmt: skip
+        return table.set_index("name")
+
+    monkeypatch.setattr(sources, "build_pormake", build)
+    first = read(seconds=2)
+    assert list(first["status"]) == ["failed", "ok", "failed"]
+    assert first.loc["collides", "reason"] == "could not be built: collides: atoms overlap"
+    assert "limits.seconds" in first.loc["hangs", "reason"]
+    # now everything could be built, but only what met a limit is tried again
+    monkeypatch.setattr(sources, "build_pormake", lambda name: cif)
+    second = read(seconds=60)
+    assert list(second["status"]) == ["failed", "ok", "ok"]
+    pd.testing.assert_frame_equal(second.loc[["collides", "fits"]], first.loc[["collides", "fits"]])

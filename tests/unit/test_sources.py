@@ -9,13 +9,11 @@ from pathlib import Path
 
 import gemmi
 import numpy as np
-import pandas as pd
 import pytest
 
 import poreflux
 from poreflux import intake, sources
 from poreflux.errors import ConfigError, DataError, StructureError
-from poreflux.store import Store
 
 MOF5 = "pcu+N16+E14"  # Zn4O(CO2)6 nodes, benzene linkers: MOF-5 without its alternation
 
@@ -227,25 +225,6 @@ def test_collapsed_cell_is_refused_before_it_eats_the_memory():
     # Searching this one for neighbours took 24 GB: its cell is flat.
     with pytest.raises(StructureError, match=r"cell collapsed .*at least 2\.5"):
         sources.build_pormake("msp+N616+E205")
-
-
-def test_what_cannot_be_built_is_not_tried_again(tmp_path, monkeypatch):
-    names, colliding = [MOF5, "bcu+N38+E1"], "bcu+N38+E1"
-
-    def read(**limits):
-        return intake.read_structures(
-            dict.fromkeys(names, ""), {"package": "pormake"},
-            store=Store(tmp_path / "store"), checks={}, **limits,
-        )  # fmt: skip
-
-    stopped = read(seconds=0.01)
-    assert stopped["reason"].str.contains("limits.seconds").all()
-    table = read()
-    assert dict(zip(table["name"], table["status"], strict=True)) == {
-        MOF5: "ok", colliding: "failed"
-    }  # fmt: skip
-    monkeypatch.setattr(sources, "build_pormake", None)
-    pd.testing.assert_frame_equal(read(), table)
 
 
 def test_width_of_a_skewed_cell_is_not_its_edge_length():
