@@ -4,7 +4,9 @@
     snakemake --cores 2 study --configfile config/published.yaml --config study=released \\
         'learning={protocol: released, learners: [mlp], source_labels: [uptake], sizes: [300],
                    source_pressures_bar: [0.25, 100]}'
-    python benchmarks/published_study.py results/published results/released
+    snakemake --cores 2 study --configfile config/published50.yaml --config \\
+        'learning={learners: [mlp, xgboost], source_pressures_bar: [0.25, 100]}'
+    python benchmarks/published_study.py results/published results/released results/published50
 
 Of each study: source models, direct and transfer learning on the same draws, and how well the
 distance of importances orders the sources by what they gain.
