@@ -85,7 +85,7 @@ def outcome(table: pd.DataFrame) -> list[str]:
 
 
 def cost(path: Path) -> list[str]:
-    """CPU seconds by stage, as the study sums them up; builds that fail leave no artifact."""
+    """CPU seconds by stage, as the study sums them up."""
     table = pd.read_parquet(path).query("set == 'source'")
     each = table["cpu_s"] / table["structures"]
     return [

@@ -299,8 +299,10 @@ def _build(names, store, workers, seconds, memory_mb) -> dict:
             facts["failed"] = reason
         else:
             cifs[name] = outcome.value
-        # what fails by the rules fails again; a limit or a crash may not
-        if outcome.error in ("", "StructureError"):
+        # what the checks refuse they refuse again; a limit, a crash or PORMAKE's own error, which
+        # may be want of memory, need not come again
+        refused = outcome.error == "StructureError" and "cannot assemble" not in outcome.reason
+        if refused or not outcome.error:
             store.put(build_ingredients(name), outcome.value or b"", **facts)
         progress.step()
     return cifs
