@@ -1,12 +1,22 @@
 """Join geometry, energy histogram and percolation into the features of the learners."""
 
+from pathlib import Path
+
 import pandas as pd
 
-from poreflux.features import feature_table
+from poreflux.errors import DataError
+from poreflux.features import feature_table, why_none
 from poreflux.job import start_job
 from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
 start_job(job)
-tables = [pd.read_parquet(path) for path in job.input]
-write_table(feature_table(*tables), job.output.table)
+tables = {Path(path).stem: pd.read_parquet(path) for path in job.input}
+features = feature_table(*tables.values())
+# what is to be predicted may fail as a whole: the predictions say so, a row a structure
+if features.empty and job.wildcards.set != "predict":
+    raise DataError(
+        f"no structure of the set {job.wildcards.set} has features: {why_none(tables)}; "
+        f"the tables of {Path(job.output.table).parent} tell every reason"
+    )
+write_table(features, job.output.table)

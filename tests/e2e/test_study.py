@@ -116,8 +116,8 @@ def test_costs_are_those_of_the_artifacts(workflow):
         assert row["structures"] == ok["content_hash"].nunique()
         assert row["cpu_s"] > 0.0
     trained = cost.xs("finetune", level="stage")["structures"].item()
-    # learners, direct and two sources, three draws together
-    assert trained == 4 * 3 == len(workflow.entries("finetune"))
+    # learners, direct and two sources, of three draws that are an artifact together
+    assert trained == 4 * 3 * 3 == 3 * len(workflow.entries("finetune"))
     assert cost.xs("pretrain", level="stage")["structures"].item() == 4 * 2
 
 
@@ -195,6 +195,10 @@ def test_own_cifs_are_predicted_and_bad_ones_have_a_reason(workflow, cifs):
     assert good["d_m2_s"].between(1e-12, 1e-6).all() and (good["log10_d_std"] > 0).all()
     assert table.loc["broken", "status"] == "failed" and "atoms" in table.loc["broken", "reason"]
     assert np.isnan(table.loc["broken", "d_m2_s"])
+    # and with nothing to predict for but a broken one
+    workflow.run("predict", "--config", 'predict={cifs: "my/broken.cif"}')
+    table = pd.read_csv(workflow.results / "predict" / "predictions.csv").set_index("name")
+    assert table["status"].to_dict() == {"broken": "failed"}
 
 
 def test_manifest_says_what_made_an_artifact(workflow):

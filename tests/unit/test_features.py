@@ -14,6 +14,7 @@ from poreflux.features import (
     matrix,
     uptake_labels,
     used,
+    why_none,
 )
 
 
@@ -41,6 +42,21 @@ def test_a_structure_that_failed_in_either_stage_is_left_out():
     geometry, energy = stage_tables()
     geometry.loc[0, "status"] = energy.loc[2, "status"] = "failed"
     assert feature_table(geometry, energy)["name"].tolist() == ["mof1", "mof3"]
+
+
+def test_stages_that_failed_for_all_leave_no_row_and_say_why():
+    geometry, energy = stage_tables()
+    geometry.loc[0, ["status", "reason"]] = ["failed", "no atoms"]
+    # what a stage writes where nothing came through
+    none = energy[["name", "content_hash"]].assign(status="failed", reason="the cell is too small")
+    table = feature_table(geometry, none)
+    assert table.empty and list(table.columns) == ["name", "content_hash"]
+    why = why_none({"geometry": geometry, "energy": none})
+    assert why == "all 4 failed in energy, mof0 for one: the cell is too small"
+    geometry.loc[1:, "status"] = "ok"
+    energy.loc[1:, "status"] = "failed"
+    assert feature_table(geometry, energy).empty
+    assert "geometry 3, energy 1" in why_none({"geometry": geometry, "energy": energy})
 
 
 def test_join_goes_by_name_and_content_not_by_row():

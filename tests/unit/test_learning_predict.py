@@ -92,6 +92,10 @@ def test_failed_structures_keep_their_reason(noisy):
     assert np.isnan(row["d_m2_s"]) and np.isnan(row["log10_d_std"])
     only = prediction.predict([models], new.head(0), train_features=train, failed=failed)
     assert only["status"].tolist() == ["failed"]
+    # where a stage failed for all, its columns are unknown
+    bare = new.head(0)[["name", "content_hash"]]
+    again = prediction.predict([models], bare, train_features=train, failed=failed)
+    pd.testing.assert_frame_equal(again, only)
 
 
 def test_other_features_are_refused(noisy):

@@ -65,13 +65,17 @@ def feature_table(
     DataFrame
         One row a structure that is ``ok`` in all tables, in the order of ``geometry``: name,
         content_hash, geometry (Å, m2/cm3, m2/g, share of the volume), histogram shares,
-        percolation (K, shares), relative mobilities.
+        percolation (K, shares), relative mobilities. Without any row, name and content_hash alone
+        where a stage failed for all: its columns are then unknown.
 
     Raises
     ------
     DataError
         If a table lacks a column or an ``ok`` row holds a number that is not finite.
     """
+    given = [table for table in (geometry, energy, percolation) if table is not None]
+    if any((table["status"] != "ok").all() for table in given):
+        return geometry.loc[:, list(IDENTITY_COLUMNS)].head(0)
     bins = histogram_columns(energy)
     if not bins:
         raise DataError("the energy table has no histogram columns (h00, h01 ...)")
@@ -95,6 +99,17 @@ def feature_table(
     if len(broken):
         raise DataError(f"features of {', '.join(broken[:5])} are not finite numbers")
     return pd.concat([joined[list(IDENTITY_COLUMNS)], values], axis=1)
+
+
+def why_none(tables: dict[str, pd.DataFrame]) -> str:
+    """Why no structure has features: the first reason in the tables, by stage, for a message."""
+    for stage, table in tables.items():
+        failed = table[table["status"] != "ok"]
+        if len(failed) == len(table) and len(failed):
+            first = failed.iloc[0]
+            return f"all {len(table)} failed in {stage}, {first['name']} for one: {first['reason']}"
+    sizes = ", ".join(f"{stage} {(t['status'] == 'ok').sum()}" for stage, t in tables.items())
+    return f"none came through every stage (of single stages: {sizes})"
 
 
 def _columns(features: pd.DataFrame, names) -> np.ndarray:

@@ -205,7 +205,9 @@ def predict(
     ensemble = choose(candidates)
     trained = next(t for t in candidates if any(g is ensemble.group for g in t.groups))
     feature_set = parse_learner(ensemble.group.learner)[1]
-    x, names = matrix(features_new, feature_set)
+    names, x = trained.feature_names, np.empty((0, len(trained.feature_names)))
+    if len(features_new):
+        x, names = matrix(features_new, feature_set)
     known = train_features[train_features["content_hash"].isin(trained.content_hashes)]
     x_train, names_train = matrix(known.drop_duplicates("content_hash"), feature_set)
     check_features(names, trained.feature_names, "the model")
