@@ -12,10 +12,10 @@ start_job(job)
 structures = pd.read_parquet(job.input.structures) if job.input.structures else None
 tables = []
 for label, path in job.params.files.items():
-    table = read(path)
     if label in job.params.told:
         told = {k: v for k, v in job.params.told[label].items() if k != "file"}
-        tables.append(labels.from_file(label, table, structures, file=path, **told))
+        rows = read(path, told.get("key", "name"))
+        tables.append(labels.from_file(label, rows, structures, file=path, **told))
     else:
-        tables.append(labels.from_stages(label, table))
+        tables.append(labels.from_stages(label, pd.read_parquet(path)))
 write_table(pd.concat(tables, ignore_index=True), job.output.table)

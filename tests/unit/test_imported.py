@@ -104,3 +104,28 @@ def test_broken_files_are_named(file, tmp_path):
     path = file({"mof": ["a", "a"], "D": [1.0, 2.0]})
     with pytest.raises(DataError, match="'a' stands twice"):
         read("diffusion", path, {"d_m2_s": "D"})
+
+
+def test_names_are_text_as_it_stands(file, tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("mof,D\n001,2.0\n5000,3.0\nNA,4.0\n,\n")
+    known = pd.DataFrame(
+        {
+            "name": ["001", "5000", "NA"],
+            "content_hash": ["1", "2", "3"],
+            "status": "ok",
+            "reason": "",
+        }
+    )
+    table = read("diffusion", str(path), {"d_m2_s": "D"}, known=known)
+    assert table["status"].tolist() == ["ok"] * 3
+    assert table["d_m2_s"].tolist() == [2.0, 3.0, 4.0]
+    path.write_text("mof,D\n001,2.0\n,3.0\n")
+    with pytest.raises(DataError, match="row 2 below the head has nothing in column 'mof'"):
+        read("diffusion", str(path), {"d_m2_s": "D"}, known=known)
+
+
+def test_a_factor_of_no_column_is_refused(file):
+    path = file({"mof": ["a"], "D": [2.0]})
+    with pytest.raises(DataError, match=r"factor for 'd_m2s', but the columns .* are d_m2_s"):
+        read("diffusion", path, {"d_m2_s": "D"}, {"d_m2s": 1e-8})

@@ -32,18 +32,38 @@ def name_hash(name: str) -> str:
     return hashlib.sha256(f"known by name alone: {name}".encode()).hexdigest()
 
 
-def read(path: str) -> pd.DataFrame:
+def read(path: str, key: str = "name") -> pd.DataFrame:
     """A CSV (compressed or not) or Parquet file.
+
+    ``key`` is the column that says which structure a row is of: text as it stands there, be it
+    ``001`` or ``NA``.
 
     Raises
     ------
     DataError
-        Naming the file, if it cannot be read.
+        Naming the file, if it cannot be read or a row has no key.
     """
     try:
-        return pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path)
+        if path.endswith(".parquet"):
+            table = pd.read_parquet(path)
+        else:
+            # a mark before it, for pandas takes NA and the like for nothing, converted or not
+            table = pd.read_csv(path, converters={key: lambda text: f"={text.strip()}"})
+            if key in table.columns:
+                table[key] = table[key].str[1:]
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from error
+    if key in table.columns:
+        nameless = table[key].isna() | (table[key].astype(str) == "")
+        # spreadsheets leave such rows at the end
+        empty = nameless & table.drop(columns=key).isna().all(axis=1)
+        table, nameless = table[~empty], nameless[~empty]
+        if nameless.any():
+            raise DataError(
+                f"{path}: row {int(np.argmax(nameless)) + 1} below the head has nothing in column "
+                f"{key!r}; name its structure or delete the row"
+            )
+    return table
 
 
 def structures(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -104,10 +124,11 @@ def stage_table(
     Raises
     ------
     DataError
-        Naming the files, if a column is missing, a name stands twice, or nothing is left.
+        Naming the files, if a column is missing, a name stands twice, a factor is of none of the
+        columns, or nothing is left.
     """
     where = ", ".join(files)
-    theirs = pd.concat([read(path) for path in files], ignore_index=True)
+    theirs = pd.concat([read(path, name) for path in files], ignore_index=True)
     wanted = _wanted(stage, columns, pressures_bar, where)
     missing = [c for c in [name, *wanted.values()] if c not in theirs.columns]
     if missing:
@@ -121,9 +142,13 @@ def stage_table(
     values = theirs[list(wanted.values())].apply(pd.to_numeric, errors="coerce")
     values.columns = list(wanted)
     for column, factor in factors.items():
-        for ours in values.columns:
-            if column in (ours, _base(ours)):
-                values[ours] *= factor
+        mine = [ours for ours in values.columns if column in (ours, _base(ours))]
+        if not mine:
+            raise DataError(
+                f"{where}: there is a factor for {column!r}, but the columns of stage {stage} are "
+                f"{', '.join(dict.fromkeys(map(_base, wanted)))} (structures.<set>.tables.{stage})"
+            )
+        values[mine] *= factor
     table = pd.concat([names.rename("name"), values], axis=1)
     # a structure without a number in a column has nothing from this stage
     whole = np.isfinite(values).all(axis=1)

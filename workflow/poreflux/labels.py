@@ -7,6 +7,7 @@ knows only names and numbers, so that any label can be the source and any other 
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ import pandas as pd
 
 from poreflux.errors import ConfigError, DataError
 from poreflux.features import IDENTITY_COLUMNS, diffusion_labels, uptake_labels
+
+logger = logging.getLogger(__name__)
 
 LABEL_COLUMNS = (*IDENTITY_COLUMNS, "label", "value", "unit")
 DIFFUSIVITY, HENRY, UPTAKE = "diffusivity", "henry", "uptake"
@@ -237,6 +240,8 @@ def from_file(
             f"{file}: none of its {len(found)} values of {key!r} is a {by} of the set, such as "
             f"{', '.join(identity[by].head(3))}"
         )
+    logger.info("%s: %d of its %d rows with a number are of the set", file,
+                found.index.isin(named[by]).sum(), len(found))  # fmt: skip
     series = pd.Series(found.loc[named[by]].to_numpy(), index=named["name"].to_numpy())
     return _table(label, series, identity, unit)
 
