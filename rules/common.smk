@@ -8,12 +8,15 @@ from pathlib import Path
 LIBRARY = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, LIBRARY)
 
+import numpy as np
+
 from poreflux import config as poreflux_config
 from poreflux import features, intake, labels, stages
 from poreflux.crosscheck import COMPARED
 from poreflux.errors import ConfigError
 from poreflux.job import expose_library
 from poreflux.learning import packages_of, parse_learner
+from poreflux.learning.splits import draws_of_sizes
 from poreflux.store import canonical_json, code_parts, digest, package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
@@ -45,6 +48,7 @@ SINGLE_LABELS = {
     for name, of in LABELS.items()
 }
 SIZES = CONFIG["learning"]["sizes"]
+DRAWS = draws_of_sizes(SIZES, CONFIG["learning"]["draws"])
 LEARNERS = CONFIG["learning"]["learners"]
 if labels.ISOTHERM in LABELS["source"]:
     for learner in LEARNERS:
@@ -61,8 +65,6 @@ TRAINING = {
     "seed": CONFIG["seed"],
     "device": CONFIG["learning"]["device"],
 }
-
-DRAWS = {k: CONFIG["learning"][k] for k in ("draws", "same_members")}
 
 SETS = dict(CONFIG["structures"])
 if CONFIG["predict"]["cifs"]:
@@ -244,6 +246,16 @@ def feature_tables(set_name):
     """The tables that make the features of a set, as the learners want them."""
     stages_of = [features.stages_of(parse_learner(learner)[1]) for learner in LEARNERS]
     wanted = dict.fromkeys(stage for some in stages_of for stage in some)
+    for stage in wanted:
+        if (
+            f"{set_name}/structures" in IMPORTED
+            and stage not in SETS[set_name]["stages"]
+        ):
+            raise ConfigError(
+                f"the features of {', '.join(LEARNERS)} need the stage {stage}, of which the set "
+                f"{set_name} has no table (structures.{set_name}.tables.{stage}), nor CIFs to "
+                "compute it from; choose other learning.learners or add one"
+            )
     return [f"{RESULTS}/{set_name}/{stage}.parquet" for stage in wanted]
 
 
@@ -297,6 +309,14 @@ def crosscheck_params(stage):
     return stages.stage_params(CONFIG, stage) | block["crosscheck_params"]
 
 
+def draws_of(wildcards):
+    """How the draws of one size are made."""
+    return {
+        "draws": DRAWS[int(wildcards.size)],
+        "same_members": CONFIG["learning"]["same_members"],
+    }
+
+
 def source_model(label):
     """Path pattern of the source models of one label."""
     return f"{RESULTS}/study/models/{{learner}}-source-{label}.npz"
@@ -309,7 +329,17 @@ def label_inputs(wildcards):
         if label in LABEL_FILES:
             inputs[label] = LABEL_FILES[label]
             continue
-        stage = labels.STAGES[labels.kind_of(label)]
+        kind = labels.kind_of(label)
+        stage = labels.STAGES[kind]
+        pressures = CONFIG["gcmc"]["pressures_bar"]
+        if (
+            kind == labels.UPTAKE
+            and not np.isclose(labels.pressure_of(label), pressures, rtol=1e-5).any()
+        ):
+            raise ConfigError(
+                f"the label {label} is at none of gcmc.pressures_bar ({canonical_json(pressures)});"
+                " add it there, or take it out of learning.source_pressures_bar (or the labels)"
+            )
         if stage not in SETS[wildcards.set]["stages"]:
             raise ConfigError(
                 f"the label {label} needs the stage {stage}, which the set {wildcards.set} does "

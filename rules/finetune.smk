@@ -20,9 +20,13 @@ rule finetune_models:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
         runtime=lambda wildcards, attempt: attempt * 480,
     params:
-        *compared(learning=TRAINING | DRAWS | {"target_label": LABELS["target"][0]}),
+        lambda wildcards: compared(
+            learning=TRAINING
+            | draws_of(wildcards)
+            | {"target_label": LABELS["target"][0]}
+        ),
         *compared_code("poreflux.training"),
-        draws=handed(DRAWS),
+        draws=lambda wildcards, input: draws_of(wildcards),
         label=LABELS["target"][0],
         training=handed(TRAINING),
         store=handed(CONFIG["store"]),

@@ -123,6 +123,11 @@ def test_the_page_is_there_and_a_new_number_in_a_file_trains_anew(workflow):
     assert len(workflow.entries("pretrain")) == 3
 
 
+def test_features_that_no_table_gives_are_missed_before_anything_runs(workflow):
+    _, text = workflow.run("-n", "--config", "learning={learners: [gp+percolation]}", ok=False)
+    assert "need the stage percolation" in text and "tables.percolation" in text
+
+
 def test_diffusivities_from_a_file_go_with_structures_from_cifs(start_workflow, tmp_path, cifs):
     names = sorted(path.stem for path in cifs.glob("*.cif"))
     measured = {name: 10.0 ** (i % 3) for i, name in enumerate(names[:-1])}

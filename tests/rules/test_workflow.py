@@ -84,6 +84,8 @@ def test_synthesis_without_tables_says_what_to_add(root, tmp_path):
         ("study", "structures={target: null}", "study/scores", "study needs the sets source and"),
         ("synthesis", "shards=2", "synthesis/literature", "no tables of synthesis conditions"),
         ("predict", "shards=2", "predict/features", "name CIFs of your own"),
+        ("study", "learning={source_pressures_bar: [35]}", "study/scores", "35bar is at none of"),
+        ("study", "learning={sizes: [20, 40], draws: [5]}", "study/scores", "1 numbers for the 2"),
         ("all", "structures={source: null, target: null}", "target/uptake", "nothing to do"),
     ],
 )
