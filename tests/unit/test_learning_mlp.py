@@ -282,3 +282,10 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(kind, monkeypatch):
     # what is broken is not used
     broken = Kept({name: data[:100] for name, data in saved.items()})
     assert mlp.to_bytes(mlp.fit(x, y, splits, **options, checkpoint=broken)) == mlp.to_bytes(whole)
+
+
+def test_equal_labels_have_no_r2():
+    # the mean of three times 0.1 is not 0.1
+    for value in (0.1, 0.7, 2.0):
+        assert np.isnan(r2(np.full(3, value), np.array([0.1, 0.2, 0.3])))
+    assert r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])) == 1.0

@@ -297,3 +297,35 @@ def test_published_diffusivities_are_learnt_at_least_as_well_as_published():
     scores, _ = study.run_size(target, diffusion, [], 300, 6, protocol="fast", seed=0, device="cpu")
     medians = scores.groupby("learner")["r2"].median()
     assert medians.between(0.35, 0.75).all()
+
+
+def test_published_scalings_are_for_published_labels_alone(small_study, monkeypatch):
+    source, uptakes, target, diffusion, *_ = small_study
+    few = dataclasses.replace(mlp.PROTOCOLS["paper"].direct, max_steps=2, validate_every=1)
+    released = mlp.Protocol(
+        pretrain=dataclasses.replace(few, label_scaling=(0.0, 300.0)), direct=few, finetune=few
+    )
+    monkeypatch.setitem(mlp.PROTOCOLS, "paper", released)
+    options = {"learner": "mlp", "protocol": "paper", "seed": 0, "device": "cpu"}
+
+    def scale(values, label):
+        source_model = study.pretrain(source, values, label, **options).load()
+        return float(source_model.label_scale[0])
+
+    uptake = next(iter(uptakes.values()))
+    assert scale(uptake, "uptake_1bar") == 300.0
+    # a label of the user's own, in whatever unit
+    assert scale(1e6 * uptake, "modulus") == pytest.approx(1e6 * uptake.std(), rel=0.2)
+    for label, expected in (("diffusivity", 7.0), ("modulus", diffusion.std())):
+        _, models = study.run_size(target, diffusion, [], 50, 1, label=label, **options)
+        trained = TrainedSize.from_bytes(models).groups[0].model
+        assert float(trained.label_scale[0]) == pytest.approx(expected, rel=0.3), label
+
+
+def test_a_label_that_nobody_has_is_named(small_study):
+    source, _, target, _, *_ = small_study
+    strange = pd.Series([1.0, 2.0], index=["x", "y"])
+    with pytest.raises(DataError, match=r"none of the 120 structures .* label gap, which 2"):
+        study.pretrain(source, strange, "gap", learner="mlp", **FAST)
+    with pytest.raises(DataError, match="none of the 60 structures"):
+        study.run_size(target, strange, [], 10, 1, label="gap", learner="mlp", **FAST)

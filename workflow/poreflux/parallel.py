@@ -48,6 +48,8 @@ class Outcome:
     peak_mb : float
         Largest resident memory of the task's process, what it shares with its parent included,
         or of a child of it, MB; 0 where the process did not live to tell.
+    gpu_s : float
+        Its share of the time that a GPU was held, where one was.
     """
 
     index: int
@@ -57,6 +59,7 @@ class Outcome:
     cpu_s: float
     wall_s: float
     peak_mb: float = 0.0
+    gpu_s: float = 0.0
 
 
 def run_isolated(

@@ -251,12 +251,10 @@ def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str
         # A property of the structure is kept; a limit, a crash or a lacking program is not:
         # the next run tries again.
         if outcome.error in ("", "StructureError"):
-            store.put(
-                made_of,
-                json.dumps(result).encode(),
-                cpu_s=round(outcome.cpu_s, 3),
-                peak_mb=round(outcome.peak_mb, 1),
-            )
+            facts = {"cpu_s": round(outcome.cpu_s, 3), "peak_mb": round(outcome.peak_mb, 1)}
+            if outcome.gpu_s:
+                facts["gpu_s"] = round(outcome.gpu_s, 3)
+            store.put(made_of, json.dumps(result).encode(), **facts)
         progress.step()
     return results
 
@@ -310,6 +308,7 @@ def _on_gpu(name: str, structures: list[Structure], params: dict, limits: dict):
                 cpu_s=outcome.cpu_s + ran.cpu_s / len(ready),
                 wall_s=ran.wall_s,
                 peak_mb=ran.peak_mb,
+                gpu_s=ran.wall_s / len(ready),
             )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pandas as pd
 from poreflux.features import labelled, used
 from poreflux.labels import ISOTHERM, expand, isotherms_of, values_of
 from poreflux.learning import packages_of, parse_learner
-from poreflux.learning.study import DRAWS_IN_PART, pretrain, run_size, together
+from poreflux.learning.splits import draws_of_sizes
+from poreflux.learning.study import DRAWS_IN_PART, pretrain, resolve, run_size, together
 from poreflux.learning.trained import Pretrained
 from poreflux.store import (
     Ingredients,
@@ -25,6 +28,9 @@ from poreflux.store import (
 from poreflux.tables import table_digest
 
 log = logging.getLogger(__name__)
+
+_SPENT = "spent.json"
+_CLOCKS = {"cpu_s": time.process_time, "wall_s": time.monotonic}
 
 
 def pretrained_models(
@@ -66,7 +72,8 @@ def pretrained_models(
                 checkpoint=checkpoint,
             ).to_bytes()
 
-        return Pretrained.from_bytes(_resumed(store, made_of, train))
+        made = _resumed(store, made_of, train, models=1, on_gpu=_on_gpu(learner, device))
+        return Pretrained.from_bytes(made)
 
     models = []
     for name in names:
@@ -163,7 +170,8 @@ def target_models(
 
     def part(source: Pretrained | None, some: range, train: Callable[..., bytes]) -> bytes:
         made_of = common(digests[source.label] if source else "", some)
-        return _resumed(store, made_of, train)
+        gpu = _on_gpu(learner, device)
+        return _resumed(store, made_of, train, models=len(some), on_gpu=gpu)
 
     _, models = run_size(
         features,
@@ -244,14 +252,8 @@ def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
     if not all(path.exists() for path in paths):
         return
     features, labels = map(pd.read_parquet, paths)
-    label, draws = told["target_label"], told["draws"]
+    label, draws_of = told["target_label"], draws_of_sizes(told["sizes"], told["draws"])
     names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
-    # as trained on the CPU, and together on a GPU
-    ranges = [
-        range(first, min(first + together, draws))
-        for together in (DRAWS_IN_PART, draws)
-        for first in range(0, draws, together)
-    ]
     for learner in told["learners"]:
         mine = used(features, parse_learner(learner)[1])
         values = values_of(labels, label)
@@ -260,14 +262,25 @@ def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
         models = [results / f"study/models/{learner}-source-{name}.npz" for name in names]
         read = [path.read_bytes() for path in models if path.exists()]
         sources = ["", *(hashlib.sha256(data).hexdigest() for data in read)]
-        for size in {min(size, available) for size in told["sizes"]}:
+        # sizes above the number of labels are the same, but perhaps of more draws
+        for size, draws in dict.fromkeys((min(k, available), n) for k, n in draws_of.items()):
             of = _part_ingredients(
                 mine, values, learner, told["protocol"], config["seed"], size,
                 told["same_members"], label,
             )  # fmt: skip
             for source in sources:
-                for some in dict.fromkeys(ranges):
+                for some in _ranges(draws):
                     yield of(source, some)
+
+
+def _ranges(draws: int) -> list[range]:
+    """The parts of draws as trained on the CPU, and together on a GPU."""
+    parts = [
+        range(first, min(first + together, draws))
+        for together in (DRAWS_IN_PART, draws)
+        for first in range(0, draws, together)
+    ]
+    return list(dict.fromkeys(parts))
 
 
 class Scratch:
@@ -275,6 +288,16 @@ class Scratch:
 
     def __init__(self, store: Store, made_of: Ingredients):
         self.folder = store.root / "running" / made_of.stage / made_of.key
+        before = self.load(_SPENT)
+        self._before = json.loads(before) if before else dict.fromkeys(_CLOCKS, 0.0)
+        self._start = {name: clock() for name, clock in _CLOCKS.items()}
+
+    def spent(self) -> dict[str, float]:
+        """CPU and wall seconds of the training, those before interruptions included."""
+        return {
+            name: round(self._before[name] + clock() - self._start[name], 3)
+            for name, clock in _CLOCKS.items()
+        }
 
     def load(self, name: str) -> bytes | None:
         """What was last saved under a name, if anything."""
@@ -285,18 +308,33 @@ class Scratch:
         """Keep it, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / name, data)
+        write_atomically(self.folder / _SPENT, json.dumps(self.spent()).encode())
 
     def remove(self) -> None:
         """Forget it: the training is over."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _resumed(store: Store, made_of: Ingredients, train: Callable[..., bytes]) -> bytes:
+def _resumed(
+    store: Store, made_of: Ingredients, train: Callable[..., bytes], *, models: int, on_gpu: bool
+) -> bytes:
     """An artifact from the store, or trained on from where an interrupted training was."""
     scratch = Scratch(store, made_of)
-    payload = store.get_or_make(made_of, lambda: train(checkpoint=scratch))
+    found = store.get(made_of)
+    if found:
+        log.info("%s: taken from the store", made_of.stage)
+        payload = found.payload
+    else:
+        payload = train(checkpoint=scratch)
+        spent = scratch.spent()
+        facts = {"gpu_s": spent["wall_s"]} if on_gpu else {}
+        store.put(made_of, payload, models=models, cpu_s=spent["cpu_s"], **facts)
     scratch.remove()
     return payload
+
+
+def _on_gpu(learner: str, device: str) -> bool:
+    return parse_learner(learner)[0] == "mlp" and resolve(device) == "cuda"
 
 
 def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series | pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ from poreflux.stages import STAGES, ingredients, stage_params
 from poreflux.store import Store
 from poreflux.training import parts_of_study, sources_of_study
 
-COST_COLUMNS = ("stage", "set", "structures", "cpu_s")
+COST_COLUMNS = ("stage", "set", "structures", "cpu_s", "gpu_s")
 
 
 def used_by(config: dict, results: Path, store: Store) -> set[Path]:
@@ -46,7 +46,7 @@ def used_by(config: dict, results: Path, store: Store) -> set[Path]:
 
 
 def costs(config: dict, results: Path, store: Store) -> pd.DataFrame:
-    """CPU time of a study by stage and set, as measured when each artifact was made.
+    """CPU and GPU time of a study by stage and set, as measured when each artifact was made.
 
     Structures to predict for are no part of it: they come and go while the study stands.
     Parameters are those of :func:`used_by`.
@@ -69,13 +69,17 @@ def costs(config: dict, results: Path, store: Store) -> pd.DataFrame:
 
 
 def _spent(paths: set[Path], store: Store) -> dict:
-    """Artifacts that tell their CPU time, and the sum."""
-    seconds = []
+    """Structures, or models, whose artifacts tell their CPU time, and sums of the times."""
+    facts = []
     for path in sorted(paths):
         manifest = store.manifest(path) if path.exists() else None
         if manifest and "cpu_s" in manifest["facts"]:
-            seconds.append(manifest["facts"]["cpu_s"])
-    return {"structures": len(seconds), "cpu_s": float(sum(seconds))}
+            facts.append(manifest["facts"])
+    return {
+        "structures": sum(of.get("models", 1) for of in facts),
+        "cpu_s": float(sum(of["cpu_s"] for of in facts)),
+        "gpu_s": float(sum(of.get("gpu_s", 0.0) for of in facts)),
+    }
 
 
 def _of_structures(config: dict, results: Path, store: Store) -> list[tuple[str, str, set[Path]]]:

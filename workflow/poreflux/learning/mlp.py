@@ -92,7 +92,8 @@ class Protocol:
     finetune: Phase
 
 
-# The published scaling of labels: uptake in cm3(STP)/cm3, log10 of D in 1e-8 m2/s.
+# The published scaling of labels: uptake in cm3(STP)/cm3 (at low pressures some of the released
+# notebooks divide by 100), log10 of D in 1e-8 m2/s.
 _UPTAKE_SCALING = (0.0, 300.0)
 _DIFFUSION_SCALING = (-4.5, 7.0)
 
@@ -719,6 +720,8 @@ def _train_chunk(
     A network that stops early leaves the stack, so that the rest get all of the machine.
     """
     n_networks = len(x)
+    # the streams of random numbers of a CPU and a GPU differ: neither goes on where the other was
+    place = f"{place}-{x.device.type}"
     random = _Randomness(seeds, x.shape[1], phase, x.device)
     best = {name: weight.clone() for name, weight in weights.items()}
     best_loss = torch.full((n_networks,), torch.inf, device=x.device)

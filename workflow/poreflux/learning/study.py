@@ -21,7 +21,7 @@ import torch
 
 from poreflux.errors import DataError
 from poreflux.features import labelled, matrix
-from poreflux.labels import DIFFUSIVITY, rank_of
+from poreflux.labels import DIFFUSIVITY, ISOTHERM, UPTAKE, kind_of, rank_of
 from poreflux.learning import mlp, parse_learner
 from poreflux.learning.scoring import scores
 from poreflux.learning.splits import Split, content_seed, draws, split
@@ -70,6 +70,12 @@ METRICS = ("r2", "rmse", "mae")
 # Draws that a CPU trains together, and that are kept together in the store. The same whatever the
 # number of draws, so that more of them train only the new ones, and to the same bits.
 DRAWS_IN_PART = 10
+# What the scalings of the published protocols are made for; other labels are standardised.
+_PUBLISHED_LABELS = {
+    "pretrain": (UPTAKE, ISOTHERM),
+    "direct": (DIFFUSIVITY,),
+    "finetune": (DIFFUSIVITY,),
+}
 # log10 of D in 1e-8 m2/s below which a structure is a slow mover: 3e-10 m2/s.
 SLOW = -1.5
 
@@ -127,7 +133,7 @@ def pretrain(
     DataError
         If there are too few labelled structures to split.
     """
-    rows, y = labelled(features_source, labels)
+    rows, y = _labelled(features_source, labels, label)
     feature_set = parse_learner(learner)[1]
     x, names = matrix(rows, feature_set)
     hashes = rows["content_hash"].tolist()
@@ -145,6 +151,7 @@ def pretrain(
         y,
         [parts],
         phase="pretrain",
+        label=label,
         protocol=protocol,
         seeds=[model_seed],
         device=device,
@@ -238,7 +245,7 @@ def run_size(
     DataError
         If fewer than ``size`` structures are labelled, or the source has other features.
     """
-    rows, y = labelled(features_target, labels)
+    rows, y = _labelled(features_target, labels, label)
     if size > len(y):
         raise DataError(
             f"a draw of size {size} needs as many structures with the label {label}, "
@@ -248,7 +255,7 @@ def run_size(
     hashes = rows["content_hash"].tolist()
     data_seed = content_seed(seed, hashes)
     splits = draws(len(y), size, n_draws, data_seed, same_members=same_members)
-    together = DRAWS_IN_PART if _resolve(device) == "cpu" else n_draws
+    together = DRAWS_IN_PART if resolve(device) == "cpu" else n_draws
     sources = sorted(
         (source for source in pretrained if source.learner == learner),
         key=lambda source: rank_of(source.label),
@@ -277,6 +284,7 @@ def run_size(
                     y,
                     [splits[draw] for draw in some],
                     phase="finetune" if source else "direct",
+                    label=label,
                     protocol=protocol,
                     seeds=[seed_from(data_seed, kind, name, size, draw) for draw in some],
                     device=device,
@@ -295,6 +303,18 @@ def run_size(
     return _score_table(trained), trained.to_bytes()
 
 
+def _labelled(
+    features: pd.DataFrame, labels: pd.Series | pd.DataFrame, label: str
+) -> tuple[pd.DataFrame, np.ndarray]:
+    rows, y = labelled(features, labels)
+    if rows.empty:
+        raise DataError(
+            f"none of the {len(features)} structures with features has the label {label}, which "
+            f"{len(labels)} structures have; see the reasons of failed rows in their tables"
+        )
+    return rows, y
+
+
 def _fit(
     learner: str,
     x: np.ndarray,
@@ -302,6 +322,7 @@ def _fit(
     splits: Sequence[Split],
     *,
     phase: str,
+    label: str,
     protocol: str,
     seeds: Sequence[int],
     device: str,
@@ -318,6 +339,8 @@ def _fit(
         known = ", ".join(mlp.PROTOCOLS)
         raise DataError(f"there is no protocol {protocol!r}; there are: {known}")
     settings = getattr(mlp.PROTOCOLS[protocol], phase)
+    if kind_of(label) not in _PUBLISHED_LABELS[phase]:
+        settings = replace(settings, label_scaling=None)
     progress = Progress(len(splits) * settings.max_steps, "training steps", logger)
     return mlp.fit(
         x,
@@ -327,13 +350,14 @@ def _fit(
         seeds=seeds,
         source=source,
         reference=reference,
-        device=_resolve(device),
+        device=resolve(device),
         step=progress.step,
         checkpoint=checkpoint,
     )
 
 
-def _resolve(device: str) -> str:
+def resolve(device: str) -> str:
+    """``cpu`` or ``cuda``; ``auto`` is a GPU if there is one."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
