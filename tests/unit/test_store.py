@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from poreflux import cli
 from poreflux import store as store_module
 from poreflux.cli import main
 from poreflux.diffusion.lammps_engine import run_folder
@@ -266,6 +267,21 @@ def test_list_counts_entries_and_runs(store, three, interrupted, capsys):
     assert capsys.readouterr().out == "would remove 0 entries and 2 interrupted runs, 0.0 MB\n"
     assert main(["store", "--store", str(store.root), *older]) == 0
     assert capsys.readouterr().out == "removed 0 entries and 2 interrupted runs, 0.0 MB\n"
+
+
+def test_the_command_line_takes_the_store_of_the_study(tmp_path, monkeypatch):
+    monkeypatch.setenv("POREFLUX_STORE", str(tmp_path / "everybody's"))
+    path = tmp_path / "my.yaml"
+    path.write_text(f"store: {tmp_path / 'mine'}\n")
+
+    def root(*arguments):
+        return cli._store_of(cli._parser().parse_args(arguments)).root.name
+
+    why = ("store", "why", "name", "uptake")
+    assert root(*why, "--configfile", str(path)) == "mine"
+    assert root("store", "prune", "--used-by", str(path)) == "mine"
+    assert root("crate", "--configfile", str(path), "--store", "other") == "other"
+    assert root(*why) == root("store", "list") == "everybody's"
 
 
 def test_atomic_write_replaces_whole(tmp_path):

@@ -29,9 +29,8 @@ CHECKOUT = Path(__file__).parents[2]
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
-    store = Store(options.store)
     try:
-        options.run(store, options)
+        options.run(_store_of(options), options)
     except PorefluxError as error:
         sys.stderr.write(f"poreflux: {error}\n")
         return 1
@@ -41,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="poreflux", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
-    where = {"help": "folder of the store (default: $POREFLUX_STORE, .poreflux/store)"}
+    where = {"help": "folder of the store (default: as for snakemake)"}
     crate = commands.add_parser("crate", help="describe a finished study as an RO-Crate")
     crate.add_argument("--store", **where)
     crate.add_argument("--configfile", nargs="*", default=[], help="as given to snakemake")
@@ -75,6 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("--configfile", nargs="*", default=[], help="as given to snakemake")
     why.set_defaults(run=_why)
     return parser
+
+
+def _store_of(options) -> Store:
+    """The store named on the command line, else that of the study named there."""
+    named = vars(options)
+    files = next(filter(None, map(named.get, ("configfile", "used_by", "unused_by"))), None)
+    return Store(options.store or (files and _configuration(files)["store"]))
 
 
 def _say(text: str) -> None:
