@@ -141,7 +141,8 @@ def learnt(rng, sizes=(40, 80), draws=20):
                     "r2": r2,
                     "rmse": 3.0 + k,
                     "mae": 2.0 + k,
-                    "n": 30,
+                    "n": 150,
+                    "n_test": 30,
                 }
             )
         for size in sizes:
@@ -674,6 +675,235 @@ def test_a_source_that_is_no_uptake_goes_by_its_name(tables, facts, tmp_path, qu
     whole = named["study/importance"]
     named["study/importance"] = whole[whole["source_label"] != "henry"]
     assert "the rank correlation of distance and gain over" in built(named, facts, tmp_path).text
+
+
+def relabelled(table, names, target):
+    """A table of the study with other labels: names by pressure, in bar, and the target's."""
+    label = table["source_pressure_bar"].map(names)
+    changed = table.assign(
+        source_label=label.where(label.notna(), table["source_label"]),
+        source_pressure_bar=table["source_pressure_bar"].where(label.isna()),
+    )
+    return changed.assign(label=target) if "size" in table else changed
+
+
+def with_isotherm(tables):
+    """The tables with the lowest pressure's models as if they had learnt all uptakes together."""
+    study = {k: t for k, t in tables.items() if k.startswith("study/") and "cost" not in k}
+    return tables | {
+        k: relabelled(t, {PRESSURES[0]: "isotherm"}, "diffusivity") for k, t in study.items()
+    }
+
+
+def cells(folder, caption):
+    """The rows of the table whose caption begins so: texts."""
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    table = text[text.index(f"<caption>{caption}") :]
+    rows = re.findall(r"<tr>(.*?)</tr>", table[: table.index("</table>")], flags=re.DOTALL)
+    return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in rows]
+
+
+def test_the_page_speaks_of_the_diffusivity_learnt_from_uptakes(whole):
+    folder, read = whole
+    for words in (
+        "From crystal structures to the diffusion of methane,",
+        "best median R² of log D (",
+        "Best model of the diffusivity: ",
+        "The diffusivity (log₁₀ of D in 10⁻⁸ m² s⁻¹) is learnt",
+        "a model pretrained on uptakes of the source",
+        "RMSE and MAE in decades of D.",
+        "slow: those of them with D below",
+        "Scores on 30 test structures; errors in cm³(STP) cm⁻³",
+        "diffusivities that transfer saves in the published study",
+    ):
+        assert words in read.text, words
+    assert "of these slow" in cells(folder, "Medians over draws, R²")[0]
+
+
+@pytest.mark.parametrize("transform", ["none", "log10"])
+def test_labels_go_by_their_names_and_units(root, tables, tmp_path, quick, transform):
+    """A target label of the user's; henry and a label of the user's among the sources."""
+    names = {PRESSURES[0]: "henry", PRESSURES[1]: "gap"}
+    study = {k: t for k, t in tables.items() if k.startswith("study/") and "cost" not in k}
+    some = tables | {k: relabelled(t, names, "modulus") for k, t in study.items()}
+    told = {"file": "moduli.csv", "column": "K", "transform": transform, "unit": "GPa"}
+    facts = complete_facts(
+        root,
+        labels={"modulus": told, "gap": {"file": "gaps.csv", "column": "gap", "unit": "eV"}},
+        learning={"target_label": "modulus", "source_labels": ["henry", "gap", "uptake"]},
+    )
+    text = built(some, facts, tmp_path).text
+    logarithm = transform == "log10"
+    for words in (
+        "From crystal structures to the label modulus,",
+        f"best median R² of {'log ' if logarithm else ''}modulus (",
+        "Best model of the label modulus: ",
+        "The label modulus (GPa) is learnt",
+        "pretrained on uptakes, the label gap and the Henry coefficient of the source",
+        f"RMSE and MAE in {'decades of modulus' if logarithm else 'GPa'}.",
+        "Scores on 30 test structures",
+    ):
+        assert words in text, words
+    learning = text[text.index("R² is that of structures") : text.index("The study's seed")]
+    assert "decades of D" not in text and "errors in cm³" not in text
+    assert "log D" not in learning and "D below" not in learning
+    assert "saves in the published study" not in text
+    assert "of these slow" not in cells(tmp_path, "Medians over draws, R²")[0]
+    head, *rows = cells(tmp_path, "Scores on 30")
+    assert head[:2] == ["Source", "Errors in"]
+    assert [row[:2] for row in rows] == [
+        *([f"{p:g} bar", "cm³(STP) cm⁻³"] for p in PRESSURES[2:]),
+        ["gap", "eV"],
+        ["henry", "decades of K"],
+    ]
+
+
+def test_a_label_without_a_unit_that_the_scores_do_not_name(root, tables, tmp_path, quick):
+    # as old tables are; the configuration names it
+    facts = complete_facts(
+        root,
+        labels={"modulus": {"file": "moduli.csv", "column": "K"}},
+        learning={"target_label": "modulus"},
+    )
+    text = built(tables, facts, tmp_path).text
+    assert "The label modulus is learnt" in text
+    assert "RMSE and MAE in the unit of the label." in text
+
+
+def test_curves_are_of_the_label():
+    table = pd.DataFrame({"size": [40], "q1": [0.1], "median": [0.2], "q3": [0.3]})
+    drawn = figures.learning_curves({"mlp": {"direct": table}}, "log K")
+    assert drawn.axes[0].get_ylabel() == "R² of log K"
+
+
+def test_scores_are_on_the_test_share(tables, facts, tmp_path, quick):
+    pretraining = tables["study/pretraining"]
+    old = tables | {"study/pretraining": pretraining.drop(columns="n_test")}
+    text = built(old, facts, tmp_path).text
+    assert "Scores; errors in cm³(STP) cm⁻³" in text and "150 test structures" not in text
+
+
+def test_named_sources_stand_by_pressure_too(tables, facts, tmp_path, quick):
+    some = with_isotherm(tables)
+    built(some, facts, tmp_path)
+    expected = ["1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
+    assert [row[0] for row in cells(tmp_path, "Scores on 30")[1:]] == expected
+    shown = [row[3] for row in cells(tmp_path, "Medians over draws, R²")[1:]]
+    assert shown == 4 * ["–", *expected]
+    _, distances = summary.importance_distances(summary.with_source(some["study/importance"]))
+    assert distances["source"].tolist() == expected
+    gains = pd.DataFrame(columns=["learner", "source", "distance", "gain"])
+    axis = figures.distances(distances, gains).axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == expected
+
+
+def test_an_axis_keeps_the_order_where_the_first_learner_lacks_a_source(tables):
+    table = summary.with_source(with_isotherm(tables)["study/pretraining"])
+    table = table[(table["learner"] != "mlp") | (table["source"] != "10 bar")]
+    axis = figures.pretraining(table.sort_values("learner", kind="stable")).axes[0]
+    found = [label.get_text() for label in axis.get_xticklabels()]
+    assert found == ["1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
+    scores = summary.score_summary(summary.with_source(with_isotherm(tables)["study/scores"]))
+    rows = scores[scores["learner"] == "mlp"]
+    rows = rows[(rows["size"] != 40) | (rows["source"] != "10 bar")]
+    found = [label.get_text() for label in figures.score_bars(rows).axes[-1].get_xticklabels()]
+    assert found == ["direct", "1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
+
+
+def test_wins_stand_beside_the_published_ones_of_the_same_pressure(tables, facts, tmp_path, quick):
+    scores = tables["study/scores"]
+    scores = scores.assign(size=scores["size"].replace({80: 300}))
+    for some, pressures in (
+        (tables | {"study/scores": scores}, [0.25, 100]),
+        (with_isotherm(tables | {"study/scores": scores}), [100]),
+    ):
+        text = built(some, facts, tmp_path).text
+        sentence = r"From ([\d.]+) bar transfer won \d+ of 50 draws of 300 there, (\d+) of 20 here"
+        found = re.findall(sentence, text)
+        rows = scores[(scores["learner"] == "mlp") & (scores["size"] == 300)]
+        direct = rows[rows["kind"] == "dl"].set_index("draw")["r2"]
+        for (pressure, won), expected in zip(found, pressures, strict=True):
+            assert float(pressure) == expected
+            at = rows[rows["source_pressure_bar"] == expected].set_index("draw")["r2"]
+            assert int(won) == (at > direct).sum()
+
+
+def test_names_of_sources_agree_between_tables(tables, facts, tmp_path, quick):
+    """A named source none of whose scores is finite leaves names in the other tables."""
+    some = with_isotherm(tables)
+    scores = some["study/scores"]
+    lost = scores["source_label"] == "isotherm"
+    some["study/scores"] = scores.assign(r2=scores["r2"].where(~lost))
+    text = built(some, facts, tmp_path).text
+    assert "the rank correlation of distance and gain over 4 sources" in text
+
+
+def from_files(root, files):
+    """Facts of a study some of whose tables are read: files by ``set/stage``."""
+    structures = complete_facts(root)["config"]["structures"]
+    for key, names in files.items():
+        owner, _, stage = key.partition("/")
+        told = {"files": [f"${{DATA:-../data}}/{n}" for n in names], "columns": {"x": "y"}}
+        structures[owner].setdefault("tables", {})[stage] = told
+    return complete_facts(root, structures=structures)
+
+
+def test_tables_from_files_are_said_to_be_read(root, tables, tmp_path, quick):
+    some = {k: t for k, t in tables.items() if "crosscheck" not in k}
+    files = {
+        "source/uptake": ["a.csv.gz", "b.csv"],
+        "target/uptake": ["c.csv"],
+        "target/diffusion": ["d.csv"],
+        "target/geometry": ["g.csv"],
+    }
+    text = built(some, from_files(root, files), tmp_path).text
+    assert "The table of source is read from a.csv.gz and b.csv." in text
+    assert "The table of target is read from c.csv." in text
+    assert "Self-diffusivities read from d.csv." in text
+    assert "comparison with LAMMPS not shown: target/diffusion is read from d.csv." in text
+    for words in ("Simulated by", "molecular dynamics", "transition-state theory", "298 K"):
+        assert words not in text, words
+    assert "geometry of target: g.csv" in text
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    engines = text[text.index("Engines</h3>") : text.index("Cost</h3>")]
+    # the geometry of the source is still computed
+    assert "<td>geometry</td>" in engines
+    assert "<td>uptake</td>" not in engines and "<td>diffusion</td>" not in engines
+
+
+def test_one_set_read_and_one_simulated(root, tables, tmp_path, quick):
+    facts = from_files(root, {"source/uptake": ["a.csv"]})
+    text = built(tables, facts, tmp_path).text
+    assert "Simulated by grand canonical Monte Carlo (grid engine, 298 K)" in text
+    assert "The table of source is read from a.csv." in text
+    some = {k: t for k, t in tables.items() if k != "target/uptake"}
+    text = built(some, facts, tmp_path).text
+    assert "Read from a.csv." in text and "Simulated by" not in text
+
+
+def test_a_set_of_tables_alone_computes_nothing(root, tmp_path):
+    told = {"package": None, "tables": {"energy": {"files": "e.csv", "columns": {"h": ["a"]}}}}
+    facts = complete_facts(root, structures={"source": told, "target": told})
+    study = Study({}, facts, tmp_path)
+    assert not any(study.computes(name, "uptake") for name in ("source", "target"))
+    assert Study({}, complete_facts(root), tmp_path).computes("target", "uptake")
+    assert not Study({}, complete_facts(root), tmp_path).computes("source", "diffusion")
+
+
+def test_the_page_speaks_of_the_sets_that_it_is_given(root, tables, tmp_path, quick):
+    structures = complete_facts(root)["config"]["structures"]
+    facts = complete_facts(root, structures=structures | {"extra": structures["target"]})
+    said, _, _ = built(tables, facts, tmp_path).text.partition("The complete configuration")
+    assert "extra" not in said
+    more = tables | {"extra/geometry": tables["target/geometry"]}
+    assert "47 of 50 extra structures (3 failed)" in built(more, facts, tmp_path).text
+
+
+def test_what_a_file_does_not_hold_has_not_failed():
+    table = pd.DataFrame({"name": ["a", "b", "c"], "status": ["ok", "ok", "failed"]})
+    some = {"x/structures": table.assign(status="ok"), "x/geometry": table}
+    some["x/uptake"] = table.iloc[:1]
+    assert summary.complete_structures(some, "x") == (1, 1, 3)
 
 
 def test_a_tie_is_no_win():

@@ -2,7 +2,8 @@
 
 ``build`` writes it. ``summary`` computes the numbers, ``figures`` draws, ``page`` makes the
 markup, ``simulation``, ``models`` and ``overview`` hold the sections, ``study`` what they
-draw on. The stage ``synthesis`` has a page of its own: ``synthesis``, ``synthesis_figures``.
+draw on, ``quantities`` how labels are named. The stage ``synthesis`` has a page of its own:
+``synthesis``, ``synthesis_figures``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from poreflux.labels import DIFFUSIVITY
 from poreflux.report import models, overview, simulation
 from poreflux.report.study import Study
 
@@ -64,8 +66,10 @@ def build(
     study.folder.mkdir(parents=True, exist_ok=True)
     wanted = [s for s in SECTIONS if sections is None or s.__name__ in sections]
     parts = [section(study) for section in wanted]
+    label = study.target_label
+    goal = "the diffusion of methane" if label == DIFFUSIVITY else study.quantity(label).words
     return study.write(
-        "From crystal structures to the diffusion of methane, by transfer learning",
+        f"From crystal structures to {goal}, by transfer learning",
         overview.headline(study) if sections is None else [],
         [*parts, overview.provenance(study)],
     )

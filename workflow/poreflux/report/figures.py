@@ -27,6 +27,7 @@ from poreflux.report.summary import (
     source_cell,
     source_head,
     source_name,
+    sources_of,
 )
 from poreflux.store import write_atomically
 
@@ -435,6 +436,7 @@ def pretraining(table: pd.DataFrame) -> Figure:
     """R2 of the pretrained models on their test structures against the source pressure."""
     figure, axes = grid(1, 1, height=3.0)
     axis = axes[0, 0]
+    _source_axis(axis, sources_of(table))
     colours = (BLUE, VERMILLION, PURPLE, ORANGE)
     low = 1.0
     for k, (learner, rows) in enumerate(table.groupby("learner")):
@@ -458,7 +460,6 @@ def pretraining(table: pd.DataFrame) -> Figure:
         fontsize=8,
         color=GREY,
     )
-    _source_axis(axis, table["source"])
     bottom = max(R2_FLOOR - 0.05, min(0.8, low - 0.05))
     axis.set_ylim(bottom, 1.0 + 0.02 * (1 - bottom))
     axis.set(xlabel=source_head(table["source"]), ylabel="R² of the source's label")
@@ -477,7 +478,7 @@ def score_bars(summary: pd.DataFrame) -> Figure:
     """
     sizes = sorted(summary["size"].unique())
     figure, axes = grid(len(sizes), 1, height=0.75 + 1.95 * len(sizes), sharex=True)
-    sources = list(summary["source"].dropna().unique())
+    sources = sources_of(summary)
     labels = ["direct", *map(source_cell, sources)]
     for axis, size in zip(axes[:, 0], sizes, strict=True):
         rows = summary[summary["size"] == size]
@@ -565,13 +566,15 @@ def wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
 
 
 @styled
-def learning_curves(curves: dict[str, dict[str, pd.DataFrame]]) -> Figure:
+def learning_curves(curves: dict[str, dict[str, pd.DataFrame]], symbol: str) -> Figure:
     """Median R2 with quartiles against the number of labelled structures, a panel a learner.
 
     Parameters
     ----------
     curves : dict of str to dict of str to DataFrame
         By learner, then by label of the line (``direct`` or a source): size, q1, median, q3.
+    symbol : str
+        What R2 is of.
     """
     figure, axes = grid(1, len(curves), height=3.3, sharey=True)
     sizes = sorted({s for lines in curves.values() for t in lines.values() for s in t["size"]})
@@ -603,7 +606,7 @@ def learning_curves(curves: dict[str, dict[str, pd.DataFrame]]) -> Figure:
     low, high = min(lows), max(highs)
     margin = 0.05 * (high - low)
     axes[0, 0].set_ylim(low - (margin if low < 0 else 0), high + margin)
-    axes[0, 0].set_ylabel("R² of log D")
+    axes[0, 0].set_ylabel(f"R² of {plain(symbol)}")
     return figure
 
 
@@ -655,6 +658,7 @@ def distances(table: pd.DataFrame, gains: pd.DataFrame) -> Figure:
     """
     figure, axes = grid(1, 2 if len(gains) else 1, height=3.2)
     left = axes[0, 0]
+    _source_axis(left, table["source"])
     left.plot(table["source"], table["distance"], "o-", color=BLUE)
     best = table.loc[table["distance"].idxmin()]
     left.plot(
@@ -667,7 +671,6 @@ def distances(table: pd.DataFrame, gains: pd.DataFrame) -> Figure:
         label=f"nearest: {source_name(best['source'])}",
     )
     left.legend()
-    _source_axis(left, table["source"])
     left.margins(y=0.15)
     left.set(xlabel=source_head(table["source"]), ylabel="Distance of importances")
     if len(gains):
@@ -706,8 +709,9 @@ def _edges(arrays, bins: int = 24) -> np.ndarray:
 
 
 def _source_axis(axis, sources) -> None:
-    """An axis of pressures, or of names where sources are not all uptakes."""
+    """An axis of pressures, or of names in this order where sources are not all uptakes."""
     if source_head(sources) == "Source":
+        axis.xaxis.update_units(list(sources))
         axis.tick_params(axis="x", rotation=45)
     else:
         _pressure_axis(axis, sources)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from poreflux.labels import DIFFUSIVITY, ISOTHERM, uptake_at
 from poreflux.report import figures, page
 from poreflux.report.page import Html, Section
 from poreflux.report.study import Study, safe_name
@@ -12,6 +13,7 @@ from poreflux.report.summary import (
     best_and_worst,
     finite,
     importance_distances,
+    named_sources,
     paired_scores,
     quartiles,
     rank_correlation,
@@ -19,6 +21,7 @@ from poreflux.report.summary import (
     source_cell,
     source_head,
     source_name,
+    sources_of,
     usable,
     wilson,
     with_source,
@@ -40,16 +43,23 @@ SCORE_COLUMNS = ("kind", "learner", "source_pressure_bar", "size", "draw", "r2",
 def valid_scores(study: Study) -> pd.DataFrame:
     """The scores whose R2 is a number, with a learner and a kind."""
     table = usable(study.tables.get("study/scores"), *SCORE_COLUMNS)
-    return with_source(finite(table, "size", "draw", "r2"))
+    return _with_source(study, finite(table, "size", "draw", "r2"))
+
+
+def _with_source(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """With a column ``source``: names in every table of the study, or pressures in every one."""
+    tables = ("study/scores", "study/pretraining", "study/importance")
+    some = [usable(study.tables.get(key), "source_pressure_bar") for key in tables]
+    return with_source(table, named=any(named_sources(t).notna().any() for t in some))
 
 
 def pretraining(study: Study) -> Section:
-    """How well the uptake at each source pressure is learnt."""
+    """How well the labels of the source are learnt."""
     title = "Pretraining"
     table = usable(
         study.tables.get("study/pretraining"), "learner", "source_pressure_bar", "r2", "rmse", "mae"
     )
-    table = with_source(finite(table, "r2")).dropna(subset="source")
+    table = _with_source(study, finite(table, "r2")).dropna(subset="source")
     if table.empty:
         why = study.why("study/pretraining")
         return Section("pretraining", title, [page.missing("Pretraining", why)])
@@ -71,35 +81,61 @@ def pretraining(study: Study) -> Section:
             "published models exceed at every pressure.",
             "R² against source pressure for each learner; the values are in the table below.",
         ),
-        _pretraining_table(table),
+        _pretraining_table(study, table),
     ]
     return Section("pretraining", title, blocks)
 
 
-def _pretraining_table(table: pd.DataFrame) -> Html:
+def _pretraining_table(study: Study, table: pd.DataFrame) -> Html:
     learners = list(dict.fromkeys(table["learner"]))
     by_key = {(r.learner, r.source): r for r in table.itertuples()}
+    units = {s: study.quantity(label).error_unit for s, label in _labels_of(table).items()}
+    alike = len(set(units.values())) == 1
     rows = []
-    for pressure in table["source"].unique():
-        cells = [page.Number(source_cell(pressure))]
+    for source in sources_of(table):
+        cells = [page.Number(source_cell(source))]
+        if not alike:
+            cells.append(units[source] or page.NOT_A_NUMBER)
         for learner in learners:
-            r = by_key.get((learner, pressure))
+            r = by_key.get((learner, source))
             cells += (
                 [page.decimal(r.r2, 3), page.significant(r.rmse), page.significant(r.mae)]
                 if r
                 else [page.Number(page.NOT_A_NUMBER)] * 3
             )
         rows.append(cells)
-    counts = pd.to_numeric(usable(table, "n")["n"], errors="coerce").dropna().unique()
+    # n counts the training share as well
+    counts = pd.to_numeric(usable(table, "n_test")["n_test"], errors="coerce").dropna().unique()
     tests = f" on {page.counted(counts[0], 'test structure')}" if len(counts) == 1 else ""
     heads = [f"{learner}: {score}" for learner in learners for score in ("R²", "RMSE", "MAE")]
-    return page.table(
-        [source_head(table["source"]), *heads], rows, f"Scores{tests}; errors in cm³(STP) cm⁻³"
-    )
+    first = [source_head(table["source"]), *([] if alike else ["Errors in"])]
+    errors = f"; errors in {_unit(units.popitem()[1])}" if alike else ""
+    return page.table([*first, *heads], rows, f"Scores{tests}{errors}")
+
+
+def _labels_of(table: pd.DataFrame) -> dict:
+    """What was learnt in each source: an uptake, or what the source is named after."""
+    rows = table.dropna(subset="source").drop_duplicates("source")
+    return {
+        r.source: r.source if pd.isna(r.source_pressure_bar) else uptake_at(r.source_pressure_bar)
+        for r in rows.itertuples()
+    }
+
+
+def _unit(unit: str) -> str:
+    return unit or "the unit of the label"
+
+
+def _sources_in_words(study: Study, scores: pd.DataFrame) -> str:
+    """What the source models learnt: ``uptakes``, or which labels."""
+    labels = _labels_of(scores[scores["kind"] == "tl"])
+    others = [s for s in sources_of(scores) if s in labels and labels[s] == s and s != ISOTHERM]
+    uptakes = ["uptakes"] if len(others) < len(labels) or not others else []
+    return page.listed([*uptakes, *(study.quantity(label).words for label in others)])
 
 
 def transfer(study: Study) -> Section:
-    """Direct learning of the diffusivity against transfer from the uptake."""
+    """Direct learning of the target's label against transfer from the source's."""
     title = "Direct learning against transfer"
     scores = valid_scores(study)
     if scores.empty:
@@ -115,10 +151,13 @@ def transfer(study: Study) -> Section:
     summary = score_summary(scores)
     ends = best_and_worst(summary)
     pairs = paired_scores(scores)
+    learnt = study.quantity(study.target_label)
+    unit = f" ({learnt.unit})" if learnt.unit else ""
     blocks = [
         page.paragraph(
-            "The diffusivity (log₁₀ of D in 10⁻⁸ m² s⁻¹) is learnt from few labelled target "
-            "structures: directly, or starting from a model pretrained on uptakes of the source. "
+            f"{learnt.words[0].upper()}{learnt.words[1:]}{unit} is learnt from few labelled target "
+            "structures: directly, or starting from a model pretrained on "
+            f"{_sources_in_words(study, scores)} of the source. "
             "Both see the same draws of structures, and each is scored on the test share of its "
             "draw. Medians and quartiles are over draws."
         ),
@@ -136,7 +175,7 @@ def transfer(study: Study) -> Section:
         blocks.append(page.heading(str(learner)))
         blocks += _learner(study, str(learner), part, ends, pairs)
     blocks += _curves(study, summary, ends)
-    blocks.append(_all_scores(summary))
+    blocks.append(_all_scores(study, summary))
     return Section("transfer", title, blocks)
 
 
@@ -237,9 +276,8 @@ def _ends_table(ends: pd.DataFrame) -> Html:
 
 def _beside_published(study: Study, summary: pd.DataFrame, ends: pd.DataFrame) -> list[Html]:
     """The published medians beside those of the network, at the sizes that both have."""
-    label = study.setting("learning", "target_label") or "diffusivity"
     ours = ends[(ends["learner"] == "mlp") & ends["size"].isin(PUBLISHED_R2)]
-    if label != "diffusivity" or ours.empty:
+    if study.target_label != DIFFUSIVITY or ours.empty:
         return []
     rows = []
     for r in ours.itertuples():
@@ -259,7 +297,8 @@ def _beside_published(study: Study, summary: pd.DataFrame, ends: pd.DataFrame) -
         at = summary[
             (summary["learner"] == "mlp") & (summary["size"] == 300) & (summary["pairs"] > 0)
         ]
-        at = at[at["source"] == pressure]
+        # not the source, which may go by its name
+        at = at[at["source_pressure_bar"] == pressure]
         if len(at):
             sentences.append(
                 f"From {pressure:g} bar transfer won {won} of 50 draws of 300 there, "
@@ -337,7 +376,7 @@ def _curves(study: Study, summary: pd.DataFrame, ends: pd.DataFrame) -> list[Htm
     blocks.append(
         study.figure(
             "learning_curves",
-            figures.learning_curves(curves),
+            figures.learning_curves(curves, study.quantity(study.target_label).symbol),
             "Median R² with quartiles against the number of labelled structures (training, "
             "validation and test together); the source is the one that is best at the largest size."
             + (" The study has a single size, so this is a point and no curve yet." if one else ""),
@@ -347,7 +386,9 @@ def _curves(study: Study, summary: pd.DataFrame, ends: pd.DataFrame) -> list[Htm
     return blocks
 
 
-def _all_scores(summary: pd.DataFrame) -> Html:
+def _all_scores(study: Study, summary: pd.DataFrame) -> Html:
+    # what is slow is known of diffusivities alone
+    slow = study.target_label == DIFFUSIVITY
     rows = [
         [
             r["learner"],
@@ -360,7 +401,7 @@ def _all_scores(summary: pd.DataFrame) -> Html:
             page.decimal(r["mae"], 3),
             page.decimal(r["r2_rest"]),
             page.decimal(r["rmse_rest"], 3),
-            page.decimal(r["rmse_rest_slow"], 3),
+            *([page.decimal(r["rmse_rest_slow"], 3)] if slow else []),
             wins_in_words(r if r["kind"] == "tl" else None),
             page.decimal(r["gain"]),
         ]
@@ -368,15 +409,16 @@ def _all_scores(summary: pd.DataFrame) -> Html:
     ]
     head = source_head(summary["source"].dropna())
     heads = ["Learner", "Size", "Kind", head, "Draws", "R²", "RMSE", "MAE"]
-    heads += ["R² outside", "RMSE outside", "of these slow"]
+    heads += ["R² outside", "RMSE outside", *(["of these slow"] if slow else [])]
+    unit = _unit(study.quantity(study.target_label).error_unit)
     return page.folded(
         "All scores in numbers",
         page.table(
             [*heads, "Transfer wins", "Median gain"],
             rows,
-            "Medians over draws, R² with first to third quartile; RMSE and MAE in decades of D. "
-            "Outside: all labelled structures outside the draw, far more than its test share; "
-            "slow: those of them with D below 3·10⁻¹⁰ m² s⁻¹",
+            f"Medians over draws, R² with first to third quartile; RMSE and MAE in {unit}. "
+            "Outside: all labelled structures outside the draw, far more than its test share"
+            + ("; slow: those of them with D below 3·10⁻¹⁰ m² s⁻¹" if slow else ""),
         ),
     )
 
@@ -391,8 +433,7 @@ def importance(study: Study) -> Section:
         "feature",
         "pfi_normalised",
     )
-    named = valid_scores(study)["source"].map(lambda source: isinstance(source, str)).any()
-    valid = with_source(finite(table, "pfi_normalised"), named=bool(named))
+    valid = _with_source(study, finite(table, "pfi_normalised"))
     if valid.empty:
         given = study.tables.get("study/importance")
         why = (

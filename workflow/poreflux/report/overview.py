@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import yaml
 
+from poreflux.labels import DIFFUSIVITY, ISOTHERM, UPTAKE, kind_of
 from poreflux.report import page
 from poreflux.report.models import PAPER_DOI, median_with_quartiles, valid_scores
 from poreflux.report.page import Html, Section
@@ -24,10 +25,12 @@ from poreflux.report.summary import (
     wilson,
 )
 
-# Set of a cost that belongs to no single one.
 # Diffusivities that transfer saves in the published study (500 directly, 300 with transfer).
 SAVED = 200
+# Set of a cost that belongs to no single one.
 ALL_SETS = "all"
+# What follows the name of a stage that was repeated with the reference code.
+CROSSCHECK = " (cross-check)"
 
 
 def headline(study: Study) -> list[Html]:
@@ -41,12 +44,15 @@ def headline(study: Study) -> list[Html]:
 def _structures(study: Study):
     boxes, words = [], []
     for name in study.sets:
-        ok, total = complete_structures(study.tables, name)
+        ok, failed, total = complete_structures(study.tables, name)
         if not total:
             words.append(f"no {name} structures ({study.why(f'{name}/structures')})")
             continue
-        failed = f"{total - ok} failed" if ok < total else "none failed"
-        words.append(f"{page.whole(ok)} of {page.whole(total)} {name} structures ({failed})")
+        rest = total - ok - failed
+        fates = [f"{page.whole(failed)} failed"] if failed else []
+        fates += [f"{page.whole(rest)} not in every table"] if rest else []
+        fate = ", ".join(fates) or "none failed"
+        words.append(f"{page.whole(ok)} of {page.whole(total)} {name} structures ({fate})")
         boxes.append((f"{page.whole(ok)} / {page.whole(total)}", f"{name} structures came through"))
     sentence = f"Came through every stage: {page.listed(words)}." if words else "No structures."
     return boxes, [sentence]
@@ -59,16 +65,18 @@ def _learning(study: Study):
     summary = score_summary(scores)
     best = summary.loc[summary["median"].idxmax()]
     what = "direct" if best["kind"] == "dl" else f"transfer, {source_name(best['source'])}"
+    learnt = study.quantity(study.target_label)
     found = [
         (
             [
                 (
                     page.decimal(best["median"]),
-                    f"best median R² of log D ({best['learner']}, {what}, size {best['size']})",
+                    f"best median R² of {learnt.symbol} ({best['learner']}, {what}, size "
+                    f"{best['size']})",
                 )
             ],
             [
-                f"Best model of the diffusivity: {best['learner']}, {what}, with "
+                f"Best model of {learnt.words}: {best['learner']}, {what}, with "
                 f"{best['size']} labelled structures: median R² {median_with_quartiles(best)} over "
                 f"{page.counted(best['n'], 'draw')}, the quartiles in brackets."
             ],
@@ -204,14 +212,36 @@ def _engines(study: Study, stages: Sequence[str]) -> list[Html]:
     names = dict.fromkeys([*(s for s in stages if s != "structures"), *nested])
     rows = []
     for stage in names:
+        if not _was_run(study, stage):
+            continue
         key = study.setting(BLOCKS.get(stage, stage), "engine")
         packages = [f"{p} {v}" for p, v in sorted(nested.get(stage, {}).items())]
         if key or packages:
             engine = ENGINE_NAMES.get(key, key) if key else page.NOT_A_NUMBER
             rows.append([stage, engine, ", ".join(packages) or "our own code"])
     if not rows:
-        return [page.missing("Engines", "no versions were given")]
-    return [page.table(["Stage", "Engine", "External packages"], rows)]
+        return [page.missing("Engines", "no versions were given"), *_files(study)]
+    return [page.table(["Stage", "Engine", "External packages"], rows), *_files(study)]
+
+
+def _was_run(study: Study, stage: str) -> bool:
+    """Whether any set was computed in a stage; everything that is no stage of structures was."""
+    checked = stage.removesuffix(CROSSCHECK)
+    if checked not in STAGES:
+        return True
+    sets = study.sets if checked == stage else ["target"]
+    return any(study.computes(name, checked) for name in sets)
+
+
+def _files(study: Study) -> list[Html]:
+    """Which tables were read from which files."""
+    lines = [
+        f"{stage} of {name}: {page.listed(study.files(name, stage))}"
+        for stage in STAGES
+        for name in study.sets
+        if study.files(name, stage)
+    ]
+    return [page.paragraph("Tables read from files:"), page.bullets(lines)] if lines else []
 
 
 def _cost(study: Study) -> list[Html]:
@@ -238,15 +268,19 @@ def _cost(study: Study) -> list[Html]:
             "CPU time as measured when each structure was computed, or each model trained; all "
             f"together {page.duration(table['cpu_s'].sum())}",
         ),
-        *_worth(table),
+        *_worth(study, table),
     ]
 
 
-def _worth(table: pd.DataFrame) -> list[Html]:
+def _worth(study: Study, table: pd.DataFrame) -> list[Html]:
     """The paper's argument for transfer, in the times of this study: what saved labels are worth.
 
     Lim & Kim reach with transfer at size 300 what direct learning needs 500 diffusivities for.
     """
+    sources = study.setting("learning", "source_labels", default=[UPTAKE])
+    uptakes = any(kind_of(label) in (UPTAKE, ISOTHERM) for label in sources)
+    if study.target_label != DIFFUSIVITY or not uptakes:
+        return []
     per = {}
     for stage, name in (("diffusion", "target"), ("uptake", "source")):
         rows = table[(table["stage"] == stage) & (table["set"] == name)]

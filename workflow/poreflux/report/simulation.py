@@ -325,9 +325,14 @@ def uptake(study: Study) -> Section:
     temperature = study.setting("gcmc", "temperature_K")
     blocks = [
         page.paragraph(
-            f"Simulated by grand canonical Monte Carlo ({study.engine('uptake')}"
-            + (f", {temperature:g} K" if temperature else "")
-            + "), with pores that the guest cannot reach from outside kept empty."
+            *_origin(
+                study,
+                list(sets),
+                "uptake",
+                f"Simulated by grand canonical Monte Carlo ({study.engine('uptake')}"
+                + (f", {temperature:g} K" if temperature else "")
+                + "), with pores that the guest cannot reach from outside kept empty.",
+            )
         ),
         *_absent_sets(study, sets, "uptake", "Uptake"),
     ]
@@ -357,6 +362,15 @@ def uptake(study: Study) -> Section:
     )
     blocks += [_uptake_table(sets), *_precision(sets), *_pockets(sets)]
     return Section("uptake", title, [*blocks, *_crosscheck(study, "uptake")])
+
+
+def _origin(study: Study, sets: list[str], stage: str, computed: str) -> list[str]:
+    """How the tables of a stage came about: ``computed`` says it of those that no file holds."""
+    files = {name: page.listed(study.files(name, stage)) for name in sets}
+    if len(sets) == 1 and files[sets[0]]:
+        return [f"Read from {files[sets[0]]}."]
+    read = [f"The table of {name} is read from {text}." for name, text in files.items() if text]
+    return [*([computed] if len(read) < len(sets) else []), *read]
 
 
 def _uptake_table(sets: dict[str, pd.DataFrame]) -> Html:
@@ -430,7 +444,6 @@ def diffusion(study: Study) -> Section:
         return Section("diffusion", title, [*blocks, *_crosscheck(study, "diffusion")])
     table = table.assign(diffusive=table["diffusive"].eq(True))
     n, n_diffusive = len(table), int(table["diffusive"].sum())
-    temperature = study.setting("md", "temperature_K")
     rows = finite(table, "d_m2_s")
     positive = rows[rows["d_m2_s"] > 0].reset_index(drop=True)
     positive = positive.assign(
@@ -438,18 +451,7 @@ def diffusion(study: Study) -> Section:
     )
     blocks = [
         page.paragraph(
-            f"Self-diffusivity at infinite dilution by molecular dynamics "
-            f"({study.engine('diffusion')}"
-            + (f", {temperature:g} K" if temperature else "")
-            + ").",
-            f"{page.whole(n_diffusive)} of {page.counted(n, 'structure')} with a result reached "
-            "the diffusive regime"
-            + (
-                "; only these are labels for learning. For the others D is an estimate by "
-                "transition-state theory (engine tst) or a bound, an upper one unless noted."
-                if n_diffusive < n
-                else "."
-            ),
+            *_origin_of_diffusion(study, n, n_diffusive),
             f"{page.counted(n - len(positive), 'structure')} without a positive value of D "
             f"{'is' if n - len(positive) == 1 else 'are'} not drawn."
             if len(positive) < n
@@ -474,6 +476,33 @@ def diffusion(study: Study) -> Section:
     blocks += _crosscheck(study, "diffusion")
     blocks += _uptake_against_diffusion(study, positive)
     return Section("diffusion", title, blocks)
+
+
+def _origin_of_diffusion(study: Study, n: int, n_diffusive: int) -> list[str]:
+    """Where the diffusivities come from, and how many of them are labels."""
+    files = study.files("target", "diffusion")
+    if files:
+        marked = f"{page.whole(n_diffusive)} of {page.counted(n, 'structure')} with a result are"
+        return [
+            f"Self-diffusivities read from {page.listed(files)}.",
+            f"{marked} marked diffusive; only these are labels for learning."
+            if n_diffusive < n
+            else f"{page.counted(n, 'structure')} with a result.",
+        ]
+    temperature = study.setting("md", "temperature_K")
+    return [
+        f"Self-diffusivity at infinite dilution by molecular dynamics ({study.engine('diffusion')}"
+        + (f", {temperature:g} K" if temperature else "")
+        + ").",
+        f"{page.whole(n_diffusive)} of {page.counted(n, 'structure')} with a result reached "
+        "the diffusive regime"
+        + (
+            "; only these are labels for learning. For the others D is an estimate by "
+            "transition-state theory (engine tst) or a bound, an upper one unless noted."
+            if n_diffusive < n
+            else "."
+        ),
+    ]
 
 
 def _why_not_diffusive(table: pd.DataFrame) -> list[Html]:

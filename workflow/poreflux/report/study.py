@@ -10,7 +10,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from poreflux.labels import DIFFUSIVITY
 from poreflux.report import figures, page
+from poreflux.report.quantities import Quantity, quantity
 from poreflux.report.summary import STAGES, finite, usable
 from poreflux.store import write_atomically
 
@@ -76,12 +78,42 @@ class Study:
 
     @property
     def sets(self) -> list[str]:
-        """The sets of structures: source, target, then any other by name."""
+        """The sets of structures: source, target, then any other that has a table, by name."""
         known = {key.split("/")[0] for key in self.tables if key.split("/")[-1] in STAGES}
-        known |= set(self.setting("structures", default={}))
+        # these two make the study: where one lacks every table, the page says why
+        known |= {"source", "target"} & set(self.setting("structures", default={}))
         return [n for n in ("source", "target") if n in known] + sorted(
             known - {"source", "target"}
         )
+
+    def files(self, name: str, stage: str) -> list[str]:
+        """Names of the files that a set's table of a stage is read from; none if it is computed."""
+        told = (self.setting("structures", name, "tables") or {}).get(stage) or {}
+        files = told.get("files", [])
+        return [Path(file).name for file in ([files] if isinstance(files, str) else files)]
+
+    def computes(self, name: str, stage: str) -> bool:
+        """Whether a set passes through a stage of ours, as far as the configuration tells."""
+        told = self.setting("structures", name)
+        if told is None:
+            return True
+        # a set that is known by its tables alone has nothing to compute from
+        alone = any(self.files(name, s) for s in STAGES)
+        alone = alone and not (told.get("cifs") or told.get("package"))
+        return not alone and stage in told.get("stages", STAGES) and not self.files(name, stage)
+
+    @property
+    def target_label(self) -> str:
+        """The label that is learnt on the target, as the scores or the configuration tell."""
+        scores = self.tables.get("study/scores")
+        labels = () if scores is None or "label" not in scores else scores["label"].dropna()
+        if len(labels):
+            return str(labels.iloc[0])
+        return str(self.setting("learning", "target_label") or DIFFUSIVITY)
+
+    def quantity(self, label: str) -> Quantity:
+        """A label as the page names it, with its units."""
+        return quantity(label, self.setting("labels") or {})
 
     def rows(self, key: str, *columns: str) -> pd.DataFrame:
         """The ``ok`` rows of a table whose ``columns`` are all finite (maybe none)."""
@@ -110,7 +142,10 @@ class Study:
     def _why_absent(self, owner: str, stage: str) -> str:
         structures = self.setting("structures")
         if stage.startswith("crosscheck_"):
-            block = BLOCKS.get(stage.removeprefix("crosscheck_"), "")
+            checked = stage.removeprefix("crosscheck_")
+            if self.files(owner, checked):
+                return f"{owner}/{checked} is read from {page.listed(self.files(owner, checked))}"
+            block = BLOCKS.get(checked, "")
             if self.setting(block, "crosscheck", default=None) in (0, []):
                 return f"the cross-check is switched off ({block}.crosscheck)"
         elif stage in STAGES and structures is not None:

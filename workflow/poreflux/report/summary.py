@@ -24,6 +24,7 @@ SUMMARY_COLUMNS = [
     "size",
     "kind",
     "source",
+    "source_pressure_bar",
     "n",
     "q1",
     "median",
@@ -132,19 +133,24 @@ def outcome_counts(tables: dict[str, pd.DataFrame], sets: list[str]) -> pd.DataF
     return pd.DataFrame(rows, columns=["set", "stage", "total", "ok", "failed"])
 
 
-def complete_structures(tables: dict[str, pd.DataFrame], set_name: str) -> tuple[int, int]:
-    """Structures of a set that came through every stage of which there is a table, and all."""
+def complete_structures(tables: dict[str, pd.DataFrame], set_name: str) -> tuple[int, int, int]:
+    """Structures of a set that came through every stage with a table, that failed in one, and all.
+
+    Tables from files need not hold the same structures: one may be neither.
+    """
     names: set | None = None
+    broken: set = set()
     every: set = set()
     for stage in STAGES:
         table = tables.get(f"{set_name}/{stage}")
         if table is None or "status" not in table.columns:
             continue
         failed = set(table.loc[table["status"] != "ok", "name"])
+        broken |= failed
         every |= set(table["name"])
         good = set(table["name"]) - failed
         names = good if names is None else names & good
-    return len(names or ()), len(every)
+    return len(names or ()), len(broken), len(every)
 
 
 def failures(tables: dict[str, pd.DataFrame], sets: list[str]) -> pd.DataFrame:
@@ -277,12 +283,27 @@ def with_source(table: pd.DataFrame, *, named: bool = False) -> pd.DataFrame:
     """
     table = table.sort_values("source_pressure_bar", kind="stable")
     pressure = pd.to_numeric(table["source_pressure_bar"], errors="coerce")
-    label = table.get("source_label", pd.Series("", index=table.index)).fillna("")
-    others = label.where(pressure.isna() & (label != ""))
+    others = named_sources(table)
     if others.isna().all() and not named:
         return table.assign(source=pressure)
     names = pressure.map(lambda p: source_name(p) if p == p else math.nan)
     return table.assign(source=names.astype(object).where(others.isna(), others))
+
+
+def named_sources(table: pd.DataFrame) -> pd.Series:
+    """The label of each row's source where that is no uptake at one pressure, else NaN."""
+    pressure = pd.to_numeric(table["source_pressure_bar"], errors="coerce")
+    label = table.get("source_label", pd.Series("", index=table.index)).fillna("")
+    return label.where(pressure.isna() & (label != ""))
+
+
+def sources_of(table: pd.DataFrame) -> list:
+    """The sources in a table with columns source and source_pressure_bar, each once.
+
+    By rising pressure, others last by name: ``2 bar`` stands before ``10 bar``.
+    """
+    rows = table.dropna(subset="source").drop_duplicates("source")
+    return rows.sort_values(["source_pressure_bar", "source"])["source"].tolist()
 
 
 def source_name(source) -> str:
@@ -320,16 +341,16 @@ def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     scores : DataFrame
-        kind, learner, source, size, draw, r2, rmse, mae; R2 finite; scores on the
-        structures outside the draw (:data:`REST_COLUMNS`) where there are any.
+        kind, learner, source, source_pressure_bar, size, draw, r2, rmse, mae; R2 finite;
+        scores on the structures outside the draw (:data:`REST_COLUMNS`) where there are any.
 
     Returns
     -------
     DataFrame
-        learner, size, kind, source (NaN for ``dl``), n, q1, median, q3 (of R2),
-        rmse, mae, r2_rest, rmse_rest, rmse_rest_slow (medians); for ``tl`` also wins and pairs
-        (draws with a higher R2 than direct learning on the same draw, of how many) and gain
-        (median of the difference).
+        learner, size, kind, source and source_pressure_bar (NaN for ``dl``), n, q1, median,
+        q3 (of R2), rmse, mae, r2_rest, rmse_rest, rmse_rest_slow (medians); for ``tl`` also
+        wins and pairs (draws with a higher R2 than direct learning on the same draw, of how
+        many) and gain (median of the difference).
     """
     pairs = paired_scores(scores)
     pairs = pairs.assign(gain=pairs["r2_tl"] - pairs["r2_dl"])
@@ -338,22 +359,23 @@ def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
         direct = group[group["kind"] == "dl"]
         if len(direct):
             rows.append(_score_row(learner, size, "dl", math.nan, direct, pairs.iloc[:0]))
-        for pressure, part in group[group["kind"] == "tl"].groupby("source", sort=False):
+        for source, part in group[group["kind"] == "tl"].groupby("source", sort=False):
             paired = pairs[
                 (pairs["learner"] == learner)
                 & (pairs["size"] == size)
-                & (pairs["source"] == pressure)
+                & (pairs["source"] == source)
             ]
-            rows.append(_score_row(learner, size, "tl", pressure, part, paired))
+            rows.append(_score_row(learner, size, "tl", source, part, paired))
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
-def _score_row(learner, size, kind, pressure, rows, paired) -> tuple:
+def _score_row(learner, size, kind, source, rows, paired) -> tuple:
     return (
         learner,
         int(size),
         kind,
-        pressure,
+        source,
+        rows["source_pressure_bar"].iloc[0],
         len(rows),
         *quartiles(rows["r2"]),
         quartiles(rows["rmse"])[1],
@@ -396,17 +418,18 @@ def importance_distances(importance: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     ----------
     importance : DataFrame
         kind (``dl``: the reference; ``source``: source models; ``tl``: fine-tuned ones, looked at
-        where there is no ``source``), source, feature, pfi_normalised; several rows
-        of one model and feature are averaged. A model whose importances are all zero rests on
-        nothing and is left out.
+        where there is no ``source``), source, source_pressure_bar, feature, pfi_normalised;
+        several rows of one model and feature are averaged. A model whose importances are all
+        zero rests on nothing and is left out.
 
     Returns
     -------
     top : DataFrame
         Index: the reference's :data:`TOP_FEATURES` most important features in falling order
-        (equal ones as in the table); columns: ``reference`` and the source pressures.
+        (equal ones as in the table); columns: ``reference`` and the sources.
     distances : DataFrame
-        source, distance (Euclidean, over those features), rank (1: nearest).
+        source, distance (Euclidean, over those features), rank (1: nearest); in the order of
+        :func:`sources_of`.
     """
     empty = pd.DataFrame(columns=["source", "distance", "rank"])
     rows = finite(importance, "pfi_normalised")
@@ -415,9 +438,12 @@ def importance_distances(importance: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
         return pd.DataFrame(), empty
     reference = reference.sort_values(ascending=False, kind="stable").head(TOP_FEATURES)
     kind = "source" if (rows["kind"] == "source").any() else "tl"
-    sources = rows[rows["kind"] == kind].pivot_table(
+    rows = rows[rows["kind"] == kind]
+    sources = rows.pivot_table(
         index="feature", columns="source", values="pfi_normalised", aggfunc="mean"
     )
+    # a pivot table sorts names as text: 100 bar before 2 bar
+    sources = sources[sources_of(rows)]
     sources = sources.loc[:, (sources > 0).any()]
     sources = sources.reindex(reference.index)
     top = pd.concat([reference.rename("reference"), sources], axis=1)
