@@ -965,3 +965,13 @@ def test_feature_labels(tmp_path):
 )
 def test_numbers_as_text(made, text):
     assert made == text
+
+
+def test_time_of_a_gpu_stands_beside_that_of_the_cpu(tables, facts, tmp_path, quick):
+    without_gpu = built(tables, facts, tmp_path / "cpu").text
+    assert "of a GPU" not in without_gpu
+    cost = tables["study/cost"].assign(gpu_s=[0.0, 60.0, 0.0])
+    text = built(tables | {"study/cost": cost}, facts, tmp_path / "gpu").text
+    # 580 s of CPU and a minute of a GPU over 58 isotherms, 1532 s of CPU in all
+    assert "an isotherm 10 s of CPU and 1 s of a GPU" in text
+    assert "of the study 25.5 min of CPU and 1.0 min of a GPU" in text

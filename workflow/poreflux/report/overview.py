@@ -139,9 +139,18 @@ def _agreement(study: Study):
 
 
 def cost_table(study: Study) -> pd.DataFrame:
-    """The cost table: stage, set, structures, cpu_s; finite, maybe empty."""
-    table = study.tables.get("study/cost")
-    return finite(usable(table, "stage", "set", "structures", "cpu_s"), "structures", "cpu_s")
+    """The cost table: stage, set, structures, cpu_s, gpu_s; finite, maybe empty."""
+    columns = ("stage", "set", "structures", "cpu_s", "gpu_s")
+    table = usable(study.tables.get("study/cost"), *columns)
+    # tables of earlier versions do not tell of GPUs
+    table["gpu_s"] = pd.to_numeric(table["gpu_s"], errors="coerce").fillna(0.0)
+    return finite(table, "structures", "cpu_s")
+
+
+def _cost_in_words(cpu_s: float, gpu_s: float) -> str:
+    """``2 h of CPU``, with the time of a GPU where one was used."""
+    gpu = f" and {page.duration(gpu_s)} of a GPU" if gpu_s else ""
+    return f"{page.duration(cpu_s)} of CPU{gpu}"
 
 
 def _speed(study: Study):
@@ -149,13 +158,13 @@ def _speed(study: Study):
     per = {}
     for stage, rows in table.groupby("stage"):
         if rows["structures"].sum() > 0:
-            per[stage] = rows["cpu_s"].sum() / rows["structures"].sum()
+            per[stage] = rows[["cpu_s", "gpu_s"]].sum() / rows["structures"].sum()
     if "uptake" not in per and "diffusion" not in per:
         return [], []
     words = {"uptake": "an isotherm", "diffusion": "a diffusivity"}
-    parts = [f"{words[s]} {page.duration(per[s])}" for s in words if s in per]
-    total = page.duration(table["cpu_s"].sum())
-    return [], [f"Cost in CPU time, a structure: {page.listed(parts)}; all together {total}."]
+    parts = [f"{words[s]} {_cost_in_words(*per[s])}" for s in words if s in per]
+    total = _cost_in_words(*table[["cpu_s", "gpu_s"]].sum())
+    return [], [f"Cost of a structure: {page.listed(parts)}; of the study {total}."]
 
 
 def provenance(
@@ -251,6 +260,7 @@ def _cost(study: Study) -> list[Html]:
     order = {s: k for k, s in enumerate(STAGES)}
     table = table.assign(order=table["stage"].map(order).fillna(len(order)))
     table = table.sort_values(["order", "stage", "set"], kind="stable")
+    gpu = bool(table["gpu_s"].any())
     rows = [
         [
             r.stage,
@@ -258,15 +268,17 @@ def _cost(study: Study) -> list[Html]:
             page.whole(r.structures),
             page.duration(r.cpu_s),
             page.duration(r.cpu_s / r.structures if r.structures else None),
+            *([page.duration(r.gpu_s) if r.gpu_s else page.NOT_A_NUMBER] if gpu else []),
         ]
         for r in table.itertuples()
     ]
+    total = _cost_in_words(*table[["cpu_s", "gpu_s"]].sum())
     return [
         page.table(
-            ["Stage", "Set", "Structures", "CPU time", "A structure"],
+            ["Stage", "Set", "Structures", "CPU time", "A structure", *(["GPU"] if gpu else [])],
             rows,
-            "CPU time as measured when each structure was computed, or each model trained; all "
-            f"together {page.duration(table['cpu_s'].sum())}",
+            "Times as measured when each structure was computed, or each model trained (models "
+            f"count as structures); all together {total}",
         ),
         *_worth(study, table),
     ]
@@ -286,9 +298,12 @@ def _worth(study: Study, table: pd.DataFrame) -> list[Html]:
         rows = table[(table["stage"] == stage) & (table["set"] == name)]
         if rows["structures"].sum() == 0:
             return []
-        per[stage] = rows["cpu_s"].sum() / rows["structures"].sum(), rows["structures"].sum()
+        # an hour of a GPU is counted as one of a core, for want of a price
+        seconds = rows[["cpu_s", "gpu_s"]].to_numpy().sum()
+        per[stage] = seconds / rows["structures"].sum(), rows["structures"].sum()
     (one, _), (isotherm, n) = per["diffusion"], per["uptake"]
     saved, spent = SAVED * one, n * isotherm
+    of = "CPU and GPU" if table["gpu_s"].any() else "CPU"
     judgement = (
         f"so the source labels pay from {page.whole(-(-spent // one))} saved diffusivities on"
         if one > 0
@@ -297,7 +312,7 @@ def _worth(study: Study, table: pd.DataFrame) -> list[Html]:
     return [
         page.paragraph(
             f"The {SAVED} diffusivities that transfer saves in the published study cost "
-            f"{page.duration(saved)} of CPU here; the {page.whole(n)} isotherms of the source, "
+            f"{page.duration(saved)} of {of} here; the {page.whole(n)} isotherms of the source, "
             f"from which it learns, {page.duration(spent)}: {judgement}."
         )
     ]
