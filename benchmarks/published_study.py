@@ -8,7 +8,13 @@
         'structures={source: {stages: [geometry, energy, uptake]}}' \\
         'gcmc={pressures_bar: [0.25, 100]}' \\
         'learning={learners: [mlp, xgboost], source_pressures_bar: [0.25, 100]}'
-    python benchmarks/published_study.py results/published results/released results/published50
+    snakemake --cores 2 study --configfile config/published50.yaml --config study=released50 \\
+        'structures={source: {stages: [geometry, energy, uptake]}}' \\
+        'gcmc={pressures_bar: [100]}' \\
+        'learning={protocol: released, learners: [mlp], sizes: [300],
+                   source_pressures_bar: [100]}'
+    python benchmarks/published_study.py results/published results/released \\
+        results/published50 results/released50
 
 Of each study: source models, direct and transfer learning on the same draws, and how well the
 distance of importances orders the sources by what they gain.
