@@ -309,14 +309,6 @@ def crosscheck_params(stage):
     return stages.stage_params(CONFIG, stage) | block["crosscheck_params"]
 
 
-def draws_of(wildcards):
-    """How the draws of one size are made."""
-    return {
-        "draws": DRAWS[int(wildcards.size)],
-        "same_members": CONFIG["learning"]["same_members"],
-    }
-
-
 def source_model(label):
     """Path pattern of the source models of one label."""
     return f"{RESULTS}/study/models/{{learner}}-source-{label}.npz"

@@ -20,13 +20,16 @@ rule finetune_models:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
         runtime=lambda wildcards, attempt: attempt * 480,
     params:
-        lambda wildcards: compared(
+        *compared(
             learning=TRAINING
-            | draws_of(wildcards)
             | {"target_label": LABELS["target"][0]}
+            | {"same_members": CONFIG["learning"]["same_members"]}
         ),
+        # a function gives one word
+        lambda wildcards: compared(learning={"draws": DRAWS[int(wildcards.size)]})[0],
         *compared_code("poreflux.training"),
-        draws=lambda wildcards, input: draws_of(wildcards),
+        draws=lambda wildcards, input: DRAWS[int(wildcards.size)],
+        same_members=handed(CONFIG["learning"]["same_members"]),
         label=LABELS["target"][0],
         training=handed(TRAINING),
         store=handed(CONFIG["store"]),

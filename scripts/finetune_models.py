@@ -20,7 +20,8 @@ models = target_models(
     learner=job.wildcards.learner,
     size=int(job.wildcards.size),
     label=job.params.label,
-    **job.params.draws,
+    draws=job.params.draws,
+    same_members=job.params.same_members,
     store=store_of(job),
     **job.params.training,
 )
