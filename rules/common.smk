@@ -19,6 +19,7 @@ from poreflux.learning import packages_of, parse_learner
 from poreflux.learning.splits import draws_of_sizes
 from poreflux.store import canonical_json, code_parts, digest, package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
+from poreflux.synthesis.table import Schema
 
 expose_library(LIBRARY)
 

@@ -5,6 +5,9 @@ SYNTHESIS_ENGINES = {
     "synthesis": {name: package_version(name) for name in packages_of("xgboost")}
 }
 SYNTHESIS_RESULTS = f"{RESULTS}/synthesis"
+if CONFIG["synthesis"]:
+    # its own checks, before any job
+    Schema.from_config(SYNTHESIS["columns"])
 
 
 rule check_conditions:

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 import xgboost
 
-from poreflux.errors import DataError
+from poreflux.errors import ConfigError, DataError
 from poreflux.learning.boosting import Structure, boost, choose_structure, predict, tree_numbers
 from poreflux.learning.interpolation import interpolate
 from poreflux.learning.splits import grouped_folds
@@ -66,8 +66,19 @@ class Settings:
 
     @classmethod
     def from_config(cls, config: dict) -> Settings:
-        """From the blocks ``structure``, ``transfer`` and ``augmentation`` of the configuration."""
+        """From the blocks ``structure``, ``transfer`` and ``augmentation`` of the configuration.
+
+        Raises
+        ------
+        ConfigError
+            If the range of the mixing is upside down.
+        """
         given = config["structure"] | config["transfer"] | config["augmentation"]
+        low, high = given["mixing"]
+        if low > high:
+            raise ConfigError(
+                f"synthesis.augmentation.mixing: {low:g} is above {high:g}; give the lower first"
+            )
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
 
 

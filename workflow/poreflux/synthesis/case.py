@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from poreflux.errors import DataError
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.variants import (
     VARIANTS,
@@ -88,6 +90,13 @@ def run_case(case: Case, schema: Schema, config: dict, seed: int) -> dict[str, p
         pretrained.structure.n_trees,
     )
     options = config["validation"]
+    n_conditions = len(np.unique(in_house.groups))
+    if n_conditions - math.ceil(n_conditions / options["folds"]) < 2:
+        raise DataError(
+            f"case {case.name}: {n_conditions} in-house conditions in {options['folds']} folds "
+            "leave fewer than 2 to learn from; set synthesis.validation.folds to "
+            f"{n_conditions}"
+        )
     folds = folds_of(in_house, options["folds"], options["repeats"], seed)
     progress = Progress(len(folds), "folds", log)
     predictions, choices, models = validate(
@@ -215,6 +224,9 @@ def predict_conditions(
     for given, known in zip(asked.numbers.T, in_house.numbers.T, strict=True):
         if np.isfinite(known).any():
             inside &= (given >= np.nanmin(known)) & (given <= np.nanmax(known))
+        else:
+            # never recorded in-house: nothing is known of any value
+            inside &= np.isnan(given)
     for given, known in zip(asked.levels.T, in_house.levels.T, strict=True):
         inside &= np.isin(given, known)
     error = 2.0 * best["rmse_scaled"]

@@ -201,9 +201,9 @@ def interpret(
             shuffled([transferred[i] for i in which], [folds[i].held for i in which])
             for which in repeats.values()
         ],
-        (AFTER, SHAP): [
-            shap_share(m, in_house[part.held]) for m, part in zip(transferred, folds, strict=True)
-        ],
+        # of all rows, as before: which were held out is no difference between models, and
+        # attributions see no label
+        (AFTER, SHAP): [shap_share(m, in_house) for m in transferred],
     }
     tables, lines = [], []
     for (stage, method), models in shares.items():
@@ -227,12 +227,15 @@ def _agree(values: np.ndarray) -> dict[str, float]:
     ranks = rankdata(values, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         together = np.corrcoef(ranks)
-    top = [frozenset(np.argsort(-v, kind="stable")[:_TOP]) for v in values]
-    common = [len(a & b) / _TOP for a, b in combinations(top, 2)]
+    # all columns but one at most, or every ranking would agree; a column worth nothing is no first
+    n_top = min(_TOP, values.shape[1] - 1)
+    order = [np.argsort(-v, kind="stable")[:n_top] for v in values]
+    top = [frozenset(first[v[first] > 0.0]) for v, first in zip(values, order, strict=True)]
+    common = [len(a & b) / max(len(a), len(b)) for a, b in combinations(top, 2) if a or b]
     pairs = together[np.triu_indices(len(values), k=1)]
     return {
         "rank_correlation": float(np.nanmean(pairs)) if np.isfinite(pairs).any() else np.nan,
-        "top3_agreement": float(np.mean(common)),
+        "top3_agreement": float(np.mean(common)) if common else np.nan,
     }
 
 

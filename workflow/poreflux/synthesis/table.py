@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from poreflux.errors import DataError
+from poreflux.errors import ConfigError, DataError
 
 # A missing category is a level of its own.
 MISSING = "(missing)"
 # Errors shown at once.
 _SHOWN = 10
 DROPPED_COLUMNS = ("row", "column", "reason")
+# What the tables read hold besides the target and the features.
+ROW_COLUMNS = ("row", "condition", "group")
 LOG = "log"
 
 
@@ -70,7 +72,7 @@ class Schema:
     keep : dict of str to tuple of str
         Values that other columns must have, as text; other rows are dropped.
     missing : tuple of str
-        Texts that stand for a missing value.
+        Texts that stand for a missing value, besides an empty cell.
     """
 
     target_name: str
@@ -79,12 +81,32 @@ class Schema:
     numeric: Mapping[str, Column]
     categorical: tuple[str, ...] = ()
     keep: Mapping[str, tuple[str, ...]] | None = None
-    missing: tuple[str, ...] = ("",)
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def from_config(cls, config: dict) -> Schema:
-        """From the block ``synthesis.columns`` of the configuration."""
+        """From the block ``synthesis.columns`` of the configuration.
+
+        Raises
+        ------
+        ConfigError
+            If there is nothing to learn from, a feature is the target, stands twice or has the
+            name of a column of our own.
+        """
         target = dict(config["target"])
+        features = [*config["numeric"], *config["categorical"]]
+        twice = [name for name in features if features.count(name) > 1]
+        problem = ""
+        if not features:
+            problem = "neither numeric nor categorical columns to learn from"
+        elif target["name"] in features:
+            problem = f"the target {target['name']!r} stands among the columns to learn from"
+        elif twice:
+            problem = f"{twice[0]!r} stands twice among the columns to learn from"
+        elif own := sorted(set(features) & {*ROW_COLUMNS, "target"}):
+            problem = f"{own[0]!r} is a name of our own; rename the column in the tables"
+        if problem:
+            raise ConfigError(f"synthesis.columns: {problem}")
         return cls(
             target_name=target.pop("name"),
             target=Column(**target),
@@ -92,7 +114,7 @@ class Schema:
             numeric={name: Column(**spec) for name, spec in config["numeric"].items()},
             categorical=tuple(config["categorical"]),
             keep={
-                k: tuple(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+                k: tuple(_as_text(v) for v in values)
                 for k, values in config["keep"].items()
             },
             missing=tuple(config["missing"]),
@@ -167,7 +189,12 @@ def _cells(path: Path, schema: Schema) -> pd.DataFrame:
             table = pd.read_parquet(path)
         else:
             # Text throughout: what counts as a number is decided here, with its row and column.
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            # The header as a row: pandas would rename a column that stands twice, and take the
+            # first for an index where the others have one field more.
+            lines = pd.read_csv(
+                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None
+            )
+            table = lines[1:].set_axis(lines.iloc[0], axis=1)
     except FileNotFoundError:
         raise DataError(
             f"there is no table {path}; name an existing .csv or .parquet file (synthesis)"
@@ -177,7 +204,7 @@ def _cells(path: Path, schema: Schema) -> pd.DataFrame:
     repeated = table.columns[table.columns.duplicated()].tolist()
     if repeated:
         raise DataError(f"{path}: two columns are named {repeated[0]!r}")
-    missing = set(schema.missing)
+    missing = {"", *schema.missing}
 
     def cell(value):
         if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA:
@@ -215,6 +242,11 @@ def _dropped(cells: pd.DataFrame, numbers: np.ndarray, schema: Schema) -> pd.Dat
     return pd.DataFrame(lines, columns=DROPPED_COLUMNS)
 
 
+def _as_text(value) -> str:
+    """A value of the configuration, whose whole numbers are floats, as a cell holds it."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _equal(cell: str, wanted: str) -> bool:
     """Whether a cell holds a value: the same text or, if both are numbers, the same number."""
     try:
@@ -240,7 +272,8 @@ def _numbers(
             continue
         where = f"row {row}, column {name}: "
         try:
-            value = float(text)
+            # Python takes 1_5 for 15
+            value = float(text.replace("_", "?"))
         except ValueError:
             problems.append(
                 f"{where}{text!r} is no number; leave the cell empty if the value is missing "

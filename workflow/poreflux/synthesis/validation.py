@@ -210,7 +210,12 @@ def _compare(own: _Judged, other: _Judged, fold: list[pd.Series]) -> dict[str, f
         low, high = interval(own.sampled[name] - other.sampled[name])
         line[f"{name}_difference"] = own.measured[name] - other.measured[name]
         line |= {f"{name}_low": low, f"{name}_high": high}
-    line["probability"] = float((own.sampled["rmse"] < other.sampled["rmse"]).mean())
+    line["probability"] = _won(own.sampled["rmse"], other.sampled["rmse"])
     ours, theirs = (pd.Series(j.squares).groupby(fold).sum() for j in (own, other))
-    line["folds_won"] = float(((ours < theirs) + 0.5 * (ours == theirs)).mean())
+    line["folds_won"] = _won(ours, theirs)
     return line
+
+
+def _won(ours, theirs) -> float:
+    """Share of pairs in which ours is the lower, of equal ones half."""
+    return float(((ours < theirs) + 0.5 * (ours == theirs)).mean())
