@@ -342,9 +342,15 @@ def label_inputs(wildcards):
     return inputs
 
 
-def memory(per_worker_mb):
-    """Memory of a job: what it holds itself and each worker's share, more after a failure."""
-    return lambda wildcards, attempt, threads: attempt * (500 + threads * per_worker_mb)
+def memory(per_worker_mb, device="cpu"):
+    """Memory of a job: what it holds itself and each worker's share, more after a failure.
+
+    And what is prepared for a GPU, up to stages.GPU_BATCH structures at once.
+    """
+    own_mb = 20_000 if device == "cuda" else 500
+    return lambda wildcards, attempt, threads: attempt * (
+        own_mb + threads * per_worker_mb
+    )
 
 
 def report_tables(stage):

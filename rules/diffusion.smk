@@ -15,7 +15,7 @@ rule simulate_diffusion:
         "../envs/simulation.yaml"
     threads: CONFIG["threads_per_shard"]
     resources:
-        mem_mb=memory(1500),
+        mem_mb=memory(1500, CONFIG["md"]["device"]),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
         *compared_of_stage("diffusion"),

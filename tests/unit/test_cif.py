@@ -243,10 +243,14 @@ def test_labels_serve_without_symbols():
     text = cif(["D1 D 0.1 0.2 0.3 1"])
     assert parse_cif(text).species == ("H",)
     no_symbols = text.replace(b"_atom_site_type_symbol\n", b"").replace(b"D1 D", b"CA1")
-    assert parse_cif(no_symbols).species == ("C",)
-    assert parse_cif(no_symbols.replace(b"CA1", b"Ca1")).species == ("Ca",)
+    for label, element in (("Ca1", "Ca"), ("C1A", "C"), ("CB1", "C"), ("ZN1", "Zn"), ("O12", "O")):
+        assert parse_cif(no_symbols.replace(b"CA1", label.encode())).species == (element,)
     with pytest.raises(StructureError, match="unknown element 'Wat1'"):
         parse_cif(no_symbols.replace(b"CA1", b"Wat1"))
+    # an alpha carbon or calcium, a metal or the carbon beside it: not guessed
+    for label in ("CA1", "CU1", "NI2", "CL1"):
+        with pytest.raises(StructureError, match=f"atom '{label}' may be . or .*_type_symbol"):
+            parse_cif(no_symbols.replace(b"CA1", label.encode()))
 
 
 def test_remarks():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from poreflux.diffusion import cuda
+from poreflux.store import Store
 
 HERE = Path(__file__).parent
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
@@ -61,12 +62,12 @@ def test_kernel_compiles_for_a_gpu():
 
 
 def test_no_device_is_a_clear_reason(tmp_path, cifs):
-    """device: cuda without one fails each structure, says what to do, and stores none of them."""
+    """device: cuda without one ends the stage with what to do, and stores no structure's result."""
     arguments = str(cifs), str(tmp_path), "cuda"
-    found = run_script("cuda_stage_diffusion.py", *arguments, CUDA_VISIBLE_DEVICES="-1")
-    reasons = {row["name"]: row["reason"] for row in found["rows"]}
-    assert all("md.device" in reasons[name] for name in ("small", "wide"))
-    assert len(found["entries"]) == 1
+    with pytest.raises(AssertionError, match=r"ConfigError: stage .*md\.device: cpu"):
+        run_script("cuda_stage_diffusion.py", *arguments, CUDA_VISIBLE_DEVICES="-1")
+    # that of the structure without parameters, which failed before
+    assert len(list(Store(tmp_path).entries())) == 1
 
 
 def test_every_thermostat_fits_a_block():

@@ -6,6 +6,7 @@ import pytest
 
 from poreflux import energy, sources
 from poreflux.cif import parse_cif
+from poreflux.errors import ConfigError
 from poreflux.structure import make_structure
 
 
@@ -60,3 +61,10 @@ def test_published_counts(reference):
         exact += np.abs(h.histogram - published).max() < 1e-6
     # 99.2 % of 600 agree; the rest differ by single points on a bin's edge
     assert exact >= 58
+
+
+def test_wrong_parameters_are_named(cifs):
+    path = cifs / "TARVUD_clean.cif"
+    for wrong in ({"bins": 0}, {"spacing_A": 0.0}, {"cutoff_A": -1.0}, {"range_K": (1.0, 0.0)}):
+        with pytest.raises(ConfigError, match=rf"energy\.{next(iter(wrong))}"):
+            energy.histogram(path, **wrong)

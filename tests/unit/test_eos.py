@@ -115,4 +115,5 @@ def test_guests_have_the_second_virial_coefficient_of_their_gas(gas, measured):
 def test_fugacities_of_other_gases_follow_their_second_virial_coefficient(gas, measured):
     """ln(f/p) = B p / RT at low pressure; Peng-Robinson's B is off by up to 20 cm3/mol."""
     slope = math.log(fugacity(1.0, 298.0, gas)) * 83.1446 * 298.0
-    assert slope == pytest.approx(measured, abs=20.0)
+    # helium's attraction is not left to grow with temperature
+    assert slope == pytest.approx(measured, abs=2.0 if gas == "He" else 20.0)

@@ -10,7 +10,7 @@ import pytest
 
 from poreflux import geometry, sources
 from poreflux.cif import parse_cif, read_cif
-from poreflux.errors import StructureError
+from poreflux.errors import ConfigError, StructureError
 from poreflux.geometry.network import voronoi_network
 from poreflux.geometry.periodic import half_diagonal_A, images
 from poreflux.geometry.radii import RADII_A, atom_radii
@@ -299,11 +299,11 @@ def test_wrong_input():
         geometry.compute(lattice([[0, 0, 0]], element="Og"))
     with pytest.raises(StructureError, match="Og"):
         geometry.compute(lattice([[0, 0, 0]], element="Og"), engine="zeopp")
-    with pytest.raises(ValueError, match="fast, zeopp"):
+    with pytest.raises(ConfigError, match="fast, zeopp"):
         geometry.compute(triclinic(), engine="raspa")
-    with pytest.raises(ValueError, match="asa_probe_A must be > 0"):
+    with pytest.raises(ConfigError, match="asa_probe_A must be > 0"):
         geometry.compute(triclinic(), asa_probe_A=0.0)
-    with pytest.raises(ValueError, match="listed, canonical"):
+    with pytest.raises(ConfigError, match="listed, canonical"):
         geometry.compute(triclinic(), atom_order="random")
     with pytest.raises(StructureError, match="cannot be read"):
         geometry.describe("no such file.cif")

@@ -321,6 +321,19 @@ def test_nothing_gets_through_a_dense_framework():
     assert s.volume_A3 == pytest.approx(27.0)
 
 
+@pytest.mark.parametrize("guest", ["CH4", "Xe"])
+def test_crystals_without_pores_have_finite_features(guest):
+    """In MgO energies between the grid points are lower by many thousands of kelvins."""
+    fcc = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    frac = np.vstack([fcc, fcc + np.array([0.5, 0, 0])])
+    s = make_structure((4.21,) * 3, (90.0,) * 3, ["Mg"] * 4 + ["O"] * 4, frac)
+    found = compute(s, guest=guest)
+    finite = dataclasses.asdict(found) | {"heat_of_adsorption_kJ_mol": 0.0}
+    assert all(np.isfinite(value) for value in finite.values()), finite
+    assert found.e_min_K == found.henry_free_energy_K == found.e_perc_1_K
+    assert 0.0 < found.participation <= 1.0 and found.henry_mol_kg_bar == 0.0
+
+
 # Averages
 
 

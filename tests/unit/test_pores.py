@@ -181,3 +181,12 @@ def test_slight_pockets_are_left_as_they_are():
     found, share = channels_of_guest(energy, 20.0, 298.0, 2e4)
     assert found.n_pockets == 1 and 0.0 < share < 0.001
     np.testing.assert_array_equal(found.mask, accessible(energy, 20 * 298.0).mask)
+
+
+def test_a_cap_below_the_threshold_opens_nothing():
+    """A closed cage in a wall of 20,000 K, and a cap at which the wall is no wall."""
+    energy = np.full((9, 9, 9), 2e4)
+    energy[3:6, 3:6, 3:6] = -2000.0
+    for cap_K in (2e4, 5000.0):
+        found, share = channels_of_guest(energy, 20.0, 298.0, cap_K)
+        assert (found.n_channels, found.n_pockets, share) == (0, 1, 1.0)

@@ -12,7 +12,7 @@ import pytest
 
 from poreflux import stages
 from poreflux.cif import read_cif
-from poreflux.errors import ExternalToolError
+from poreflux.errors import ConfigError, ExternalToolError
 from poreflux.forcefield import guest_parameters
 from poreflux.parallel import Outcome
 from poreflux.store import Store, code_digest
@@ -193,3 +193,10 @@ def in_process(function, tasks, **_):
             function(*task)
         except ExternalToolError as error:
             yield Outcome(index, None, str(error), "ExternalToolError", 0.0, 0.0)
+
+
+def test_a_wrong_parameter_is_no_fault_of_the_structures(rows, tmp_path):
+    wrong = {"bins": 10, "range_K": [5000.0, -4000.0]}
+    with pytest.raises(ConfigError, match=r"stage energy: energy\.range_K must rise"):
+        stages.run_stage("energy", pd.DataFrame(rows), wrong, store=Store(tmp_path))
+    assert not list(Store(tmp_path).entries())

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from poreflux import uptake
 from poreflux.cif import read_cif
-from poreflux.errors import ConfigError, StructureError
+from poreflux.errors import ConfigError, ExternalToolError, StructureError
 from poreflux.forcefield import guest_parameters
 from poreflux.potential import grid_shape, lj_grid, spline_coefficients
 from poreflux.structure import cell_matrix, make_structure
@@ -107,12 +107,13 @@ def test_henry_limit_is_the_widom_integral(small, name):
     weight = np.exp(-u / KELVIN)
     henry, error = weight.mean(), weight.std() / np.sqrt(len(u))
     options = {"guest": name, "block_pockets": False, "target_error": 0.002}
-    point = uptake.simulate(small, pressures_bar=[1e-4], **options)[0]
-    scale = point.fugacity_bar * small.volume_A3 / (BOLTZMANN_BAR_A3_PER_K * KELVIN)
-    found = point.uptake_molecules_per_cell / scale
-    found_error = found * point.uptake_err_mol_kg / point.uptake_mol_kg
-    assert found_error < 0.005 * henry
-    assert abs(found - henry) < 4 * np.hypot(error, found_error)
+    # at the lowest no molecule is ever in the cell
+    for point in uptake.simulate(small, pressures_bar=[1e-9, 1e-4], **options):
+        scale = point.fugacity_bar * small.volume_A3 / (BOLTZMANN_BAR_A3_PER_K * KELVIN)
+        found = point.uptake_molecules_per_cell / scale
+        found_error = found * point.uptake_err_mol_kg / point.uptake_mol_kg
+        assert 0.0 < found_error < 0.005 * henry
+        assert abs(found - henry) < 4 * np.hypot(error, found_error)
 
 
 def test_slot_pore_with_two_molecules_by_quadrature():
@@ -293,7 +294,7 @@ def test_supercell_has_the_same_uptake(small, isotherm):
 
 def test_cif_entry_point(cifs, small):
     params = dict(SHORT, seed=2)
-    from_file = uptake.isotherm(cifs / "JIVFUQ_clean.cif", [5.0], **params)
+    from_file = uptake.isotherm(cifs / "JIVFUQ_clean.cif", 5.0, **params)
     assert from_file == uptake.simulate(small, pressures_bar=[5.0], **params)
 
 
@@ -461,7 +462,7 @@ def test_unknown_element_is_a_structure_error():
 
 def test_missing_raspalib_says_what_to_install(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "raspalib", None)
-    with pytest.raises(ConfigError, match="pip install raspalib"):
+    with pytest.raises(ExternalToolError, match="pip install raspalib"):
         uptake.simulate(small, engine="raspa3", pressures_bar=[1.0])
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from poreflux.store import Store
+
 HERE = Path(__file__).parent
 # No kernel compiled for the CPU: the simulator runs the source itself.
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
@@ -58,8 +60,9 @@ def test_kernel_compiles_for_a_gpu():
 
 
 def test_no_device_is_a_clear_reason(tmp_path, cifs):
-    """device: cuda without one fails each structure, says what to do, and stores nothing."""
-    found = run_script("cuda_stage.py", str(cifs), str(tmp_path), "cuda", CUDA_VISIBLE_DEVICES="-1")
-    reasons = {row["reason"] for row in found["rows"]}
-    assert any("gcmc.device" in reason and "cpu" in reason for reason in reasons)
-    assert len(found["entries"]) == 1
+    """device: cuda without one ends the stage with what to do, and stores no structure's result."""
+    arguments = str(cifs), str(tmp_path), "cuda"
+    with pytest.raises(AssertionError, match=r"ConfigError: stage .*gcmc\.device: cpu"):
+        run_script("cuda_stage.py", *arguments, CUDA_VISIBLE_DEVICES="-1")
+    # that of the structure without parameters, which failed before
+    assert len(list(Store(tmp_path).entries())) == 1

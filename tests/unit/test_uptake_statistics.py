@@ -71,3 +71,12 @@ def test_combined_weighs_the_better_estimator():
         # 64 blocks give the weights, so the better one's variance grows by a few per cent
         assert joined.std() < 0.0115
         assert joined.mean() == pytest.approx(5.0, abs=4 * 0.0115 / np.sqrt(4000))
+
+
+@pytest.mark.parametrize("mean", [1e-6, 1e-3])
+def test_a_molecule_that_is_hardly_ever_there_is_not_taken_for_none(mean):
+    rng = np.random.default_rng(2)
+    seen = (rng.random(4000) < mean).astype(float)
+    tried = mean * (1.0 + 0.1 * rng.normal(size=4000))
+    found = estimate(seen, tried)
+    assert found.mean == pytest.approx(mean, rel=0.01) and 0.0 < found.error < 0.01 * mean

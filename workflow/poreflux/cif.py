@@ -371,10 +371,13 @@ def _element(symbol: str, label: str) -> str:
     # "Wat1" names a molecule, not tungsten.
     elif (match := re.match(r"[A-Za-z]{1,2}", label)) and not re.match(r"[A-Z][a-z]{2}", label):
         letters = match.group()
-        # In a label "CA1" is an alpha carbon, "Ca1" is calcium.
-        if len(letters) == 2 and letters[1].islower():
-            found = _known(letters)
-        found = found or _known(letters[0])
+        pair = _known(letters) if len(letters) == 2 else None
+        # "Ca1" is calcium, "CA1" may be that or an alpha carbon.
+        if pair and letters[1].isupper() and _known(letters[0]):
+            raise StructureError(
+                f"atom {_show(label, 12)} may be {letters[0]} or {pair}; add _atom_site_type_symbol"
+            )
+        found = pair or _known(letters[0])
     if not found:
         raise StructureError(
             f"unknown element {_show(symbol or label, 12)} (atom {_show(label, 12)}); "

@@ -8,12 +8,14 @@ Lorentz-Berthelot mixing, plain Lennard-Jones cut at 12.8 Å, energies clipped t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from poreflux.cif import read_cif
+from poreflux.errors import ConfigError
 from poreflux.forcefield import guest_parameters
 from poreflux.potential import lj_grid
 from poreflux.structure import Structure, make_structure
@@ -67,10 +69,17 @@ def compute(
     ------
     StructureError
         If an element has no Lennard-Jones parameters.
+    ConfigError
+        If a parameter is out of range.
     """
+    low, high = range_K
+    for name, value in (("bins", bins), ("spacing_A", spacing_A), ("cutoff_A", cutoff_A)):
+        if not (math.isfinite(value) and value > 0):
+            raise ConfigError(f"energy.{name} must be above 0, got {value!r}")
+    if not low < high:
+        raise ConfigError(f"energy.range_K must rise, got {low:g} and {high:g}")
     shape = tuple(max(1, int(np.floor(x / spacing_A + 1e-9))) for x in structure.lengths_A)
     energy = lj_grid(structure, guest_parameters(guest), shape, cutoff_A)
-    low, high = range_K
     counts, _ = np.histogram(np.clip(energy, low, high), bins=bins, range=(low, high))
     return EnergyHistogram(n_grid=energy.size, histogram=counts / energy.size)
 

@@ -51,7 +51,9 @@ def fugacity(pressure_bar: float, temperature_K: float, gas: str = "CH4") -> flo
     -----
     ``Z^3 - (1-B) Z^2 + (A - 3B^2 - 2B) Z - (AB - B^2 - B^3) = 0`` with ``A = a p / (RT)^2``,
     ``B = b p / (RT)``; of three real roots the one of lowest fugacity is the stable phase.
-    kappa is the expression of 1976, for acentric factors up to about 0.5.
+    kappa is the expression of 1976, for acentric factors up to about 0.5. Helium's acentric factor
+    makes it negative, so that the attraction would grow with temperature (2nd virial coefficient
+    at 298 K 4 cm3/mol instead of the measured 12); it is taken for zero there, which gives 13.
 
     References
     ----------
@@ -72,7 +74,7 @@ def fugacity(pressure_bar: float, temperature_K: float, gas: str = "CH4") -> flo
     guest = guest_parameters(gas)
     if pressure == 0.0:
         return 0.0
-    kappa = 0.37464 + 1.54226 * guest.acentric - 0.26992 * guest.acentric**2
+    kappa = max(0.0, 0.37464 + 1.54226 * guest.acentric - 0.26992 * guest.acentric**2)
     reduced = temperature / guest.tc_K
     root_alpha = 1.0 + kappa * (1.0 - math.sqrt(reduced))
     if root_alpha <= 0.0:

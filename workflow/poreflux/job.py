@@ -86,7 +86,7 @@ def check_failures(table: pd.DataFrame, allowed_share: float, where) -> None:
     Raises
     ------
     DataError
-        If every structure failed or the failed share exceeds ``allowed_share``.
+        If the failed share exceeds ``allowed_share``.
     """
     structures = table.drop_duplicates("name")
     failed = structures[structures["status"] != "ok"]

@@ -218,8 +218,7 @@ def compute(
     e_perc, n_unrefined = _saddles(atoms, energy, cutoff_A, cap_K)
     e_min = _minimum(atoms, energy, cutoff_A)
     found, _ = channels_of_guest(energy, threshold_kT, temperature_K, cap_K)
-    lowest = float(energy.min())
-    weight, weighted, squares = _weights(atoms, energy, cutoff_A, temperature_K, lowest)
+    lowest, weight, weighted, squares = _weights(atoms, energy, cutoff_A, temperature_K)
     total = weight.sum()
     participation = total**2 / (energy.size * squares.sum())
     free_energy = lowest - temperature_K * math.log(total / energy.size)
@@ -435,30 +434,34 @@ def _spacing(atoms: tuple, shape) -> float:
 
 
 def _weights(
-    atoms: tuple, energy: np.ndarray, cutoff_A: float, temperature_K: float, lowest_K: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Means over each grid point's voxel of w, w E and w^2, three ndarrays (n_grid,).
+    atoms: tuple, energy: np.ndarray, cutoff_A: float, temperature_K: float
+) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """The lowest energy and, over each grid point's voxel, means of w, w E and w^2, (n_grid,) each.
 
     w = exp((lowest - E) / T). The mean is the value at the point itself, except where the guest
     sits in a tight pocket, see :data:`SUBDIVIDED`; there the voxel is sampled more finely.
     """
     flat = energy.reshape(-1)
-    weight = np.exp((lowest_K - flat) / temperature_K)
-    weighted, squares = weight * flat, weight * weight
+    lowest = float(flat.min())
+    weight = np.exp((lowest - flat) / temperature_K)
     if SUBDIVIDED < flat.size:
         points = np.argpartition(weight, -SUBDIVIDED)[-SUBDIVIDED:]
         if weight[points].min() > SUBDIVIDED_BELOW:
-            return weight, weighted, squares
+            return lowest, weight, weight * flat, weight * weight
     else:
         points = np.arange(flat.size)
     points = points[weight[points] > 1e-6]
     index = np.stack(np.unravel_index(points, energy.shape), axis=1)
     fine = _subpoints(index, np.array(energy.shape), SUBPOINTS, *atoms, cutoff_A)
-    fine_weight = np.exp((lowest_K - fine) / temperature_K)
+    # between the grid points of a dense crystal it may be lower by thousands of kelvins
+    lowest = min(lowest, float(fine.min()))
+    weight = np.exp((lowest - flat) / temperature_K)
+    weighted, squares = weight * flat, weight * weight
+    fine_weight = np.exp((lowest - fine) / temperature_K)
     weight[points] = fine_weight.mean(axis=1)
     weighted[points] = (fine_weight * fine).mean(axis=1)
     squares[points] = (fine_weight * fine_weight).mean(axis=1)
-    return weight, weighted, squares
+    return lowest, weight, weighted, squares
 
 
 @njit(cache=True)

@@ -98,7 +98,8 @@ def channels_of_guest(
     temperature_K : float
         Temperature.
     cap_K : float
-        Energies are cut here before the spline of the finer grid.
+        Energies are cut here, but not below twice the threshold, before the spline of the finer
+        grid. ``energy_K`` itself must not be cut below the threshold.
 
     Returns
     -------
@@ -121,7 +122,9 @@ def channels_of_guest(
     factor = next((f for f in (3, 2) if energy_K.size * f**3 <= MOST_FINE_POINTS), 1)
     if share <= SILENT_SHARE or factor == 1:
         return found, share
-    fine = accessible(finer_grid(spline_coefficients(energy_K, cap_K), factor), threshold_K)
+    # a cap below the threshold would open everything
+    coefficients = spline_coefficients(energy_K, max(cap_K, 2.0 * threshold_K))
+    fine = accessible(finer_grid(coefficients, factor), threshold_K)
     near = fine.mask
     for axis in range(3):
         near = near | np.roll(near, 1, axis) | np.roll(near, -1, axis)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from poreflux.errors import ConfigError
 from poreflux.forcefield import guest_parameters
 from poreflux.parallel import run_isolated
 from poreflux.progress import Progress
@@ -197,6 +198,11 @@ def run_stage(
     DataFrame
         A row (for uptake: one a pressure) a structure: name, content_hash, status, reason and
         the stage's columns. A failed structure is one row with the reason.
+
+    Raises
+    ------
+    ConfigError
+        If the parameters are wrong, whatever the structure.
     """
     rows = structures.to_dict("records")
     made_of = [ingredients(name, row, params) if row["status"] == "ok" else None for row in rows]
@@ -242,6 +248,9 @@ def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str
     for outcome in outcomes:
         key = keys[outcome.index]
         made_of, _ = todo[key]
+        if outcome.error == "ConfigError":
+            # no structure of the set would fare better
+            raise ConfigError(f"stage {name}: {outcome.reason}")
         if outcome.error:
             log.warning("%s failed: %s", made_of.subject[:12], outcome.reason)
             result = {"status": "failed", "reason": outcome.reason}

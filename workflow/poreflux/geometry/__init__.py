@@ -16,6 +16,7 @@ import gemmi
 import numpy as np
 
 from poreflux.cif import read_cif
+from poreflux.errors import ConfigError
 from poreflux.geometry.network import voronoi_network
 from poreflux.geometry.radii import atom_radii
 from poreflux.geometry.sampling import accessible_area_A2, accessible_fraction
@@ -99,6 +100,8 @@ def compute(
 
     Raises
     ------
+    ConfigError
+        If a parameter is out of range.
     StructureError
         If Zeo++ has no radius for an element.
     ExternalToolError
@@ -117,13 +120,15 @@ def compute(
     Mater. 2012, 149, 134 (Zeo++).
     """
     if engine not in ENGINES:
-        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+        raise ConfigError(f"geometry.engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     for name, value in (("asa_probe_A", asa_probe_A), ("void_probe_A", void_probe_A)):
         if not value > 0:
-            raise ValueError(f"{name} must be > 0 Å, got {value}")
+            raise ConfigError(f"geometry.{name} must be > 0 Å, got {value}")
     radii = atom_radii(structure.species)
     if atom_order not in ATOM_ORDERS:
-        raise ValueError(f"atom_order must be one of {', '.join(ATOM_ORDERS)}, got {atom_order!r}")
+        raise ConfigError(
+            f"geometry.atom_order must be one of {', '.join(ATOM_ORDERS)}, got {atom_order!r}"
+        )
     listed = structure.listed if atom_order == "listed" else None
     order = _heavy_first(structure) if listed is None else listed
     sampling = {

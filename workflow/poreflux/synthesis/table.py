@@ -113,10 +113,7 @@ class Schema:
             group=config["group"],
             numeric={name: Column(**spec) for name, spec in config["numeric"].items()},
             categorical=tuple(config["categorical"]),
-            keep={
-                k: tuple(_as_text(v) for v in values)
-                for k, values in config["keep"].items()
-            },
+            keep={k: tuple(_as_text(v) for v in values) for k, values in config["keep"].items()},
             missing=tuple(config["missing"]),
         )
 

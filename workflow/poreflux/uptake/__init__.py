@@ -85,7 +85,7 @@ class UptakePoint:
 
 
 def isotherm(
-    path: str | Path, pressures_bar: Sequence[float] | None = None, **params
+    path: str | Path, pressures_bar: Sequence[float] | float | None = None, **params
 ) -> list[UptakePoint]:
     """Uptake of the structure in a CIF file at each pressure.
 
@@ -93,7 +93,7 @@ def isotherm(
     ----------
     path : str or Path
         A CIF file.
-    pressures_bar : sequence of float, optional
+    pressures_bar : float or sequence of float, optional
         Pressures, bar; the twelve of the study by default.
     **params
         See :class:`Settings`.
@@ -111,7 +111,7 @@ def isotherm(
         If a parameter is out of range.
     """
     if pressures_bar is not None:
-        params["pressures_bar"] = pressures_bar
+        params["pressures_bar"] = np.atleast_1d(pressures_bar)
     return simulate(read_cif(path), **params)
 
 

@@ -121,16 +121,16 @@ def prepare_host(
     """
     energy = np.minimum(energy_K, cap_K)
     threshold = block_threshold_kT * temperature_K
-    found, share = channels_of_guest(energy, block_threshold_kT, temperature_K, cap_K)
-    channels = found.mask
+    found, share = channels_of_guest(energy_K, block_threshold_kT, temperature_K, cap_K)
+    channels, high = found.mask, energy_K >= threshold
     inside = energy < max(REJECT_K, REJECT_KT * temperature_K)
     if block_pockets:
-        inside &= channels | (energy >= threshold)
+        inside &= channels | high
         # high ground counts only next to a channel
         inside &= _dilated(channels)
     domain = _dilated(inside)
     if block_pockets:
-        domain &= channels | (energy >= threshold)
+        domain &= channels | high
     factor = np.exp(np.maximum(-energy / temperature_K, -700.0))
     smooth = np.maximum(ndimage.uniform_filter(factor, size=3, mode="wrap"), 0.0)
     coefficients = spline_coefficients(energy, cap_K)

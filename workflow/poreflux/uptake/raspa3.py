@@ -10,7 +10,7 @@ import tempfile
 import gemmi
 import numpy as np
 
-from poreflux.errors import ConfigError, ExternalToolError
+from poreflux.errors import ExternalToolError
 from poreflux.forcefield import Guest, framework_parameters
 from poreflux.structure import Structure
 from poreflux.uptake.statistics import Estimate, blocking_error, equilibrated_at
@@ -94,9 +94,8 @@ def _load():
     try:
         import raspalib
     except ImportError as error:
-        raise ConfigError(
-            "gcmc.engine is 'raspa3', which needs the Python module raspalib: "
-            "install it with 'pip install raspalib', or choose gcmc.engine: grid"
+        raise ExternalToolError(
+            "raspalib", None, "not found: pip install raspalib, or choose gcmc.engine: grid"
         ) from error
     return raspalib
 

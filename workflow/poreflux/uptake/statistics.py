@@ -12,6 +12,8 @@ MIN_BLOCKS = 8
 MIN_INDEPENDENT = 16
 # Blocks of the regression that weights the two estimators of N.
 _REGRESSION_BLOCKS = 64
+# Fewest of them with a molecule that tell how good N is as an estimator.
+_VISITED_BLOCKS = 10
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,14 @@ def combined(trace_n: np.ndarray, trace_w: np.ndarray) -> np.ndarray:
     Both have the expectation <N> in the grand-canonical ensemble: the second is the detailed
     balance of insertion and deletion summed over N. W is almost exact where guests are few
     (c near 1), N where they are many (c near 0). c comes from 64 blocks of the same data,
-    which adds about 1/64 of the variance and no bias of that order.
+    which adds about 1/64 of the variance and no bias of that order. Where fewer than ten blocks
+    saw a molecule it is 1: a trace of zeros has no variance and tells nothing.
     """
     length = max(1, len(trace_n) // _REGRESSION_BLOCKS)
     blocks = len(trace_n) // length
     n = trace_n[: blocks * length].reshape(blocks, length).mean(axis=1)
+    if np.count_nonzero(n) < min(_VISITED_BLOCKS, blocks):
+        return trace_w
     d = (trace_w - trace_n)[: blocks * length].reshape(blocks, length).mean(axis=1)
     d = d - d.mean()
     variance = float(d @ d)
