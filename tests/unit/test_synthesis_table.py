@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux.errors import DataError
+from poreflux.errors import ConfigError, DataError
 from poreflux.synthesis.table import (
     MISSING,
     Column,
@@ -73,6 +73,7 @@ def test_rows_are_read_as_they_are_and_missing_values_stay_missing(written):
         ("10.1/a,-9,0.1,25,water,1,", "row 7, column size_nm: -9 must be above 0"),
         ("10.1/a,9,NA,25,water,1,", "row 7, column c_mol_per_L: 'NA' is no number"),
         ('10.1/a,9,"1,5",25,water,1,', "row 7, column c_mol_per_L: '1,5' is no number"),
+        ("10.1/a,9,1_5,25,water,1,", "row 7, column c_mol_per_L: '1_5' is no number"),
     ],
 )
 def test_a_wrong_value_names_file_row_and_column(written, line, said):
@@ -94,9 +95,11 @@ def test_many_errors_are_told_together_and_counted(written):
 
 
 def test_what_stands_for_missing_is_configured_not_guessed(written):
-    schema = Schema(**{**SCHEMA.__dict__, "missing": ("", "NA")})
+    schema = Schema(**{**SCHEMA.__dict__, "missing": ("NA",)})
     rows, _ = read_table(written(GOOD + "10.1/a,9,NA,25,water,1,\n"), schema)
     assert rows.set_index("row")["c_mol_per_L"].isna()[7]
+    # an empty cell is missing besides
+    assert rows.set_index("row")["solvent"][4] == MISSING
 
 
 @pytest.mark.parametrize(
@@ -123,6 +126,49 @@ def test_a_file_that_is_no_table_says_so(tmp_path, written):
     broken.write_bytes(b"PAR1 but not really")
     with pytest.raises(DataError, match="cannot be read as a table"):
         read_table(broken, SCHEMA)
+
+
+@pytest.mark.parametrize("line", ["10.1/a,100,0.1,25,methanol,1,x,y\n", GOOD.replace("\n", ",\n")])
+def test_a_field_too_many_is_not_read_shifted(written, line):
+    with pytest.raises(DataError, match="Expected 7 fields in line 2, saw 8"):
+        read_table(written(line), SCHEMA)
+
+
+def test_two_columns_of_one_name_are_an_error(written):
+    with pytest.raises(DataError, match="two columns are named 'clean'"):
+        read_table(written(GOOD, HEADER.replace("remark", "clean")), SCHEMA)
+
+
+def configured(**changes):
+    columns = {
+        "target": {"name": "size_nm"}, "group": "doi", "numeric": {"t": {}},
+        "categorical": ["solvent"], "keep": {}, "missing": [],
+    }  # fmt: skip
+    return Schema.from_config(columns | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"categorical": ["group"]}, "'group' is a name of our own"),
+        ({"numeric": {"condition": {}}}, "'condition' is a name of our own"),
+        ({"numeric": {"size_nm": {}}}, "the target 'size_nm' stands among"),
+        ({"numeric": {"solvent": {}}}, "'solvent' stands twice"),
+        ({"numeric": {}, "categorical": []}, "neither numeric nor categorical"),
+    ],
+)
+def test_columns_that_would_hide_others_are_refused(changes, said):
+    with pytest.raises(ConfigError, match=f"synthesis.columns: {said}"):
+        configured(**changes)
+
+
+def test_numbers_to_keep_are_compared_to_the_last_digit(written):
+    # the configuration makes floats of whole numbers
+    schema = configured(keep={"clean": [20230115.0, 0.1234567]}, numeric={"c_mol_per_L": {}})
+    lines = "".join(
+        f"10.1/a,100,0.1,25,water,{batch},\n" for batch in (20230115, 20230116, 0.1234567)
+    )
+    assert sorted(read_table(written(lines), schema)[0]["row"]) == [1, 3]
 
 
 def test_no_rows_left_says_why_the_first_went(written):

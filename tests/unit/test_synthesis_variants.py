@@ -1,11 +1,13 @@
 """Variants, their validation without leaks, their interpretation, and the toy model."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from poreflux.config import complete, load_schema
-from poreflux.errors import DataError
+from poreflux.errors import ConfigError, DataError
 from poreflux.learning import boosting
 from poreflux.learning.boosting import Structure, boost, predict
 from poreflux.learning.variants import (
@@ -23,6 +25,7 @@ from poreflux.synthesis.case import from_bytes, predict_conditions, rows_of, run
 from poreflux.synthesis.interpretation import (
     AFTER,
     BEFORE,
+    _agree,
     dependence,
     gain_share,
     interpret,
@@ -248,6 +251,15 @@ def test_scores_of_known_errors():
     assert one["probability"] == pytest.approx(0.925, abs=0.04)
 
 
+def test_equal_variants_win_half():
+    same = np.array([3, -3, 3, -3, 3, -3, 3, -3.0])
+    _, comparisons = score(
+        table_of({"in_house": same, "transfer": same}), Column("nm"), 200, seed=1
+    )
+    one = comparisons[(comparisons["variant"] == "transfer")].iloc[0]
+    assert one["probability"] == one["folds_won"] == 0.5
+
+
 def test_on_a_logarithmic_scale_both_errors_are_told():
     table = table_of({"in_house": np.zeros(8)})
     table["y"], table["predicted"] = 2.0, 2.1
@@ -292,6 +304,37 @@ def test_models_that_agree_have_a_stable_ranking(literature, in_house, pretraine
     assert after["rank_correlation"] == pytest.approx(1.0) and after["top3_agreement"] == 1.0
     sums = importance.groupby(["stage", "method"])["share"].sum()
     assert np.allclose(sums, 1.0) and len(sums) == 6
+
+
+def test_a_ranking_of_few_columns_can_be_unlike_another():
+    reversed_ = _agree(np.array([[0.6, 0.3, 0.1], [0.1, 0.3, 0.6]]))
+    assert reversed_["rank_correlation"] == pytest.approx(-1.0)
+    assert reversed_["top3_agreement"] == 0.5
+    assert _agree(np.array([[0.7, 0.3], [0.6, 0.4]]))["top3_agreement"] == 1.0
+    # one column each, and different ones: nothing in common
+    assert _agree(np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]))["top3_agreement"] == 0.0
+
+
+def test_shap_after_transfer_differs_by_model_not_by_row(literature, in_house, pretrained, task):
+    folds = folds_of(in_house, 3, 1, seed=1)
+    same = [fit("transfer", task)] * len(folds)
+    importance, stability = interpret(
+        literature, in_house, pretrained, folds, same, LINEAR, SETTINGS, n_repeats=2, seed=1
+    )
+    after = (importance["stage"] == AFTER) & (importance["method"] == "shap")
+    assert (importance.loc[after, "sd"] < 1e-12).all()
+    alike = stability[(stability["stage"] == AFTER) & (stability["method"] == "shap")].iloc[0]
+    assert alike["rank_correlation"] == pytest.approx(1.0) and alike["top3_agreement"] == 1.0
+
+
+def test_too_few_conditions_for_the_folds_say_what_to_set(small):
+    schema, config, case = small
+    few = dataclasses.replace(case, in_house=case.in_house.drop_duplicates("condition").head(3))
+    with pytest.raises(DataError, match=r"3 in-house conditions in 2 folds .*folds to 3"):
+        run_case(few, schema, config | {"validation": {"folds": 2, "repeats": 1}}, 1)
+    upside = config | {"augmentation": config["augmentation"] | {"mixing": [0.8, 0.2]}}
+    with pytest.raises(ConfigError, match=r"mixing: 0\.8 is above 0\.2"):
+        run_case(case, schema, upside, 1)
 
 
 def test_partial_dependence_follows_the_truth(literature, in_house, pretrained):
