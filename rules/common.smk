@@ -268,6 +268,7 @@ def study_tables(wildcards):
             f"a study needs the sets source and target; {' and '.join(sorted(missing))} not "
             "found under structures: in the configuration"
         )
+    check_study()
     return [
         f"{RESULTS}/study/{name}.parquet"
         for name in ("pretraining", "scores", "importance")
@@ -315,10 +316,17 @@ def source_model(label):
     return f"{RESULTS}/study/models/{{learner}}-source-{label}.npz"
 
 
-def label_inputs(wildcards):
+def check_study():
+    """Name what a study lacks, even where results of an earlier one would hide it."""
+    for set_name in ("source", "target"):
+        feature_tables(set_name)
+        label_inputs(set_name)
+
+
+def label_inputs(set_name):
     """What the labels of a set are made of, by label."""
     inputs = {}
-    for label in SINGLE_LABELS[wildcards.set]:
+    for label in SINGLE_LABELS[set_name]:
         if label in LABEL_FILES:
             inputs[label] = LABEL_FILES[label]
             continue
@@ -333,12 +341,12 @@ def label_inputs(wildcards):
                 f"the label {label} is at none of gcmc.pressures_bar ({canonical_json(pressures)});"
                 " add it there, or take it out of learning.source_pressures_bar (or the labels)"
             )
-        if stage not in SETS[wildcards.set]["stages"]:
+        if stage not in SETS[set_name]["stages"]:
             raise ConfigError(
-                f"the label {label} needs the stage {stage}, which the set {wildcards.set} does "
-                f"not pass through (structures.{wildcards.set}.stages or .tables)"
+                f"the label {label} needs the stage {stage}, which the set {set_name} does "
+                f"not pass through (structures.{set_name}.stages or .tables)"
             )
-        inputs[label] = f"{RESULTS}/{wildcards.set}/{stage}.parquet"
+        inputs[label] = f"{RESULTS}/{set_name}/{stage}.parquet"
     return inputs
 
 
@@ -413,6 +421,7 @@ def default_pages(wildcards):
     """What a run without a target makes: the pages that the configuration has the material for."""
     pages = []
     if {"source", "target"} <= set(SETS):
+        check_study()
         pages.append(f"{RESULTS}/report/index.html")
     elif SETS:
         pages.append(f"{RESULTS}/report/descriptors/index.html")

@@ -4,7 +4,7 @@
 rule build_labels:
     """Join the labels of a set that the configuration asks for."""
     input:
-        lambda wildcards: list(dict.fromkeys(label_inputs(wildcards).values())),
+        lambda wildcards: list(dict.fromkeys(label_inputs(wildcards.set).values())),
         # who is who in a file of the user's own
         structures=lambda wildcards: (
             f"{RESULTS}/{wildcards.set}/structures.parquet"
@@ -28,7 +28,7 @@ rule build_labels:
             }
         ),
         *compared_code("poreflux.labels"),
-        files=lambda wildcards, input: label_inputs(wildcards),
+        files=lambda wildcards, input: label_inputs(wildcards.set),
         told=handed(CONFIG["labels"]),
     message:
         "Building labels of {wildcards.set}"
