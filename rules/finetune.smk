@@ -22,8 +22,10 @@ rule finetune_models:
     params:
         *compared(
             learning=TRAINING
-            | {"target_label": LABELS["target"][0]}
-            | {"same_members": CONFIG["learning"]["same_members"]}
+            | {
+                "target_label": LABELS["target"][0],
+                "same_members": CONFIG["learning"]["same_members"],
+            }
         ),
         # a function gives one word
         lambda wildcards: compared(learning={"draws": DRAWS[int(wildcards.size)]})[0],

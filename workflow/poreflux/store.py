@@ -154,15 +154,24 @@ class Store:
                 "free space or set POREFLUX_STORE to a folder that can be written"
             ) from error
 
-    def get_or_make(self, ingredients: Ingredients, make: Callable[[], bytes]) -> bytes:
-        """The payload of an artifact: as stored, or made now and stored."""
+    def get_or_make(
+        self,
+        ingredients: Ingredients,
+        make: Callable[[], bytes],
+        facts: Callable[[], dict] | None = None,
+    ) -> bytes:
+        """The payload of an artifact: as stored, or made now and stored.
+
+        ``facts``, asked once it is made, takes the place of the CPU seconds in the manifest.
+        """
         found = self.get(ingredients)
         if found:
             log.info("%s: taken from the store", ingredients.stage)
             return found.payload
         start = time.process_time()
         payload = make()
-        self.put(ingredients, payload, cpu_s=round(time.process_time() - start, 3))
+        spent = {"cpu_s": round(time.process_time() - start, 3)}
+        self.put(ingredients, payload, **(facts() if facts else spent))
         return payload
 
     def entries(self, stage: str = "*", subject: str = "*") -> Iterator[Path]:

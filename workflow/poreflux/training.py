@@ -320,15 +320,13 @@ def _resumed(
 ) -> bytes:
     """An artifact from the store, or trained on from where an interrupted training was."""
     scratch = Scratch(store, made_of)
-    found = store.get(made_of)
-    if found:
-        log.info("%s: taken from the store", made_of.stage)
-        payload = found.payload
-    else:
-        payload = train(checkpoint=scratch)
+
+    def facts() -> dict:
         spent = scratch.spent()
-        facts = {"gpu_s": spent["wall_s"]} if on_gpu else {}
-        store.put(made_of, payload, models=models, cpu_s=spent["cpu_s"], **facts)
+        gpu = {"gpu_s": spent["wall_s"]} if on_gpu else {}
+        return {"models": models, "cpu_s": spent["cpu_s"], **gpu}
+
+    payload = store.get_or_make(made_of, lambda: train(checkpoint=scratch), facts)
     scratch.remove()
     return payload
 

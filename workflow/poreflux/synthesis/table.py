@@ -23,8 +23,8 @@ MISSING = "(missing)"
 # Errors shown at once.
 _SHOWN = 10
 DROPPED_COLUMNS = ("row", "column", "reason")
-# What the tables read hold besides the target and the features.
-ROW_COLUMNS = ("row", "condition", "group")
+# What the tables read hold besides the features.
+ROW_COLUMNS = ("row", "condition", "group", "target")
 LOG = "log"
 
 
@@ -103,7 +103,7 @@ class Schema:
             problem = f"the target {target['name']!r} stands among the columns to learn from"
         elif twice:
             problem = f"{twice[0]!r} stands twice among the columns to learn from"
-        elif own := sorted(set(features) & {*ROW_COLUMNS, "target"}):
+        elif own := sorted(set(features) & set(ROW_COLUMNS)):
             problem = f"{own[0]!r} is a name of our own; rename the column in the tables"
         if problem:
             raise ConfigError(f"synthesis.columns: {problem}")
