@@ -23,9 +23,9 @@ import gemmi
 import numpy as np
 from scipy.spatial import cKDTree
 
-from poreflux import sources
-from poreflux.errors import StructureError
-from poreflux.forcefield import framework_parameters
+from poreflux.base.errors import StructureError
+from poreflux.fields.forcefield import framework_parameters
+from poreflux.structures import packages as sources
 
 log = logging.getLogger("choose_structures")
 
@@ -108,7 +108,7 @@ def _acceptable(cif: bytes, volume: float, atoms: int, distance: float) -> bool:
 # --- source: hypothetical MOFs --------------------------------------------------------------
 
 SOURCE_RULES = """\
-# Hypothetical MOFs for pormake {version}: topology+nodes+edges (see poreflux.sources).
+# Hypothetical MOFs for pormake {version}: topology+nodes+edges (see poreflux.structures.packages).
 # Made by benchmarks/choose_structures.py source --count {count} --seed {seed}. The rule:
 #   - nets with at most {node_types} node types and {slots} nodes and edges in the cell, in
 #     random order: those common in real MOFs first, with up to {per_common} structures, then

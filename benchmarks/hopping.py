@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 from published_diffusivities import hopping, resumed, structures
 
-from poreflux import diffusion, stages
+from poreflux import diffusion
 from poreflux.diffusion.hopping import SHALLOW_KT
+from poreflux.run import stages
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

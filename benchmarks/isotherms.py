@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from poreflux import intake, stages, uptake
+from poreflux import uptake
+from poreflux.run import intake, stages
 from poreflux.store import Store
 
 # Loadings below which the speed is stated.

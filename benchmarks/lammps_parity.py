@@ -22,11 +22,12 @@ import numpy as np
 import pandas as pd
 from published_diffusivities import CHECKS, SET, published_diffusivities
 
-from poreflux import diffusion, intake, stages
+from poreflux import diffusion
+from poreflux.base.processes import run_isolated
+from poreflux.base.progress import Progress
 from poreflux.diffusion import lammps_engine
 from poreflux.diffusion.msd import mean_squared_displacement
-from poreflux.parallel import run_isolated
-from poreflux.progress import Progress
+from poreflux.run import intake, stages
 from poreflux.store import Store, package_version
 
 mpl.use("Agg")

@@ -17,8 +17,10 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from poreflux import cif, percolation, sources
-from poreflux.features import LEAST_MOBILITY
+from poreflux import percolation
+from poreflux.data.features import LEAST_MOBILITY
+from poreflux.structures import cif
+from poreflux.structures import packages as sources
 
 FILE = "lim-kim-2022/core2019_self_diffusivity.csv.gz"
 SCALES = (1.0, 0.7, 0.5)

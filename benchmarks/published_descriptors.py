@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from poreflux import energy, intake, stages
-from poreflux.cif import parse_cif
-from poreflux.config import complete, load_schema
-from poreflux.forcefield import guest_parameters, mixed_parameters
-from poreflux.parallel import run_isolated
+from poreflux import energy
+from poreflux.base.processes import run_isolated
+from poreflux.fields.forcefield import guest_parameters, mixed_parameters
+from poreflux.run import intake, stages
+from poreflux.run.config import complete, load_schema
 from poreflux.store import Store
+from poreflux.structures.cif import parse_cif
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = Path(os.environ.get("POREFLUX_REFERENCE_DATA", ROOT.parent / "shared" / "data"))
@@ -248,7 +249,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("published_descriptors.md"))
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    logging.getLogger("poreflux.stages").setLevel(logging.INFO)
+    logging.getLogger("poreflux.run.stages").setLevel(logging.INFO)
 
     published = pd.read_csv(REFERENCE / TABLE).set_index("mof")
     if options.number:

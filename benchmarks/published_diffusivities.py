@@ -28,17 +28,18 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from poreflux import diffusion, energy, intake, stages
+from poreflux import diffusion, energy
+from poreflux.base.errors import ExternalToolError
+from poreflux.base.processes import run_isolated
+from poreflux.base.progress import Progress
+from poreflux.base.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
 from poreflux.diffusion.hopping import SHALLOW_KT, hopping_diffusivity
-from poreflux.errors import ExternalToolError
-from poreflux.forcefield import guest_parameters
-from poreflux.parallel import run_isolated
-from poreflux.pores import accessible, channels_of_guest
-from poreflux.potential import grid_shape, lj_grid
-from poreflux.progress import Progress
+from poreflux.fields.channels import accessible, channels_of_guest
+from poreflux.fields.forcefield import guest_parameters
+from poreflux.fields.grid import grid_shape, lj_grid
+from poreflux.run import intake, stages
 from poreflux.store import Store
-from poreflux.structure import Structure
-from poreflux.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
+from poreflux.structures.crystal import Structure
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -19,8 +19,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from poreflux.features import feature_table
-from poreflux.labels import from_stages, uptake_at, values_of
+from poreflux.data.features import feature_table
+from poreflux.data.labels import from_stages, uptake_at, values_of
 from poreflux.learning.study import pretrain, run_size
 from poreflux.report.models import PUBLISHED_R2
 

@@ -20,10 +20,11 @@ import numpy as np
 import pandas as pd
 from isotherms import target_structures
 
-from poreflux import stages, uptake
+from poreflux import uptake
+from poreflux.base.processes import run_isolated
+from poreflux.base.progress import Progress
 from poreflux.geometry import compute as geometry
-from poreflux.parallel import run_isolated
-from poreflux.progress import Progress
+from poreflux.run import stages
 from poreflux.store import Store, package_version
 
 mpl.use("Agg")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.labels import DIFFUSIVITY, uptake_at, values_of
+from poreflux.data.labels import DIFFUSIVITY, uptake_at, values_of
 from poreflux.learning.study import run_size
 from poreflux.learning.trained import Pretrained
 

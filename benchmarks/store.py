@@ -19,7 +19,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from poreflux.store import Ingredients, Store, digest
+from poreflux.base.canonical import digest
+from poreflux.store import Ingredients, Store
 
 STAGES = ("geometry", "energy", "percolation", "uptake", "diffusion")
 PAYLOAD = b"x" * 300
@@ -53,7 +54,7 @@ def fill(store: Store, n: int) -> None:
 
 def cli(store: Store, *arguments: str) -> None:
     """Run ``poreflux store``."""
-    from poreflux.cli import main
+    from poreflux.run.cli import main
 
     with contextlib.redirect_stdout(io.StringIO()):
         status = main(["store", "--store", str(store.root), *arguments])

@@ -16,7 +16,7 @@ rule collect_tables:
         runtime=10,
     params:
         *compared(limits={"failed_share": CONFIG["limits"]["failed_share"]}),
-        *compared_code("poreflux.tables"),
+        *compared_code("poreflux.base.tables"),
         failures=handed(CONFIG["limits"]["failed_share"]),
     message:
         "Joining the {wildcards.stage} tables of {wildcards.set}"

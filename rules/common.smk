@@ -10,14 +10,19 @@ sys.path.insert(0, LIBRARY)
 
 import numpy as np
 
-from poreflux import config as poreflux_config
-from poreflux import features, intake, labels, stages
-from poreflux.crosscheck import COMPARED
-from poreflux.errors import ConfigError
-from poreflux.job import expose_library
+from poreflux.run import config as poreflux_config
+from poreflux.data import features
+from poreflux.run import intake
+from poreflux.data import labels
+from poreflux.run import stages
+from poreflux.run.crosscheck import COMPARED
+from poreflux.base.errors import ConfigError
+from poreflux.run.job import expose_library
 from poreflux.learning import packages_of, parse_learner
 from poreflux.learning.splits import draws_of_sizes
-from poreflux.store import canonical_json, code_parts, digest, package_version
+from poreflux.base.canonical import canonical_json, digest
+from poreflux.store import package_version
+from poreflux.store.code import code_parts
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 from poreflux.synthesis.table import Schema
 
@@ -177,7 +182,7 @@ def compared_of_crosscheck(name):
     """The same of the repetition with the reference code."""
     stage, params = stages.STAGES[name], crosscheck_params(name)
     return [
-        *compared_code("poreflux.crosscheck"),
+        *compared_code("poreflux.run.crosscheck"),
         *compared(
             **{stage.block: params | {"crosscheck": CONFIG[stage.block]["crosscheck"]}},
             **stage.data(params),

@@ -15,7 +15,7 @@ rule build_features:
         mem_mb=1000,
         runtime=10,
     params:
-        *compared_code("poreflux.features"),
+        *compared_code("poreflux.data.features"),
     message:
         "Building features of {wildcards.set}"
     script:

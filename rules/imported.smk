@@ -22,7 +22,7 @@ rule import_table:
             **{f"tables.{wildcards.imported}": told_of(wildcards)},
             pressures_bar=CONFIG["gcmc"]["pressures_bar"],
         ),
-        *compared_code("poreflux.imported"),
+        *compared_code("poreflux.data.from_files"),
         told=lambda wildcards, input: told_of(wildcards),
         pressures_bar=handed(CONFIG["gcmc"]["pressures_bar"]),
     message:

@@ -27,7 +27,7 @@ rule build_labels:
                 for label in SINGLE_LABELS[wildcards.set]
             }
         ),
-        *compared_code("poreflux.labels"),
+        *compared_code("poreflux.data.labels"),
         files=lambda wildcards, input: label_inputs(wildcards.set),
         told=handed(CONFIG["labels"]),
     message:

@@ -22,7 +22,7 @@ rule pretrain_models:
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
         *compared(learning=TRAINING | {"source_labels": LABELS["source"]}),
-        *compared_code("poreflux.training"),
+        *compared_code("poreflux.run.training"),
         names=handed(LABELS["source"]),
         training=handed(TRAINING),
         store=handed(CONFIG["store"]),

@@ -17,7 +17,7 @@ rule collect_costs:
         mem_mb=1000,
         runtime=30,
     params:
-        *compared_code("poreflux.usage"),
+        *compared_code("poreflux.run.usage"),
         study=CONFIG["study"],
         config=handed(CONFIG),
         store=handed(CONFIG["store"]),

@@ -23,7 +23,7 @@ rule read_structures:
         *compared(
             structure_checks=CONFIG["structure_checks"], limits=EACH_STRUCTURES_LIMITS
         ),
-        *compared_code("poreflux.intake"),
+        *compared_code("poreflux.run.intake"),
         compared_members,
         members=lambda wildcards, input: members_of_shard(wildcards),
         spec=lambda wildcards: {

@@ -1,5 +1,5 @@
 """Building energy histograms of one shard of structures."""
 
-from poreflux.job import run_shard
+from poreflux.run.job import run_shard
 
 run_shard(snakemake)  # noqa: F821

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.errors import DataError
-from poreflux.features import feature_table, why_none
-from poreflux.job import start_job
-from poreflux.tables import write_table
+from poreflux.base.errors import DataError
+from poreflux.base.tables import write_table
+from poreflux.data.features import feature_table, why_none
+from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
 start_job(job)

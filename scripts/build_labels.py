@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from poreflux import labels
-from poreflux.imported import read
-from poreflux.job import start_job
-from poreflux.tables import write_table
+from poreflux.base.tables import write_table
+from poreflux.data import labels
+from poreflux.data.from_files import read
+from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
 start_job(job)

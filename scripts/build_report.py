@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import start_job
 from poreflux.report import build
+from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
 start_job(job)

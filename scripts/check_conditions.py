@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from poreflux.job import start_job
+from poreflux.base.tables import write_table
+from poreflux.run.job import start_job
 from poreflux.synthesis.table import Schema, read_table
-from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
 start_job(job)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from poreflux.job import start_job, store_of
-from poreflux.tables import write_table
-from poreflux.usage import costs
+from poreflux.base.tables import write_table
+from poreflux.run.job import start_job, store_of
+from poreflux.run.usage import costs
 
 job = snakemake  # noqa: F821
 start_job(job)

@@ -1,7 +1,7 @@
 """Join score tables into one."""
 
-from poreflux.job import start_job
-from poreflux.tables import concatenate, write_table
+from poreflux.base.tables import concatenate, write_table
+from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
 start_job(job)

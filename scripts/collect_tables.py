@@ -1,8 +1,8 @@
 """Join the shard tables of a stage into one, sorted by name."""
 
-from poreflux.intake import STRUCTURE_COLUMNS
-from poreflux.job import check_failures, start_job
-from poreflux.tables import concatenate, write_table
+from poreflux.base.tables import concatenate, write_table
+from poreflux.run.intake import STRUCTURE_COLUMNS
+from poreflux.run.job import check_failures, start_job
 
 job = snakemake  # noqa: F821
 start_job(job)

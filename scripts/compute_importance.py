@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import limit_threads, start_job
+from poreflux.base.tables import write_table
 from poreflux.learning import importance
 from poreflux.learning.trained import Pretrained
-from poreflux.tables import write_table
+from poreflux.run.job import limit_threads, start_job
 
 job = snakemake  # noqa: F821
 start_job(job)

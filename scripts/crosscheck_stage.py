@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from poreflux.crosscheck import compare
-from poreflux.job import start_job, store_of
-from poreflux.tables import concatenate, write_table
+from poreflux.base.tables import concatenate, write_table
+from poreflux.run.crosscheck import compare
+from poreflux.run.job import start_job, store_of
 
 job = snakemake  # noqa: F821
 start_job(job)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import start_job, store_of
+from poreflux.base.tables import write_table
+from poreflux.run.job import start_job, store_of
 from poreflux.synthesis.stored import evaluated
 from poreflux.synthesis.table import Schema, make_case
-from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
 start_job(job)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import limit_threads, start_job, store_of
+from poreflux.base.files import write_atomically
+from poreflux.base.tables import write_table
 from poreflux.learning.study import score_table
-from poreflux.store import write_atomically
-from poreflux.tables import write_table
-from poreflux.training import target_models
+from poreflux.run.job import limit_threads, start_job, store_of
+from poreflux.run.training import target_models
 
 job = snakemake  # noqa: F821
 start_job(job)

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from poreflux import imported
-from poreflux.job import start_job
-from poreflux.tables import write_table
+from poreflux.base.tables import write_table
+from poreflux.data import from_files as imported
+from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
 start_job(job)

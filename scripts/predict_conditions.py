@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from poreflux.job import start_job
-from poreflux.store import write_atomically
+from poreflux.base.files import write_atomically
+from poreflux.base.tables import write_table
+from poreflux.run.job import start_job
 from poreflux.synthesis.case import predict_conditions
 from poreflux.synthesis.table import Schema, make_case, read_table
-from poreflux.tables import write_table
 
 job = snakemake  # noqa: F821
 start_job(job)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.job import limit_threads, start_job
+from poreflux.base.files import write_atomically
 from poreflux.learning.predict import predict
-from poreflux.store import write_atomically
+from poreflux.run.job import limit_threads, start_job
 
 job = snakemake  # noqa: F821
 start_job(job)

@@ -1,8 +1,8 @@
 """Read, build and check the structures of one shard."""
 
-from poreflux.intake import read_structures
-from poreflux.job import start_job, store_of
-from poreflux.tables import write_table
+from poreflux.base.tables import write_table
+from poreflux.run.intake import read_structures
+from poreflux.run.job import start_job, store_of
 
 job = snakemake  # noqa: F821
 start_job(job)

@@ -77,7 +77,7 @@ def set_config(flow, block, key, old, new):
 def poreflux(flow, *arguments):
     """What ``poreflux`` prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "poreflux.cli", *arguments],
+        [sys.executable, "-m", "poreflux.run.cli", *arguments],
         cwd=flow.folder, env=flow.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux import stages
-from poreflux.config import complete, load_schema
-from poreflux.errors import DataError
-from poreflux.store import Store, code_digest
+from poreflux.base.errors import DataError
+from poreflux.run import stages
+from poreflux.run.config import complete, load_schema
+from poreflux.store import Store
+from poreflux.store.code import code_digest
 
 BAD_CIFS = {
     "empty": ("", "empty"),

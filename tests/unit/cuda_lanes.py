@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from poreflux.structure import cell_matrix
+from poreflux.structures.crystal import cell_matrix
 from poreflux.uptake import grid
 
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 from poreflux.diffusion import grid_engine
-from poreflux.structure import cell_matrix
+from poreflux.structures.crystal import cell_matrix
 
 # three molecules a thermostat, the last has one; a launch ends within the equilibration, and
 # between frames

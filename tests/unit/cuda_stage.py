@@ -19,11 +19,11 @@ def main() -> None:
         import poreflux.uptake.kernels
 
         numba.config.DISABLE_JIT = 0
-        importlib.reload(poreflux.potential)
-    from poreflux import stages
-    from poreflux.cif import read_cif
+        importlib.reload(poreflux.fields.grid)
+    from poreflux.run import stages
     from poreflux.store import Store
-    from poreflux.structure import make_structure
+    from poreflux.structures.cif import read_cif
+    from poreflux.structures.crystal import make_structure
 
     cifs, store, device = Path(sys.argv[1]), Store(sys.argv[2]), sys.argv[3]
     structures = {

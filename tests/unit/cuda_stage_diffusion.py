@@ -10,11 +10,12 @@ from pathlib import Path
 import numba
 import pandas as pd
 
-from poreflux import diffusion, stages
-from poreflux.cif import read_cif
+from poreflux import diffusion
 from poreflux.diffusion import grid_engine
+from poreflux.run import stages
 from poreflux.store import Store
-from poreflux.structure import make_structure
+from poreflux.structures.cif import read_cif
+from poreflux.structures.crystal import make_structure
 
 # What the device's kernel calls.
 OF_THE_KERNEL = ("step", "thermostat", "_gradient", "_plane", "_line", "_basis", "_hardening")

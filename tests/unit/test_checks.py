@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux import checks, cif, intake, sources
-from poreflux.errors import StructureError
+from poreflux.base.errors import StructureError
+from poreflux.run import intake
 from poreflux.store import Store
-from poreflux.structure import Structure, cell_matrix, make_structure
+from poreflux.structures import checks, cif
+from poreflux.structures import packages as sources
+from poreflux.structures.crystal import Structure, cell_matrix, make_structure
 
 RIGHT = (90.0, 90.0, 90.0)
 

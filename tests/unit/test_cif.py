@@ -4,8 +4,8 @@ import gemmi
 import numpy as np
 import pytest
 
-from poreflux.cif import parse_cif, parse_with_remarks, read_cif
-from poreflux.errors import StructureError
+from poreflux.base.errors import StructureError
+from poreflux.structures.cif import parse_cif, parse_with_remarks, read_cif
 
 HEAD = """data_x
 _cell_length_a {a}

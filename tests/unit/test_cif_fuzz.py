@@ -12,12 +12,14 @@ import time
 import numpy as np
 import pytest
 
-from poreflux import checks, energy, intake
-from poreflux.cif import parse_cif, parse_with_remarks
-from poreflux.errors import StructureError
-from poreflux.parallel import run_isolated
+from poreflux import energy
+from poreflux.base.errors import StructureError
+from poreflux.base.processes import run_isolated
+from poreflux.run import intake
 from poreflux.store import Store
-from poreflux.structure import MAX_ATOMS
+from poreflux.structures import checks
+from poreflux.structures.cif import parse_cif, parse_with_remarks
+from poreflux.structures.crystal import MAX_ATOMS
 
 pytestmark = pytest.mark.filterwarnings("error")
 

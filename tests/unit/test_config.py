@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from poreflux.config import complete, load_schema
-from poreflux.errors import ConfigError
+from poreflux.base.errors import ConfigError
+from poreflux.run.config import complete, load_schema
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 import pytest
 
-from poreflux import device, stages
-from poreflux.parallel import Outcome
+from poreflux.base import device
+from poreflux.base.processes import Outcome
+from poreflux.run import stages
 
 
 @pytest.mark.parametrize("stage", ["uptake", "diffusion"])

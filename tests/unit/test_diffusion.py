@@ -5,15 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from poreflux.cif import read_cif
-from poreflux.diffusion import (
-    grid_engine,
-    largest_cavity_A,
-    lengthened,
-    self_diffusivity,
-    simulate,
-    warm_up,
-)
+from poreflux.base.errors import ConfigError, StructureError
+from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
+from poreflux.diffusion import grid_engine, lengthened, self_diffusivity, simulate, warm_up
 from poreflux.diffusion.grid_engine import (
     Dynamics,
     advance_state,
@@ -22,11 +16,11 @@ from poreflux.diffusion.grid_engine import (
     energies_at,
     start,
 )
-from poreflux.errors import ConfigError, StructureError
-from poreflux.forcefield import guest_parameters
-from poreflux.potential import grid_shape, lj_grid
-from poreflux.structure import cell_matrix, make_structure
-from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
+from poreflux.diffusion.stage import largest_cavity_A
+from poreflux.fields.forcefield import guest_parameters
+from poreflux.fields.grid import grid_shape, lj_grid
+from poreflux.structures.cif import read_cif
+from poreflux.structures.crystal import cell_matrix, make_structure
 
 CH4 = guest_parameters("CH4")
 T = 298.0

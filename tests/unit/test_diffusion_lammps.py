@@ -10,13 +10,13 @@ import time
 import numpy as np
 import pytest
 
-from poreflux.cif import read_cif
+from poreflux.base.errors import ExternalToolError
+from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
 from poreflux.diffusion import grid_engine, lammps_engine, simulate
 from poreflux.diffusion.grid_engine import Dynamics
-from poreflux.errors import ExternalToolError
-from poreflux.forcefield import guest_parameters
-from poreflux.potential import grid_shape, lj_grid
-from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
+from poreflux.fields.forcefield import guest_parameters
+from poreflux.fields.grid import grid_shape, lj_grid
+from poreflux.structures.cif import read_cif
 
 CH4 = guest_parameters("CH4")
 DYNAMICS = Dynamics(CH4.mass_amu, 298.0, 2.0, 100.0)

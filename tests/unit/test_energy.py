@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux import energy, sources
-from poreflux.cif import parse_cif
-from poreflux.errors import ConfigError
-from poreflux.structure import make_structure
+from poreflux import energy
+from poreflux.base.errors import ConfigError
+from poreflux.structures import packages as sources
+from poreflux.structures.cif import parse_cif
+from poreflux.structures.crystal import make_structure
 
 
 def test_shares_sum_to_one_and_outer_bins_hold_the_rest():

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from poreflux import learning, stages
-from poreflux.store import _imports, _module_file
+from poreflux import learning
+from poreflux.run import stages
+from poreflux.store.code import _file
 
 # Modules that go by another name than their package.
 PACKAGES = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu", "yaml": "pyyaml", "PIL": "pillow"}
@@ -55,22 +56,25 @@ def scripts_by_environment(root):
     return found
 
 
-def imported(path, package):
+def imported(path):
     """Modules that a file imports as soon as it is imported itself."""
-    tree = ast.parse(path.read_text())
-    now = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    return _imports(ast.Module(now, []), package)
+    names = []
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
 
 
 def third_party(root, script):
     """Packages that a script and the library modules that it draws on import at once."""
-    todo, seen = imported(root / "scripts" / f"{script}.py", ""), set()
+    todo, seen = imported(root / "scripts" / f"{script}.py"), set()
     while todo:
         name = todo.pop()
-        path = _module_file(name)
+        path = _file(name)
         if name not in seen and path:
-            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-            todo += [*imported(path, package), package]
+            todo += [*imported(path), name.rpartition(".")[0]]
         seen.add(name)
     modules = {name.split(".")[0] for name in seen if name} - {*sys.stdlib_module_names, "poreflux"}
     return {PACKAGES.get(name, name).lower().replace("_", "-") for name in modules}

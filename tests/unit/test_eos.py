@@ -6,9 +6,9 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from poreflux.eos import fugacity
-from poreflux.errors import ConfigError
-from poreflux.forcefield import guest_parameters
+from poreflux.base.errors import ConfigError
+from poreflux.fields.eos import fugacity
+from poreflux.fields.forcefield import guest_parameters
 
 # Fugacities of CH4 at 298 K published with the study this pipeline follows, bar.
 PUBLISHED = {
@@ -94,7 +94,7 @@ SECOND_VIRIAL = {
 
 
 def test_every_guest_has_a_measured_second_virial_coefficient():
-    folder = resources.files("poreflux").joinpath("data/guests")
+    folder = resources.files("poreflux").joinpath("fields/parameters/guests")
     assert {p.name.removesuffix(".json") for p in folder.iterdir()} == set(SECOND_VIRIAL)
 
 

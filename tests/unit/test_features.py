@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux.errors import DataError
-from poreflux.features import (
+from poreflux.base.errors import DataError
+from poreflux.data.features import (
     GEOMETRY_COLUMNS,
     MOBILITIES,
     PERCOLATION_ENERGIES,

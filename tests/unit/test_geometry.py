@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux import geometry, sources
-from poreflux.cif import parse_cif, read_cif
-from poreflux.errors import ConfigError, StructureError
+from poreflux import geometry
+from poreflux.base.errors import ConfigError, StructureError
 from poreflux.geometry.network import voronoi_network
 from poreflux.geometry.periodic import half_diagonal_A, images
 from poreflux.geometry.radii import RADII_A, atom_radii
 from poreflux.geometry.sampling import _rand, _seeded
 from poreflux.geometry.spheres import spheres_of
-from poreflux.structure import make_structure
+from poreflux.structures import packages as sources
+from poreflux.structures.cif import parse_cif, read_cif
+from poreflux.structures.crystal import make_structure
 
 RIGHT = (90.0, 90.0, 90.0)
 FCC = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]

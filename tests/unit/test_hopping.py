@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from poreflux.cif import read_cif
-from poreflux.diffusion import HOPPING_ERROR, HOPPING_SPACING_A, simulate
+from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
+from poreflux.diffusion import simulate
 from poreflux.diffusion.hopping import _walk_tensor, hopping_diffusivity
-from poreflux.forcefield import guest_parameters
-from poreflux.potential import grid_shape, lj_grid
-from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
+from poreflux.diffusion.stage import HOPPING_ERROR, HOPPING_SPACING_A
+from poreflux.fields.forcefield import guest_parameters
+from poreflux.fields.grid import grid_shape, lj_grid
+from poreflux.structures.cif import read_cif
 
 T = 298.0
 CH4 = guest_parameters("CH4")

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux import imported
-from poreflux.errors import DataError
-from poreflux.features import feature_table
-from poreflux.labels import from_stages, values_of
+from poreflux.base.errors import DataError
+from poreflux.data import from_files as imported
+from poreflux.data.features import feature_table
+from poreflux.data.labels import from_stages, values_of
 
 GEOMETRY = {
     "lcd_A": "LCD", "pld_A": "PLD", "asa_m2_cm3": "V", "asa_m2_g": "G", "void_fraction": "F",

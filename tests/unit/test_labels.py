@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux import labels
-from poreflux.errors import ConfigError, DataError
+from poreflux.base.errors import ConfigError, DataError
+from poreflux.data import labels
 
 STRUCTURES = pd.DataFrame(
     {

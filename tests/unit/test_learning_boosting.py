@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from poreflux.errors import DataError
+from poreflux.base.errors import DataError
 from poreflux.learning.boosting import (
     Structure,
     boost,

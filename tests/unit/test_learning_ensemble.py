@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from poreflux.learning import ensemble, gaussian, xgb
+from poreflux.learning.learners import ensemble
+from poreflux.learning.learners import gp as gaussian
+from poreflux.learning.learners import xgboost as xgb
 from poreflux.learning.splits import Split, draws
 
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from poreflux.learning import gaussian
+from poreflux.learning.learners import gp as gaussian
 from poreflux.learning.splits import Split, split
 
 

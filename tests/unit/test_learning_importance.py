@@ -6,9 +6,11 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import permutation_importance
 from test_learning_study import series, synthetic, uptake_label
 
-from poreflux.errors import DataError
-from poreflux.labels import uptake_at, values_of
-from poreflux.learning import importance, mlp, study, xgb
+from poreflux.base.errors import DataError
+from poreflux.data.labels import uptake_at, values_of
+from poreflux.learning import importance, study
+from poreflux.learning.learners import mlp
+from poreflux.learning.learners import xgboost as xgb
 from poreflux.learning.splits import split
 
 torch.set_num_threads(1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from poreflux.learning import mlp
+from poreflux.learning.learners import mlp
 from poreflux.learning.scoring import r2
 from poreflux.learning.splits import draws, split
 

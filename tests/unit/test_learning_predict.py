@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_learning_study import series, synthetic
 
-from poreflux.errors import DataError
+from poreflux.base.errors import DataError
 from poreflux.learning import predict as prediction
 from poreflux.learning import study
 from poreflux.learning.splits import draws

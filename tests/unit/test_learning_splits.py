@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from poreflux.errors import ConfigError, DataError
+from poreflux.base.errors import ConfigError, DataError
 from poreflux.learning.splits import content_seed, draws, draws_of_sizes, split
 
 

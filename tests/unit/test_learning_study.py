@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from poreflux.errors import DataError
-from poreflux.features import GEOMETRY_COLUMNS, matrix
-from poreflux.labels import ISOTHERM, uptake_at
-from poreflux.learning import mlp, parse_learner, study
+from poreflux.base.errors import DataError
+from poreflux.data.features import GEOMETRY_COLUMNS, matrix
+from poreflux.data.labels import ISOTHERM, uptake_at
+from poreflux.learning import parse_learner, study
 from poreflux.learning.container import pack, unpack
+from poreflux.learning.learners import mlp
 from poreflux.learning.trained import REST, TEST, Pretrained, TrainedSize
 
 torch.set_num_threads(1)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from test_learning_study import series, synthetic, uptake_label
 
-from poreflux.learning import study, weighted
+from poreflux.learning import study
+from poreflux.learning.learners import xgboost_weighted as weighted
 from poreflux.learning.splits import Split, split
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import i0
 
-from poreflux.mobility import relative_mobility, stencil
+from poreflux.percolation.mobility import relative_mobility, stencil
 
 T = 300.0
 SKEWED = np.array([[10.0, 0.0, 0.0], [4.0, 9.0, 0.0], [-3.0, 5.0, 8.0]])

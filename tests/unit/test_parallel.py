@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from poreflux.errors import StructureError
-from poreflux.parallel import run_isolated
+from poreflux.base.errors import StructureError
+from poreflux.base.processes import run_isolated
 
 
 def work(kind):
@@ -86,7 +86,7 @@ def test_a_process_that_was_killed_is_tried_again(tmp_path, deaths, calls, error
 
 ORPHANS = """
 import sys, time
-from poreflux.parallel import die_with_parent, run_isolated
+from poreflux.base.processes import die_with_parent, run_isolated
 die_with_parent()
 list(run_isolated(time.sleep, [(300,), (300,)], workers=2))
 """

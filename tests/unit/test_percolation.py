@@ -9,13 +9,13 @@ import pytest
 from scipy import ndimage
 
 from poreflux import percolation
-from poreflux.errors import ConfigError, StructureError
-from poreflux.forcefield import guest_parameters, mixed_parameters
+from poreflux.base.errors import ConfigError, StructureError
+from poreflux.base.units import BOLTZMANN_BAR_A3_PER_K, GAS_CONSTANT_J_PER_MOL_K
+from poreflux.fields.channels import accessible
+from poreflux.fields.forcefield import guest_parameters, mixed_parameters
+from poreflux.fields.grid import lj_grid
 from poreflux.percolation import compute, thresholds
-from poreflux.pores import accessible
-from poreflux.potential import lj_grid
-from poreflux.structure import make_structure
-from poreflux.units import BOLTZMANN_BAR_A3_PER_K, GAS_CONSTANT_J_PER_MOL_K
+from poreflux.structures.crystal import make_structure
 
 CEILING = 1e9
 CLOSED = 1e6

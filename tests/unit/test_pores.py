@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from poreflux.pores import accessible, channels_of_guest, pocket_share
+from poreflux.fields.channels import accessible, channels_of_guest, pocket_share
 
 CLOSED, OPEN = 1e5, 0.0
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from poreflux.errors import ConfigError, StructureError
-from poreflux.forcefield import guest_parameters, mixed_parameters
-from poreflux.potential import (
+from poreflux.base.errors import ConfigError, StructureError
+from poreflux.fields.forcefield import guest_parameters, mixed_parameters
+from poreflux.fields.grid import (
     finer_grid,
     grid_shape,
     lj_grid,
@@ -13,7 +13,7 @@ from poreflux.potential import (
     spline_energy,
     spline_energy_gradient,
 )
-from poreflux.structure import make_structure
+from poreflux.structures.crystal import make_structure
 
 CH4 = guest_parameters("CH4")
 

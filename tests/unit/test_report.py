@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux import config as poreflux_config
 from poreflux import report
 from poreflux.report import figures, page, summary
 from poreflux.report.study import Study
+from poreflux.run import config as poreflux_config
 
 PRESSURES = [0.25, 1.0, 10.0, 65.0, 100.0]
 BINS = 12

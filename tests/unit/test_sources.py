@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import poreflux
-from poreflux import intake, sources
-from poreflux.errors import ConfigError, DataError, StructureError
+from poreflux.base.errors import ConfigError, DataError, StructureError
+from poreflux.run import intake
+from poreflux.structures import packages as sources
 
 MOF5 = "pcu+N16+E14"  # Zn4O(CO2)6 nodes, benzene linkers: MOF-5 without its alternation
 
@@ -168,7 +169,7 @@ def test_fresh_process_gives_the_same_bytes_and_leaves_no_trace(mof5, tmp_path):
     _, database = sources._pormake()
     before = sorted(os.listdir(database / "topologies"))
     code = (
-        "import sys; from poreflux.sources import build_pormake; "
+        "import sys; from poreflux.structures.packages import build_pormake; "
         f"sys.stdout.buffer.write(build_pormake({MOF5!r}))"
     )
     run = subprocess.run(
@@ -186,7 +187,10 @@ def test_fresh_process_gives_the_same_bytes_and_leaves_no_trace(mof5, tmp_path):
 
 
 def test_importing_sources_does_not_import_jax():
-    code = "import sys, poreflux.sources; sys.exit('jax' in sys.modules or 'ase' in sys.modules)"
+    code = (
+        "import sys, poreflux.structures.packages;"
+        "sys.exit('jax' in sys.modules or 'ase' in sys.modules)"
+    )
     env = os.environ | {"PYTHONPATH": str(Path(poreflux.__file__).parents[1])}
     assert subprocess.run([sys.executable, "-c", code], env=env).returncode == 0
 

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux import stages
-from poreflux.cif import read_cif
-from poreflux.errors import ConfigError, ExternalToolError
-from poreflux.forcefield import guest_parameters
-from poreflux.parallel import Outcome
-from poreflux.store import Store, code_digest
+from poreflux.base.errors import ConfigError, ExternalToolError
+from poreflux.base.processes import Outcome
+from poreflux.fields.forcefield import guest_parameters
+from poreflux.run import stages
+from poreflux.store import Store
+from poreflux.store.code import code_digest
+from poreflux.structures.cif import read_cif
 
 GEOMETRY = {"engine": "fast", "atom_order": "listed", "asa_samples_per_atom": 50}
 
@@ -74,7 +75,7 @@ def test_equal_structures_are_computed_once_and_found_again(rows, tmp_path):
 def test_the_reader_of_cifs_is_no_ingredient():
     """What it makes of a file is in the content hash; mending it must not redo simulations."""
     for stage in stages.STAGES.values():
-        assert stage.code == code_digest(stage.module, without=("poreflux.cif",))
+        assert stage.code == code_digest(stage.module, without=("poreflux.structures.cif",))
         assert stage.code != code_digest(stage.module)
 
 
@@ -110,7 +111,10 @@ def test_another_guest_file_voids_nothing(root, tmp_path):
     shutil.copytree(root / "workflow" / "poreflux", tmp_path / "poreflux")
 
     def digests():
-        code = "from poreflux import stages; print(*(s.code for s in stages.STAGES.values()))"
+        code = (
+            "from poreflux.run import stages;"
+            "print(*(stages.digest([s.code, s.data({})]) for s in stages.STAGES.values()))"
+        )
         done = subprocess.run(
             [sys.executable, "-c", code],
             env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"},
@@ -120,7 +124,7 @@ def test_another_guest_file_voids_nothing(root, tmp_path):
         )
         return done.stdout.split()
 
-    data = tmp_path / "poreflux" / "data"
+    data = tmp_path / "poreflux" / "fields" / "parameters"
     before = digests()
     (data / "guests" / "Rn.json").write_text((data / "guests" / "Xe.json").read_text())
     assert digests() == before
@@ -143,7 +147,8 @@ def test_a_killed_diffusion_run_loses_only_what_was_in_flight(cifs, tmp_path):
     table = pd.DataFrame([row(s, str(i)) for i, s in enumerate(structures)])
     table.to_pickle(tmp_path / "table.pkl")
     code = (
-        "import sys; import pandas as pd; from poreflux import stages, store;"
+        "import sys; import pandas as pd;"
+        "from poreflux import store; from poreflux.run import stages;"
         f"table = pd.read_pickle(sys.argv[1]);"
         f"run = lambda t, p: stages.run_stage('diffusion', t, {MD!r} | p,"
         " store=store.Store(sys.argv[2]));"

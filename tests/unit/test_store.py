@@ -9,20 +9,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poreflux import cli
-from poreflux import store as store_module
-from poreflux.cli import main
+from poreflux.base.canonical import digest
+from poreflux.base.errors import StoreError
+from poreflux.base.files import write_atomically
 from poreflux.diffusion.lammps_engine import run_folder
-from poreflux.errors import StoreError
-from poreflux.pruning import Pruned, prune, unfinished
-from poreflux.store import (
-    Ingredients,
-    Store,
-    code_digest,
-    code_parts,
-    digest,
-    write_atomically,
-)
+from poreflux.run import cli
+from poreflux.run.cli import main
+from poreflux.store import Ingredients, Store
+from poreflux.store import code as code_module
+from poreflux.store.code import IMPORTS, code_digest, code_parts
+from poreflux.store.pruning import Pruned, prune, unfinished
 
 MADE_OF = Ingredients("energy", "ab" * 32, {}, {"bins": 50}, "code1", {"pyzeo": "0.2.0"})
 
@@ -294,53 +290,91 @@ def test_atomic_write_replaces_whole(tmp_path):
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A toy package in the place of poreflux: a imports b, b names a data file."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "t.csv").write_text("1\n")
-    (tmp_path / "__init__.py").write_text("")
-    (tmp_path / "a.py").write_text("def f():\n    from poreflux.b import g\n    return g()\n")
-    (tmp_path / "b.py").write_text('def g():\n    return "data/t.csv"\n')
-    (tmp_path / "c.py").write_text("x = 1\n")
-    monkeypatch.setattr(store_module, "PACKAGE", tmp_path)
-    code_parts.cache_clear()
+    """A toy package in the place of poreflux: a imports b, which imports d."""
+    (tmp_path / "rooms").mkdir()
+    for file, text in (
+        ("__init__.py", ""),
+        ("a.py", "def f():\n    from poreflux.b import g\n    return g()\n"),
+        ("b.py", "import os\nfrom poreflux.d import h\n\n\ndef g():\n    return h()\n"),
+        ("c.py", "x = 1\n"),
+        ("d.py", "def h():\n    return 1\n"),
+        ("e.py", "def h():\n    return 2\n"),
+        ("rooms/__init__.py", '"""Nothing but words."""\n'),
+    ):
+        (tmp_path / file).write_text(text)
+    monkeypatch.setattr(code_module, "PACKAGE", tmp_path)
+    forget()
     yield tmp_path
-    code_parts.cache_clear()
+    forget()
+
+
+def forget():
+    code_module._module.cache_clear()
+    code_module._script.cache_clear()
 
 
 @pytest.mark.parametrize(
     ("file", "text", "changes"),
     [
-        ("b.py", '# comment\ndef g():\n    """Doc."""\n    return "data/t.csv"\n', False),
+        (
+            "b.py",
+            "# comment\nimport os\nfrom poreflux.d import h\n"
+            'def g():\n    """Doc."""\n    return h()\n',
+            False,
+        ),
         ("c.py", "x = 2\n", False),
-        ("b.py", 'def g():\n    return "data/t.csv" + ""\n', True),
-        ("data/t.csv", "2\n", True),
+        ("b.py", "import os\nfrom poreflux.d import h\ndef g():\n    return h() + 1\n", True),
+        ("d.py", "def h():\n    return 3\n", True),
+        # the same words, another module behind them
+        ("b.py", "import os\nfrom poreflux.e import h\n\n\ndef g():\n    return h()\n", True),
     ],
 )
-def test_code_digest_sees_code_and_data_of_the_closure(package, file, text, changes):
+def test_code_digest_sees_the_code_of_the_closure(package, file, text, changes):
     before = code_digest("poreflux.a")
     (package / file).write_text(text)
-    code_parts.cache_clear()
+    forget()
     assert (code_digest("poreflux.a") != before) == changes
+
+
+def test_code_digest_outlives_a_move_and_a_renaming(package):
+    before = code_digest("poreflux.a")
+    (package / "d.py").rename(package / "rooms" / "z.py")
+    (package / "b.py").write_text(
+        "import os\nfrom poreflux.rooms.z import h\n\n\ndef g():\n    return h()\n"
+    )
+    forget()
+    assert code_digest("poreflux.a") == before
+
+
+def test_a_module_outside_is_not_read(package):
+    (package / "b.py").write_text("this is no Python")
+    assert set(code_parts("poreflux.c")) == {"poreflux.c", IMPORTS}
+
+
+def test_what_a_script_imports_counts(package, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from poreflux import c\nfrom poreflux.b import g\ng(c.x)\n")
+    assert set(code_parts(script)) == {"poreflux.b", "poreflux.c", "poreflux.d", IMPORTS}
+    without = code_parts(script, without=("poreflux.d",))
+    assert set(without) == {"poreflux.b", "poreflux.c", IMPORTS}
 
 
 def test_code_digest_without_a_module(package):
     whole, part = code_digest("poreflux.a"), code_digest("poreflux.a", without=("poreflux.b",))
     assert whole != part
-    for file, text in (("b.py", "def g():\n    return 2\n"), ("data/t.csv", "3\n")):
-        (package / file).write_text(text)
-    code_parts.cache_clear()
+    (package / "b.py").write_text("def g():\n    return 2\n")
+    forget()
     assert code_digest("poreflux.a", without=("poreflux.b",)) == part
     assert code_digest("poreflux.a") != whole
 
 
-def test_why_names_the_modules_and_data_that_changed(package, store):
+def test_why_names_the_modules_that_changed(package, store):
     old = replace(MADE_OF, code=code_digest("poreflux.a"))
     store.put(old, b"x")
-    (package / "b.py").write_text('def g():\n    return 2, "data/t.csv"\n')
-    (package / "data" / "t.csv").write_text("2\n")
-    code_parts.cache_clear()
+    (package / "d.py").write_text("def h():\n    return 2\n")
+    forget()
     new = replace(MADE_OF, code=code_digest("poreflux.a"))
-    assert store.why(new).endswith(": code of data/t.csv, poreflux.b changed")
+    assert store.why(new).endswith(": code of poreflux.d changed")
     # parts that were lost or damaged
     (kept,) = (store.root / "code").iterdir()
     kept.write_text("{}")

@@ -6,8 +6,8 @@ import os
 import time
 from collections import Counter
 
-from poreflux.pruning import prune
 from poreflux.store import Ingredients, Store
+from poreflux.store.pruning import prune
 
 PROCESSES = 8
 SECONDS = float(os.environ.get("POREFLUX_STORE_TEST_SECONDS", "60"))

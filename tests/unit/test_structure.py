@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from poreflux.cif import parse_cif
-from poreflux.errors import StructureError
-from poreflux.structure import MAX_ATOMS, cell_matrix, make_structure
+from poreflux.base.errors import StructureError
+from poreflux.structures.cif import parse_cif
+from poreflux.structures.crystal import MAX_ATOMS, cell_matrix, make_structure
 
 RIGHT = (90.0, 90.0, 90.0)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux.errors import ConfigError, DataError
+from poreflux.base.errors import ConfigError, DataError
 from poreflux.synthesis.table import (
     MISSING,
     Column,

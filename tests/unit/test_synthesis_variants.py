@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poreflux.config import complete, load_schema
-from poreflux.errors import ConfigError, DataError
+from poreflux.base.errors import ConfigError, DataError
 from poreflux.learning import boosting
 from poreflux.learning.boosting import Structure, boost, predict
 from poreflux.learning.variants import (
@@ -20,6 +19,7 @@ from poreflux.learning.variants import (
     fit,
     pretrain,
 )
+from poreflux.run.config import complete, load_schema
 from poreflux.synthesis import K_FOLD, LEAVE_ONE_OUT, toy
 from poreflux.synthesis.case import from_bytes, predict_conditions, rows_of, run_case, to_bytes
 from poreflux.synthesis.interpretation import (

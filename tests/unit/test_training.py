@@ -2,8 +2,8 @@ import time
 
 import pytest
 
+from poreflux.run.training import Scratch, _resumed
 from poreflux.store import Ingredients, Store
-from poreflux.training import Scratch, _resumed
 
 MADE_OF = Ingredients("finetune", "5" * 64, {}, {"draws": [0, 4]}, "code", {})
 

@@ -8,12 +8,12 @@ import pytest
 from scipy import ndimage
 
 from poreflux import uptake
-from poreflux.cif import read_cif
-from poreflux.errors import ConfigError, ExternalToolError, StructureError
-from poreflux.forcefield import guest_parameters
-from poreflux.potential import grid_shape, lj_grid, spline_coefficients
-from poreflux.structure import cell_matrix, make_structure
-from poreflux.units import BOLTZMANN_BAR_A3_PER_K
+from poreflux.base.errors import ConfigError, ExternalToolError, StructureError
+from poreflux.base.units import BOLTZMANN_BAR_A3_PER_K
+from poreflux.fields.forcefield import guest_parameters
+from poreflux.fields.grid import grid_shape, lj_grid, spline_coefficients
+from poreflux.structures.cif import read_cif
+from poreflux.structures.crystal import cell_matrix, make_structure
 from poreflux.uptake import grid
 from poreflux.uptake import kernels as k
 from poreflux.uptake.statistics import blocking_error

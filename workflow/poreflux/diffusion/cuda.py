@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import cuda, float64
 
-from poreflux.device import batches_of
+from poreflux.base.device import batches_of
+from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
 from poreflux.diffusion import Task, grid_engine, lengthening
 from poreflux.diffusion.grid_engine import PAD, Batch, step, thermostat
-from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
 
 # About how many steps a launch takes a molecule: a second or so.
 LAUNCH_STEPS = 20_000

@@ -27,9 +27,9 @@ from functools import cached_property
 import numpy as np
 from numba import njit
 
-from poreflux.potential import spline_coefficients, spline_energy
-from poreflux.random_stream import advance, normal, seeded, uniform
-from poreflux.units import BOLTZMANN_AMU_A2_FS2_PER_K
+from poreflux.base.random_stream import advance, normal, seeded, uniform
+from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
+from poreflux.fields.grid import spline_coefficients, spline_energy
 
 # Points repeated around the grid, so that the kernel needs no modulo: the spline of a point in
 # cell i reads i - 1 to i + 2; one more because x - (tiny) + n may round to n.

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
-from poreflux.pores import lattice_vector
+from poreflux.fields.channels import lattice_vector
 
 # A basin less deep than this, in kT below the lowest way out, is a part of its neighbour: a
 # molecule passes through it without settling.

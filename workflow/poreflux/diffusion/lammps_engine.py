@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
+from poreflux.base.errors import ExternalToolError
+from poreflux.base.random_stream import seed_from
+from poreflux.base.units import AVOGADRO_PER_MOL, BOLTZMANN_J_PER_K
 from poreflux.diffusion.grid_engine import Dynamics
-from poreflux.errors import ExternalToolError
-from poreflux.forcefield import Guest, framework_parameters, mixed_parameters
-from poreflux.random_stream import seed_from
-from poreflux.structure import Structure
-from poreflux.units import AVOGADRO_PER_MOL, BOLTZMANN_J_PER_K
+from poreflux.fields.forcefield import Guest, framework_parameters, mixed_parameters
+from poreflux.structures.crystal import Structure
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from poreflux.base.errors import ConfigError
 from poreflux.diffusion.lammps_engine import PACKAGES
-from poreflux.errors import ConfigError
-from poreflux.forcefield import Guest, guest_parameters
+from poreflux.fields.forcefield import Guest, guest_parameters
 
 # About the number of molecules that share a thermostat, as in the published protocol (at least
 # 30 molecules in one simulation). Many molecules on one thermostat hardly disturb each other.
@@ -27,7 +27,7 @@ class Settings:
         Where the grid engine runs, see :mod:`poreflux.diffusion.cuda`. A GPU pays with many
         structures at once: 'auto' takes one for a table of structures, not for a single one.
     guest : str
-        Name of a guest, see :func:`poreflux.forcefield.guest_parameters`.
+        Name of a guest, see :func:`poreflux.fields.forcefield.guest_parameters`.
     temperature_K : float
         Temperature.
     timestep_fs : float

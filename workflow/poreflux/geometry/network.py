@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
-from poreflux.errors import StructureError
+from poreflux.base.errors import StructureError
 from poreflux.geometry.periodic import (
     clearance_grid,
     half_diagonal,
@@ -18,7 +18,7 @@ from poreflux.geometry.periodic import (
     neighbour_lists,
 )
 from poreflux.geometry.spheres import Spheres
-from poreflux.structure import Structure
+from poreflux.structures.crystal import Structure
 
 # Spacing and reach, Å, of the grids that bound the widest clearance, tried in turn.
 GRIDS = ((0.5, 4.0), (1.0, 10.0), (2.0, 24.0), (4.0, 60.0), (10.0, 150.0), (50.0, 1000.0))

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
-from poreflux.structure import Structure
+from poreflux.structures.crystal import Structure
 
 
 def images(frac: np.ndarray, cell: np.ndarray, margin_A: float):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poreflux.errors import StructureError
+from poreflux.base.errors import StructureError
 
 #: Å. The default radii of Zeo++ 0.3 (``initializeRadTable`` in ``networkinfo.cc``): the van der
 #: Waals radii of the Cambridge Crystallographic Data Centre, 2 Å where it has none. The unit

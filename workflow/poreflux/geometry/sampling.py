@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from poreflux.geometry.network import Network
 from poreflux.geometry.periodic import images, neighbour_lists
-from poreflux.structure import Structure
+from poreflux.structures.crystal import Structure
 
 # Zeo++ seeds rand() of the C library with this before every sampling (randSeed, voronoicell.h).
 ZEOPP_SEED = 994879221

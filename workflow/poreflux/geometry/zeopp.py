@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from poreflux.errors import ExternalToolError
-from poreflux.structure import CELL_DIGITS, FRACTIONAL_DIGITS, Structure
+from poreflux.base.errors import ExternalToolError
+from poreflux.structures.crystal import CELL_DIGITS, FRACTIONAL_DIGITS, Structure
 
 
 def zeopp_descriptors(

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from poreflux.errors import DataError
-from poreflux.features import labelled, matrix
-from poreflux.labels import ISOTHERM, pressure_of, rank_of, values_of
+from poreflux.base.errors import DataError
+from poreflux.base.random_stream import seed_from
+from poreflux.data.features import labelled, matrix
+from poreflux.data.labels import ISOTHERM, pressure_of, rank_of, values_of
 from poreflux.learning import parse_learner
 from poreflux.learning.scoring import r2
 from poreflux.learning.trained import Group, Model, Pretrained, TrainedSize, check_features
-from poreflux.random_stream import seed_from
 
 IMPORTANCE_COLUMNS = (
     "kind",
@@ -140,9 +140,9 @@ def run(
     pretrained : iterable of Pretrained
         Source models; those of other learners and those of several labels are passed over.
     features_target, features_source : DataFrame
-        As :func:`poreflux.features.feature_table` gives them.
+        As :func:`poreflux.data.features.feature_table` gives them.
     labels_source : DataFrame
-        Labels of the source structures, see :mod:`poreflux.labels`.
+        Labels of the source structures, see :mod:`poreflux.data.labels`.
     n_repeats : int
         Shuffles of each feature.
     seed : int

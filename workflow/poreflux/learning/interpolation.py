@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from poreflux.random_stream import seed_from
+from poreflux.base.random_stream import seed_from
 
 
 def interpolate(

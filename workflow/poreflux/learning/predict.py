@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 
-from poreflux.errors import DataError
-from poreflux.features import DIFFUSIVITY_UNIT_M2_S, matrix
-from poreflux.labels import DIFFUSIVITY
+from poreflux.base.errors import DataError
+from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S, matrix
+from poreflux.data.labels import DIFFUSIVITY
 from poreflux.learning import parse_learner
 from poreflux.learning.trained import TEST, Group, TrainedSize, check_features
 
@@ -140,7 +140,7 @@ def in_domain(x_new: np.ndarray, x_train: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     x_new, x_train : ndarray, shapes (n_new, d), (n_train, d)
-        Scaled features, as :func:`poreflux.features.matrix` gives them; at least two rows to
+        Scaled features, as :func:`poreflux.data.features.matrix` gives them; at least two rows to
         train on.
 
     Returns
@@ -178,7 +178,7 @@ def predict(
     models : sequence of bytes
         What :func:`poreflux.learning.study.run_size` returned, once for each learner.
     features_new : DataFrame
-        As :func:`poreflux.features.feature_table` gives it.
+        As :func:`poreflux.data.features.feature_table` gives it.
     train_features : DataFrame
         The features that the models were trained on, for the domain; rows without a label in
         the models are passed over.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from poreflux.random_stream import seed_from
+from poreflux.base.random_stream import seed_from
 
 
 def r2(y: np.ndarray, predicted: np.ndarray) -> np.ndarray:

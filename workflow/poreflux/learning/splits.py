@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poreflux.errors import ConfigError, DataError
-from poreflux.random_stream import seed_from
+from poreflux.base.errors import ConfigError, DataError
+from poreflux.base.random_stream import seed_from
 
 # Train, validation and test shares of Lim & Kim 2022.
 FRACTIONS = (0.72, 0.08, 0.20)

@@ -2,7 +2,7 @@
 
 Source models learn one label each, such as the uptake at one pressure, from many structures. On
 the target, random draws of a given size are learnt twice: directly, and starting from each source
-model. Both see the same rows. Labels are names and numbers here, see :mod:`poreflux.labels`.
+model. Both see the same rows. Labels are names and numbers here, see :mod:`poreflux.data.labels`.
 
 References
 ----------
@@ -19,10 +19,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from poreflux.errors import DataError
-from poreflux.features import labelled, matrix
-from poreflux.labels import DIFFUSIVITY, ISOTHERM, UPTAKE, kind_of, rank_of
-from poreflux.learning import mlp, parse_learner
+from poreflux.base.errors import DataError
+from poreflux.base.progress import Progress
+from poreflux.base.random_stream import seed_from
+from poreflux.data.features import labelled, matrix
+from poreflux.data.labels import DIFFUSIVITY, ISOTHERM, UPTAKE, kind_of, rank_of
+from poreflux.learning import parse_learner
+from poreflux.learning.learners import mlp
 from poreflux.learning.scoring import scores
 from poreflux.learning.splits import Split, content_seed, draws, split
 from poreflux.learning.trained import (
@@ -36,8 +39,6 @@ from poreflux.learning.trained import (
     learner_module,
     parts_of,
 )
-from poreflux.progress import Progress
-from poreflux.random_stream import seed_from
 
 SCORE_COLUMNS = (
     "kind",
@@ -99,18 +100,18 @@ def pretrain(
     Parameters
     ----------
     features_source : DataFrame
-        As :func:`poreflux.features.feature_table` gives it.
+        As :func:`poreflux.data.features.feature_table` gives it.
     labels : Series or DataFrame
-        Indexed by name, as :func:`poreflux.labels.values_of` or, for labels that one network
-        learns together, :func:`poreflux.labels.isotherms_of` gives it.
+        Indexed by name, as :func:`poreflux.data.labels.values_of` or, for labels that one network
+        learns together, :func:`poreflux.data.labels.isotherms_of` gives it.
     label : str
         Name of the label, such as ``uptake_65bar`` or ``isotherm``.
     learner : str
         ``mlp``, ``xgboost``, ``xgboost-weighted``, ``gp`` or ``ensemble``, with a feature set
         after a plus sign unless that is ``paper55``: ``gp+mobility``.
     protocol : str
-        ``"fast"``, ``"paper"`` or ``"released"``, see :data:`poreflux.learning.mlp.PROTOCOLS`;
-        only the network has more than one.
+        ``"fast"``, ``"paper"`` or ``"released"``, see
+        :data:`poreflux.learning.learners.mlp.PROTOCOLS`; only the network has more than one.
     seed : int
         The configuration's seed. The split depends on it and on which structures are labelled
         and so is the same for every label that the same structures have.
@@ -122,7 +123,7 @@ def pretrain(
         labels: hypothetical structures are so much more open than real ones that on the source's
         scale all targets crowd into one corner, where the frozen layer cannot tell them apart.
     checkpoint : Checkpoint, optional
-        See :func:`poreflux.learning.mlp.train_batch`.
+        See :func:`poreflux.learning.learners.mlp.train_batch`.
 
     Returns
     -------
@@ -212,9 +213,10 @@ def run_size(
     Parameters
     ----------
     features_target : DataFrame
-        As :func:`poreflux.features.feature_table` gives it, with as many bins as the source had.
+        As :func:`poreflux.data.features.feature_table` gives it, with as many bins as the
+        source had.
     labels : Series
-        Indexed by name, as :func:`poreflux.labels.values_of` gives it.
+        Indexed by name, as :func:`poreflux.data.labels.values_of` gives it.
     pretrained : iterable of Pretrained
         Source models of any labels and learners; those of other learners are passed over.
     size, n_draws : int
@@ -228,7 +230,7 @@ def run_size(
     part : callable, optional
         Given the source model (or None), the draws and a function that trains them, returns what
         that function returned, now or in an earlier run. The function takes a ``checkpoint``, see
-        :func:`poreflux.learning.mlp.train_batch`.
+        :func:`poreflux.learning.learners.mlp.train_batch`.
 
     Returns
     -------

@@ -12,10 +12,14 @@ from typing import Protocol as Interface
 
 import numpy as np
 
-from poreflux.errors import DataError
-from poreflux.labels import pressure_of
-from poreflux.learning import ensemble, gaussian, mlp, parse_learner, weighted, xgb
+from poreflux.base.errors import DataError
+from poreflux.data.labels import pressure_of
+from poreflux.learning import parse_learner
 from poreflux.learning.container import as_array, pack, unpack
+from poreflux.learning.learners import ensemble, mlp
+from poreflux.learning.learners import gp as gaussian
+from poreflux.learning.learners import xgboost as xgb
+from poreflux.learning.learners import xgboost_weighted as weighted
 from poreflux.learning.splits import Split
 
 LEARNERS = {
@@ -63,7 +67,7 @@ class Pretrained:
     learner : str
         A key of :data:`LEARNERS`, and a feature set, see :func:`poreflux.learning.parse_learner`.
     label : str
-        What it predicts, see :mod:`poreflux.labels`.
+        What it predicts, see :mod:`poreflux.data.labels`.
     r2, rmse, mae : float
         On the test share; errors in the label's unit, cm3(STP)/cm3 for an uptake.
     n : int
@@ -172,7 +176,7 @@ class TrainedSize:
     size : int
         Structures in a draw.
     label : str
-        What was learnt, see :mod:`poreflux.labels`.
+        What was learnt, see :mod:`poreflux.data.labels`.
     feature_names : tuple of str
     content_hashes : tuple of str
         The n labelled structures.

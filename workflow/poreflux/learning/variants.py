@@ -22,11 +22,11 @@ from functools import cached_property
 import numpy as np
 import xgboost
 
-from poreflux.errors import ConfigError, DataError
+from poreflux.base.errors import ConfigError, DataError
+from poreflux.base.random_stream import seed_from
 from poreflux.learning.boosting import Structure, boost, choose_structure, predict, tree_numbers
 from poreflux.learning.interpolation import interpolate
 from poreflux.learning.splits import grouped_folds
-from poreflux.random_stream import seed_from
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.labels import DIFFUSIVITY
+from poreflux.data.labels import DIFFUSIVITY
 from poreflux.report import models, overview, simulation
 from poreflux.report.study import Study
 

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from poreflux.base.files import write_atomically
 from poreflux.report.summary import (
     isotherm_quartiles,
     mean_histogram,
@@ -29,7 +30,6 @@ from poreflux.report.summary import (
     source_name,
     sources_of,
 )
-from poreflux.store import write_atomically
 
 DPI = 150
 WIDTH = 7.6

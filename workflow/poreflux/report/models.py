@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from poreflux.labels import DIFFUSIVITY, ISOTHERM, uptake_at
+from poreflux.data.labels import DIFFUSIVITY, ISOTHERM, uptake_at
 from poreflux.report import figures, page
 from poreflux.report.page import Html, Section
 from poreflux.report.study import Study, safe_name

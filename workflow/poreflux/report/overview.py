@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import yaml
 
-from poreflux.labels import DIFFUSIVITY, ISOTHERM, UPTAKE, kind_of
+from poreflux.data.labels import DIFFUSIVITY, ISOTHERM, UPTAKE, kind_of
 from poreflux.report import page
 from poreflux.report.models import PAPER_DOI, median_with_quartiles, valid_scores
 from poreflux.report.page import Html, Section

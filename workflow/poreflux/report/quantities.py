@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from poreflux.labels import DIFFUSIVITY, HENRY, ISOTHERM, UNITS, UPTAKE, kind_of, pressure_of
+from poreflux.data.labels import DIFFUSIVITY, HENRY, ISOTHERM, UNITS, UPTAKE, kind_of, pressure_of
 
 # Units in print; others stand as they are written.
 TYPESET = {

@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from poreflux.labels import DIFFUSIVITY
+from poreflux.base.files import write_atomically
+from poreflux.data.labels import DIFFUSIVITY
 from poreflux.report import figures, page
 from poreflux.report.quantities import Quantity, quantity
 from poreflux.report.summary import STAGES, finite, usable
-from poreflux.store import write_atomically
 
 # Configuration blocks of the stages that have an engine or a cross-check.
 BLOCKS = {"uptake": "gcmc", "diffusion": "md"}

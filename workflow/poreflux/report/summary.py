@@ -250,7 +250,7 @@ def agreement(table: pd.DataFrame, value: str) -> dict:
     Parameters
     ----------
     table : DataFrame
-        As :func:`poreflux.crosscheck.compare` returns.
+        As :func:`poreflux.run.crosscheck.compare` returns.
     value : str
         The compared column.
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from poreflux.errors import DataError
+from poreflux.base.errors import DataError
+from poreflux.base.progress import Progress
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.variants import (
     VARIANTS,
@@ -22,7 +23,6 @@ from poreflux.learning.variants import (
     fit,
     pretrain,
 )
-from poreflux.progress import Progress
 from poreflux.synthesis import LEAVE_ONE_OUT
 from poreflux.synthesis.interpretation import AFTER, BEFORE, dependence, interpret
 from poreflux.synthesis.table import Case, Schema, missing_values

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from poreflux.base.random_stream import seed_from
 from poreflux.learning.boosting import boost, contributions, gains
 from poreflux.learning.importance import importance, normalised
 from poreflux.learning.splits import grouped_folds
 from poreflux.learning.variants import Encoder, Model, Pretrained, Rows, Settings
-from poreflux.random_stream import seed_from
 from poreflux.synthesis.table import Schema
 from poreflux.synthesis.validation import Fold
 

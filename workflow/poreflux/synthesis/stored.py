@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from poreflux.base.tables import table_digest
 from poreflux.learning import packages_of
-from poreflux.store import Ingredients, Store, code_digest, package_version
+from poreflux.store import Ingredients, Store, package_version
+from poreflux.store.code import code_digest
 from poreflux.synthesis.case import from_bytes, run_case, to_bytes
 from poreflux.synthesis.table import Case, Schema
-from poreflux.tables import table_digest
 
 
 def evaluated(

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from poreflux.errors import ConfigError, DataError
+from poreflux.base.errors import ConfigError, DataError
 
 # A missing category is a level of its own.
 MISSING = "(missing)"

@@ -36,8 +36,8 @@ import numpy as np
 import pandas as pd
 from scipy.integrate import solve_ivp
 
-from poreflux.random_stream import seed_from
-from poreflux.store import write_atomically
+from poreflux.base.files import write_atomically
+from poreflux.base.random_stream import seed_from
 
 # Factor on the nucleation constant by salt, on the solubility by solvent.
 SALTS = {"nitrate": 1.0, "acetate": 6.0, "chloride": 0.2}

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from poreflux.base.random_stream import seed_from
 from poreflux.learning.scoring import interval, r2, resampled_rows
 from poreflux.learning.splits import grouped_folds, leave_one_group_out
 from poreflux.learning.variants import Model, Pretrained, Rows, Settings, Task, fit
-from poreflux.random_stream import seed_from
 from poreflux.synthesis import K_FOLD, LEAVE_ONE_OUT
 from poreflux.synthesis.table import Column
 

@@ -15,7 +15,7 @@ from itertools import chain as joined
 import numpy as np
 from numba import cuda
 
-from poreflux.device import batches_of
+from poreflux.base.device import batches_of
 from poreflux.uptake import kernels as k
 from poreflux.uptake.grid import NO_LIMIT, SAMPLE_STEPS, Chain, IsothermRun, PressureRun
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from poreflux.pores import channels_of_guest
-from poreflux.potential import spline_coefficients
-from poreflux.random_stream import seeded
-from poreflux.units import BOLTZMANN_BAR_A3_PER_K
+from poreflux.base.random_stream import seeded
+from poreflux.base.units import BOLTZMANN_BAR_A3_PER_K
+from poreflux.fields.channels import channels_of_guest
+from poreflux.fields.grid import spline_coefficients
 from poreflux.uptake import kernels as k
 from poreflux.uptake.statistics import Estimate, estimate
 

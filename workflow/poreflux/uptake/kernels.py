@@ -23,8 +23,8 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
-from poreflux.potential import _weights
-from poreflux.random_stream import advance, uniform
+from poreflux.base.random_stream import advance, uniform
+from poreflux.fields.grid import _weights
 
 # Integer state of a chain
 N_MOLECULES, N_STEPS, N_CYCLES, LEFT_IN_CYCLE, N_SAMPLES, IN_SAMPLE, N_TRIALS, FULL = range(8)

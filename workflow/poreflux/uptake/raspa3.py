@@ -10,9 +10,9 @@ import tempfile
 import gemmi
 import numpy as np
 
-from poreflux.errors import ExternalToolError
-from poreflux.forcefield import Guest, framework_parameters
-from poreflux.structure import Structure
+from poreflux.base.errors import ExternalToolError
+from poreflux.fields.forcefield import Guest, framework_parameters
+from poreflux.structures.crystal import Structure
 from poreflux.uptake.statistics import Estimate, blocking_error, equilibrated_at
 
 _MIN_CYCLE = 20

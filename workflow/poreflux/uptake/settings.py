@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from poreflux.eos import fugacity
-from poreflux.errors import ConfigError
-from poreflux.forcefield import Guest, guest_parameters
+from poreflux.base.errors import ConfigError
+from poreflux.fields.eos import fugacity
+from poreflux.fields.forcefield import Guest, guest_parameters
 from poreflux.uptake import grid
 
 DEFAULT_PRESSURES_BAR = (0.25, 0.5, 0.75, 1.0, 2.0, 5.8, 10.0, 30.0, 50.0, 65.0, 80.0, 100.0)
@@ -21,7 +21,7 @@ class Settings:
     Attributes
     ----------
     guest : str
-        Name of a guest, see :func:`poreflux.forcefield.guest_parameters`.
+        Name of a guest, see :func:`poreflux.fields.forcefield.guest_parameters`.
     temperature_K : float
         Temperature.
     pressures_bar : sequence of float

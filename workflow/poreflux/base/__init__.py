@@ -1,0 +1,1 @@
+"""What every room uses: errors, units, random numbers, processes, devices, tables, files."""

@@ -1,0 +1,70 @@
+"""What the CUDA engines share: whether there is a device, and how much of a study it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from numba import cuda
+
+from poreflux.base.errors import ConfigError
+
+# Share of the device's free memory to fill.
+FILL = 0.8
+
+Item = TypeVar("Item")
+
+
+def usable() -> bool:
+    """Whether there is a CUDA device, with the driver and the libraries to use it."""
+    return cuda.is_available()
+
+
+def batches_of(
+    items: Sequence[Item], bytes_of: Callable[[Item], int], setting: str
+) -> Iterator[list[Item]]:
+    """Consecutive items that fit into the free memory of the device together.
+
+    Parameters
+    ----------
+    items : sequence
+        Structures to compute.
+    bytes_of : callable
+        What one takes on the device.
+    setting : str
+        The key of the configuration that asked for a device, for the error.
+
+    Raises
+    ------
+    ConfigError
+        If there is no device that can be used.
+    """
+    if not usable():
+        raise ConfigError(
+            f"{setting} is 'cuda', but no CUDA device can be used here; check nvidia-smi and that "
+            f"CUDA_HOME names a CUDA toolkit, or set {setting}: cpu"
+        )
+    return batches(items, bytes_of, FILL * _free_bytes())
+
+
+def batches(
+    items: Sequence[Item], bytes_of: Callable[[Item], int], most_bytes: float
+) -> Iterator[list[Item]]:
+    """Consecutive items that fit into so many bytes together; one at least."""
+    batch, size = [], 0
+    for item in items:
+        needs = bytes_of(item)
+        if batch and size + needs > most_bytes:
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += needs
+    if batch:
+        yield batch
+
+
+def _free_bytes() -> float:
+    try:
+        return cuda.current_context().get_memory_info().free
+    except (AttributeError, NotImplementedError):  # the simulator
+        return 1e9

@@ -1,0 +1,1 @@
+"""What models learn from: features, labels, and tables read from files."""

@@ -1,0 +1,627 @@
+"""Self-diffusivity of a guest at infinite dilution, by molecular dynamics in a rigid framework.
+
+Two engines make trajectories of independent molecules at constant temperature; one analysis
+(:mod:`poreflux.diffusion.msd`) turns them into a diffusivity with its standard error, or into
+an upper bound where the molecules were not seen to diffuse.
+
+Engine ``grid`` (:mod:`poreflux.diffusion.grid_engine`) reads the forces from a periodic cubic
+spline of the framework's potential. Engine ``lammps`` (:mod:`poreflux.diffusion.lammps_engine`)
+computes every pair with LAMMPS, in a supercell. Molecules start Boltzmann-distributed in the
+channels, never in closed pockets, or (the published protocol) where Packmol puts them, which knows
+no pockets. A run is lengthened until the result is as precise as wanted.
+
+Where molecules hop too rarely for that, transition-state theory
+(:mod:`poreflux.diffusion.hopping`) gives an estimate below the bound, marked ``tst``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from poreflux.base.random_stream import seed_from
+from poreflux.base.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
+from poreflux.diffusion import grid_engine, lammps_engine
+from poreflux.diffusion.hopping import hopping_diffusivity
+from poreflux.diffusion.msd import LAST_SHARE, DiffusionFit, fit_diffusion
+from poreflux.diffusion.settings import Settings
+from poreflux.fields.channels import Accessibility, accessible, channels_of_guest
+from poreflux.fields.forcefield import framework_parameters
+from poreflux.fields.grid import grid_shape, lj_grid
+from poreflux.structures.cif import read_cif
+from poreflux.structures.crystal import Structure
+
+__all__ = [
+    "Diffusivity",
+    "Settings",
+    "Task",
+    "lengthened",
+    "lengthening",
+    "prepare",
+    "run_on_gpu",
+    "self_diffusivity",
+    "simulate",
+    "warm_up",
+]
+
+# Spacing of the points at which the largest cavity is looked for.
+CAVITY_SPACING_A = 0.8
+# Grid for transition-state theory: spacing, and the most points (larger cells get a wider spacing);
+# typical relative error of what it gives (benchmarks/hopping.md).
+HOPPING_SPACING_A, HOPPING_POINTS = 0.15, 6e6
+HOPPING_ERROR = 0.3
+# Most frames of a run that are analysed, evenly spaced.
+FRAMES_ANALYSED = 5000
+# The highest share of the Henry coefficient in pockets that is kept silent about when molecules
+# may start there.
+SILENT_POCKET_SHARE = 0.001
+
+
+@dataclass(frozen=True)
+class Diffusivity:
+    """Self-diffusivity of one structure.
+
+    Attributes
+    ----------
+    d_m2_s : float
+        Self-diffusion coefficient, a third of the trace of the tensor, m^2/s. Where
+        ``diffusive`` is false: with engine 'tst' an estimate, else an upper bound (or, with a
+        note that says so, a lower one).
+    d_err_m2_s : float
+        One standard error, from groups of independent molecules; 0 for the bound of a
+        structure without a channel; a typical error for 'tst'.
+    msd_loglog_slope : float
+        d log MSD / d log t in the fit window; 0 for a structure without a channel.
+    diffusive : bool
+        Whether the run shows diffusion, see :func:`poreflux.diffusion.msd.fit_diffusion`.
+    d_x_m2_s, d_y_m2_s, d_z_m2_s : float
+        Components along Cartesian axes (a along x, b in the xy plane), m^2/s; estimates
+        even where ``d_m2_s`` is a bound.
+    fit_start_ps, fit_end_ps, msd_end_A2 : float
+        Lags between which the MSD was fitted, and the MSD at the last.
+    cavity_A : float
+        Diameter of the largest sphere between atoms (of radius sigma/2) about a point that
+        the guest reaches.
+    dimensionality : int
+        Independent directions (0 to 3) in which channels run through the crystal.
+    pocket_share : float
+        Share of the Henry coefficient in pockets that no channel reaches.
+    n_molecules, n_steps : int
+        Molecules, and production steps of each; 0 where nothing was simulated.
+    engine : str
+        'grid' or 'lammps', or 'tst' where ``d_m2_s`` is from transition-state theory.
+    note : str
+        Empty, or why the result is a bound, and other warnings.
+    """
+
+    d_m2_s: float
+    d_err_m2_s: float
+    msd_loglog_slope: float
+    diffusive: bool
+    d_x_m2_s: float
+    d_y_m2_s: float
+    d_z_m2_s: float
+    fit_start_ps: float
+    fit_end_ps: float
+    msd_end_A2: float
+    cavity_A: float
+    dimensionality: int
+    pocket_share: float
+    n_molecules: int
+    n_steps: int
+    engine: str
+    note: str
+
+
+def self_diffusivity(path: str | Path, **params) -> Diffusivity:
+    """Self-diffusivity of a guest in the structure in a CIF file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CIF file.
+    **params
+        See :class:`Settings`.
+
+    Returns
+    -------
+    Diffusivity
+
+    Raises
+    ------
+    StructureError
+        If the file is no usable structure.
+    ConfigError
+        If a parameter is out of range.
+    ExternalToolError
+        If Packmol or LAMMPS fails or is missing.
+    """
+    return simulate(read_cif(path), **params)
+
+
+def simulate(structure: Structure, **params) -> Diffusivity:
+    """Self-diffusivity of a guest in a rigid framework at infinite dilution.
+
+    Parameters
+    ----------
+    structure : Structure
+        The framework.
+    **params
+        See :class:`Settings`.
+
+    Returns
+    -------
+    Diffusivity
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range, the guest unknown, or there is no CUDA device to use.
+    StructureError
+        If an element has no parameters.
+    ExternalToolError
+        If Packmol or LAMMPS fails or is missing.
+
+    Notes
+    -----
+    A structure without a channel below the threshold is not simulated. Its bound is
+    L v exp(-threshold / kT) / 3: a free molecule of mean speed v = sqrt(8kT / pi m) with the
+    longest lattice vector L as mean free path, held back by the lowest barrier there can be;
+    about 1e-15 m^2/s for CH4 at 20 kT.
+    """
+    task = Task(structure, Settings(**params))
+    if task.settings.device == "cuda" and task.settings.engine == "grid":
+        run_on_gpu([task])
+    else:
+        task.run()
+    return task.result
+
+
+class Task:
+    """A self-diffusivity ready to be simulated: the framework's potential and its channels.
+
+    Parameters
+    ----------
+    structure : Structure
+        The rigid framework.
+    settings : Settings
+        The parameters.
+
+    Attributes
+    ----------
+    result : Diffusivity or None
+        Known from the start where there is no channel, else once a run is done.
+    field : grid_engine.Field
+        The potential, where there is a channel.
+
+    Raises
+    ------
+    StructureError
+        If an element has no parameters.
+    """
+
+    def __init__(self, structure: Structure, settings: Settings):
+        self.structure, self.settings = structure, settings
+        shape = grid_shape(structure, settings.spacing_A)
+        self._energy = lj_grid(structure, settings.molecule, shape, settings.cutoff_A)
+        self._pores, self._in_pockets = channels_of_guest(
+            self._energy, settings.block_threshold_kT, settings.temperature_K, settings.cap_K
+        )
+        self.result: Diffusivity | None = None
+        if self._pores.dimensionality == 0:
+            self.result = self._or_hopping(_no_channel(structure, settings))
+            return
+        self.field = grid_engine.make_field(self._energy, structure.cell, settings.cap_K)
+        self._cavity_A = largest_cavity_A(structure, self._pores.mask)
+
+    def run(self) -> None:
+        """Simulate on the CPU."""
+        if self.result is not None:
+            return
+        settings = self.settings
+        with ExitStack() as stack:
+            folder = None
+            if settings.engine == "lammps" or settings.starts == "packmol":
+                kept = settings.keep_dir, settings.run_dir
+                folder = stack.enter_context(lammps_engine.run_folder(*kept))
+            trajectory = self.trajectory(folder)
+            self.conclude(*lengthened(trajectory.positions, **self.growth()))
+
+    def trajectory(
+        self, folder: Path | None = None
+    ) -> grid_engine.Trajectory | lammps_engine.Trajectory:
+        """The run at its start; ``folder`` is for the files of LAMMPS and Packmol."""
+        settings = self.settings
+        dynamics = grid_engine.Dynamics(
+            mass_amu=settings.molecule.mass_amu,
+            temperature_K=settings.temperature_K,
+            timestep_fs=settings.timestep_fs,
+            tau_fs=1000.0 * settings.thermostat_ps,
+        )
+        schedule = {
+            "chain_size": settings.chain_size,
+            "equilibration_steps": settings.equilibration_steps,
+            "steps_per_frame": settings.steps_per_frame,
+        }
+        n_molecules, chain_size = settings.n_molecules, settings.chain_size
+        seed_parts = (settings.seed, self.structure.content_hash, "diffusion")
+        key = seed_from(*seed_parts)
+
+        def boltzmann(first: int) -> grid_engine.State:
+            return grid_engine.start(
+                self.field, self._pores.mask, self._energy, n_molecules, chain_size, dynamics,
+                key, first,
+            )  # fmt: skip
+
+        def packed(first: int) -> grid_engine.State:
+            with nullcontext(folder) if folder else lammps_engine.run_folder(None, None) as there:
+                guests = lammps_engine.packed_guests(
+                    self.structure, n_molecules, (*seed_parts, first), there
+                )
+            return grid_engine.start_at(self.field, guests, chain_size, dynamics, key, first)
+
+        start = {"boltzmann": boltzmann, "packmol": packed}[settings.starts]
+        if settings.engine == "grid":
+            return grid_engine.Trajectory(self.field, start, dynamics, **schedule)
+        guests = None
+        if settings.starts == "boltzmann":
+            guests = grid_engine.cartesian(self.field, boltzmann(0))
+        return lammps_engine.Trajectory(
+            self.structure,
+            settings.molecule,
+            dynamics,
+            folder,
+            n_molecules=n_molecules,
+            guests_A=guests,
+            cutoff_A=settings.cutoff_A,
+            n_frames=self.growth()["n_frames"],
+            seed_parts=seed_parts,
+            package=settings.lammps_package,
+            threads=settings.lammps_threads,
+            **schedule,
+        )
+
+    def growth(self) -> dict:
+        """How the run grows: the arguments of :func:`lengthened` but the positions."""
+        settings = self.settings
+        n_frames, most_frames = (
+            round(t / settings.interval_ps) for t in (settings.production_ps, settings.max_ps)
+        )
+        return {
+            "n_frames": n_frames,
+            "n_molecules": settings.n_molecules,
+            "most_frames": most_frames if settings.extend == "auto" else n_frames,
+            "interval_ps": settings.interval_ps,
+            "more_molecules": settings.engine == "grid",
+            "target_error": settings.target_error,
+            "n_groups": settings.n_groups,
+            "cavity_A": self._cavity_A,
+        }
+
+    def conclude(self, fit: DiffusionFit, n_frames: int, n_molecules: int) -> None:
+        """Make the result of a run, as returned by :func:`lengthened`."""
+        unblocked = self._in_pockets if self.settings.starts == "packmol" else 0.0
+        result = _result(
+            fit,
+            self._cavity_A,
+            self._pores,
+            self._in_pockets,
+            unblocked,
+            self.settings.engine,
+            n_molecules,
+            n_frames * self.settings.steps_per_frame,
+        )
+        bounded = not fit.diffusive and fit.upper_A2_fs is not None
+        self.result = self._or_hopping(result) if bounded else result
+
+    def points(self) -> list[Diffusivity]:
+        """What came out, once the task has been run."""
+        return [self.result]
+
+    def _or_hopping(self, bound: Diffusivity) -> Diffusivity:
+        """The bound, or what transition-state theory makes of it where it is wanted."""
+        if self.settings.rare_events == "bound":
+            return bound
+        return _hopping(bound, self.structure, self.settings)
+
+
+def prepare(structure: Structure, **params) -> Task:
+    """The part of :func:`simulate` before the dynamics, for :func:`run_on_gpu`."""
+    return Task(structure, Settings(**params))
+
+
+def run_on_gpu(tasks: Sequence[Task], threads: int = 1) -> None:
+    """Run the dynamics of many structures together on a CUDA device.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        From :func:`prepare`, engine ``grid``; :meth:`Task.points` has the results after.
+    threads : int
+        Threads of the host.
+
+    Raises
+    ------
+    ConfigError
+        If there is no device that can be used.
+    """
+    from poreflux.diffusion import cuda
+
+    cuda.run_all([task for task in tasks if task.result is None], threads)
+
+
+def lengthened(
+    positions: Callable[[int, int], np.ndarray],
+    n_frames: int,
+    n_molecules: int,
+    most_frames: int,
+    interval_ps: float,
+    *,
+    more_molecules: bool,
+    target_error: float,
+    n_groups: int,
+    cavity_A: float,
+) -> tuple[DiffusionFit, int, int]:
+    """The fit of a run that grows until it is good enough.
+
+    Parameters
+    ----------
+    positions : callable
+        Given numbers of frames and molecules, positions (Å) from frame 0 to the last, ndarray
+        (frames + 1, molecules, 3). What a smaller run has a larger one repeats.
+    n_frames, n_molecules : int
+        Size at first.
+    most_frames : int
+        Longest run of the first ``n_molecules``; one of more molecules is shorter in proportion.
+    interval_ps : float
+        Time between frames.
+    more_molecules : bool
+        Whether there can be more than ``n_molecules``.
+    target_error : float
+        Relative standard error wanted.
+    n_groups, cavity_A
+        As for :func:`poreflux.diffusion.msd.fit_diffusion`.
+
+    Returns
+    -------
+    fit : DiffusionFit
+        Of the last run.
+    n_frames, n_molecules : int
+        Its size.
+
+    Notes
+    -----
+    A run that does not show a straight MSD is doubled in time, one that does, but not as
+    precisely as wanted, in molecules: they also average over channels between which none passes.
+    Doubling leaves few chances to stop on an error that is small by accident.
+
+    A run is given up where even ``most_frames`` would not show diffusion: the longest lag that is
+    fitted, half the run, times the upper bound of 6 D found so far stays below ``cavity_A``
+    squared.
+    """
+    requests = lengthening(
+        n_frames,
+        n_molecules,
+        most_frames,
+        interval_ps,
+        more_molecules=more_molecules,
+        target_error=target_error,
+        n_groups=n_groups,
+        cavity_A=cavity_A,
+    )
+    wanted = next(requests)
+    try:
+        while True:
+            wanted = requests.send(positions(*wanted))
+    except StopIteration as done:
+        return done.value
+
+
+def lengthening(
+    n_frames: int,
+    n_molecules: int,
+    most_frames: int,
+    interval_ps: float,
+    *,
+    more_molecules: bool,
+    target_error: float,
+    n_groups: int,
+    cavity_A: float,
+) -> Generator[tuple[int, int], np.ndarray, tuple[DiffusionFit, int, int]]:
+    """:func:`lengthened`, for a caller who makes many runs grow at once.
+
+    Yields
+    ------
+    n_frames, n_molecules : int
+        Size of the run that is wanted next; its positions are to be sent.
+
+    Returns
+    -------
+    fit, n_frames, n_molecules
+        As of :func:`lengthened`.
+    """
+    most = most_frames * n_molecules
+    while True:
+        positions = yield n_frames, n_molecules
+        # short lags are of no use in runs this long
+        stride = -(-n_frames // FRAMES_ANALYSED)
+        fit = fit_diffusion(
+            positions[::stride],
+            interval_ps * stride,
+            n_groups=n_groups,
+            cavity_A=cavity_A,
+        )
+        good = fit.diffusive and fit.d_err_A2_fs <= target_error * fit.d_A2_fs
+        longest_fs = LAST_SHARE * most / n_molecules * interval_ps * 1000.0
+        upper = math.inf if fit.upper_A2_fs is None else fit.upper_A2_fs
+        if good or 6.0 * upper * longest_fs < cavity_A**2:
+            return fit, n_frames, n_molecules
+        if more_molecules and fit.linear:
+            if 2 * n_molecules * n_frames > most:
+                return fit, n_frames, n_molecules
+            n_molecules *= 2
+        else:
+            longer = min(2 * n_frames, most // n_molecules)
+            if longer <= n_frames:
+                return fit, n_frames, n_molecules
+            n_frames = longer
+
+
+def largest_cavity_A(structure: Structure, mask: np.ndarray) -> float:
+    """Diameter of the largest sphere about an open point that touches no atom, Å.
+
+    Parameters
+    ----------
+    structure : Structure
+        The framework; an atom's radius is half its Lennard-Jones sigma.
+    mask : ndarray bool (nx, ny, nz)
+        Open points of a grid on the unit cell, the origin included. About every 0.8 Å one of
+        them is tried, so that the result is up to 0.7 Å too small.
+
+    Returns
+    -------
+    float
+        0 if no point is open.
+
+    Raises
+    ------
+    StructureError
+        If an element has no Lennard-Jones parameters.
+    """
+    shape = np.array(mask.shape)
+    spacing = np.array(structure.lengths_A) / shape
+    stride = np.maximum(1, (CAVITY_SPACING_A / spacing).astype(int))
+    coarse = np.zeros_like(mask)
+    coarse[tuple(slice(None, None, s) for s in stride)] = True
+    points = np.argwhere(mask & coarse)
+    if not len(points):
+        points = np.argwhere(mask)
+    if not len(points):
+        return 0.0
+    points = points / shape @ structure.cell
+    sigma = framework_parameters()
+    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    species = np.array(structure.species)
+    free = np.full(len(points), np.inf)
+    for element in sorted(set(structure.species)):
+        frac = structure.frac[species == element]
+        images = (frac[:, None] + shifts).reshape(-1, 3) @ structure.cell
+        nearest, _ = cKDTree(images).query(points)
+        free = np.minimum(free, nearest - sigma[element][1] / 2.0)
+    return float(max(0.0, 2.0 * free.max()))
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from numba's cache, before processes are forked."""
+    energy = np.zeros((4, 4, 4))
+    field = grid_engine.make_field(energy, np.eye(3) * 4.0, 20_000.0)
+    accessible(energy, 1.0)
+    dynamics = grid_engine.Dynamics(16.0, 298.0, 1.0, 100.0)
+    state = grid_engine.start(field, energy < 1.0, energy, 2, 2, dynamics, 0)
+    grid_engine.advance_state(field, state, dynamics, 2, 1, 1)
+    hopping_diffusivity(energy, np.eye(3), 298.0, 1e-4)
+
+
+def _result(
+    fit: DiffusionFit,
+    cavity: float,
+    pores: Accessibility,
+    in_pockets: float,
+    unblocked: float,
+    engine: str,
+    n_molecules: int,
+    n_steps: int,
+) -> Diffusivity:
+    d, notes = fit.d_A2_fs, [fit.note] if fit.note else []
+    if not fit.diffusive:
+        if fit.upper_A2_fs is not None:
+            d = fit.upper_A2_fs
+            notes.append("d_m2_s is an upper bound")
+        else:
+            notes.append("the MSD still grows faster than linearly: d_m2_s is a lower bound")
+    if unblocked > SILENT_POCKET_SHARE:
+        notes.append(f"{unblocked:.1%} of the Henry coefficient is in pockets, not blocked here")
+    x, y, z = fit.d_components_A2_fs * A2_PER_FS_TO_M2_PER_S
+    return Diffusivity(
+        d_m2_s=d * A2_PER_FS_TO_M2_PER_S,
+        d_err_m2_s=fit.d_err_A2_fs * A2_PER_FS_TO_M2_PER_S,
+        msd_loglog_slope=fit.loglog_slope,
+        diffusive=fit.diffusive,
+        d_x_m2_s=float(x),
+        d_y_m2_s=float(y),
+        d_z_m2_s=float(z),
+        fit_start_ps=fit.window_ps[0],
+        fit_end_ps=fit.window_ps[1],
+        msd_end_A2=fit.msd_end_A2,
+        cavity_A=cavity,
+        dimensionality=pores.dimensionality,
+        pocket_share=in_pockets,
+        n_molecules=n_molecules,
+        n_steps=n_steps,
+        engine=engine,
+        note="; ".join(notes),
+    )
+
+
+def _hopping(bound: Diffusivity, structure: Structure, settings: Settings) -> Diffusivity:
+    """``bound`` with the estimate of transition-state theory in place of the bound, if lower."""
+    guest, temperature_K = settings.molecule, settings.temperature_K
+    spacing_A = max(HOPPING_SPACING_A, (structure.volume_A3 / HOPPING_POINTS) ** (1 / 3))
+    energy = lj_grid(structure, guest, grid_shape(structure, spacing_A), settings.cutoff_A)
+    # hops lead over points of this grid: a window between two of them would not be found
+    pores = accessible(energy, settings.block_threshold_kT * temperature_K)
+    # molecules start in channels, where there are any
+    closed = energy > settings.cap_K if pores.dimensionality == 0 else ~pores.mask
+    energy[closed] = np.inf
+    if closed.all():
+        return bound
+    thermal = BOLTZMANN_AMU_A2_FS2_PER_K * temperature_K / guest.mass_amu
+    hops = hopping_diffusivity(energy, structure.cell, temperature_K, thermal)
+    if hops is None or not 0.0 < hops.d_A2_fs * A2_PER_FS_TO_M2_PER_S < bound.d_m2_s:
+        return bound
+    x, y, z = np.diag(hops.tensor_A2_fs) * A2_PER_FS_TO_M2_PER_S
+    d = hops.d_A2_fs * A2_PER_FS_TO_M2_PER_S
+    why = bound.note.removesuffix("d_m2_s is an upper bound").rstrip("; ")
+    return replace(
+        bound,
+        d_m2_s=d,
+        d_err_m2_s=HOPPING_ERROR * d,
+        d_x_m2_s=float(x),
+        d_y_m2_s=float(y),
+        d_z_m2_s=float(z),
+        engine="tst",
+        note=f"{why}; at most {bound.d_m2_s:.2g} m2/s; d_m2_s is from transition-state theory",
+    )
+
+
+def _no_channel(structure: Structure, settings: Settings) -> Diffusivity:
+    threshold_kT = settings.block_threshold_kT
+    mass_amu = settings.molecule.mass_amu
+    thermal = BOLTZMANN_AMU_A2_FS2_PER_K * settings.temperature_K / mass_amu
+    speed = math.sqrt(8.0 / math.pi * thermal)
+    bound = max(structure.lengths_A) * speed * math.exp(-threshold_kT) / 3.0
+    return Diffusivity(
+        d_m2_s=bound * A2_PER_FS_TO_M2_PER_S,
+        d_err_m2_s=0.0,
+        msd_loglog_slope=0.0,
+        diffusive=False,
+        d_x_m2_s=0.0,
+        d_y_m2_s=0.0,
+        d_z_m2_s=0.0,
+        fit_start_ps=0.0,
+        fit_end_ps=0.0,
+        msd_end_A2=0.0,
+        cavity_A=0.0,
+        dimensionality=0,
+        pocket_share=1.0,
+        n_molecules=0,
+        n_steps=0,
+        engine=settings.engine,
+        note=f"no channel below {threshold_kT:g} kT: not simulated; d_m2_s is an upper bound",
+    )

@@ -1,0 +1,191 @@
+"""Gaussian processes beside the network and the trees: direct, and with the source as a feature.
+
+With a hundred labels a smooth function of a few good features is all that can be learnt, and a
+Gaussian process learns just that: one length scale, one noise, chosen by the marginal likelihood of
+the training rows. Transfer hands the source model's knowledge over as for the trees: its prediction
+for the target structure is an added feature.
+
+References
+----------
+C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning (2006), ch. 2, 5.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
+
+from poreflux.base.random_stream import seed_from
+from poreflux.learning.container import as_array, pack, unpack
+from poreflux.learning.splits import Split
+
+# The time grows with the cube of the rows: of more, so many are drawn.
+MOST_ROWS = 1500
+# Limits of length scale (in standard deviations of the features), variance and noise.
+_LENGTHS, _VARIANCES, _NOISES = (0.3, 100.0), (1e-2, 1e2), (1e-4, 1.0)
+
+
+@dataclass(frozen=True)
+class Process:
+    """One trained process.
+
+    Attributes
+    ----------
+    rows : ndarray of float64, shape (n, d)
+        Training rows, standardised.
+    weights : ndarray of float64, shape (n,)
+        Of the kernel at each of them.
+    centre, spread : ndarray of float64, shape (d,)
+        What the features are standardised by.
+    numbers : ndarray of float64, shape (4,)
+        Mean and standard deviation of the labels, variance and length scale of the kernel.
+    """
+
+    rows: np.ndarray
+    weights: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
+    numbers: np.ndarray
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Labels (m,) of features (m, d)."""
+        mean, deviation, variance, length = self.numbers
+        scaled = np.sqrt(3.0) / length * cdist((x - self.centre) / self.spread, self.rows)
+        kernel = variance * (1.0 + scaled) * np.exp(-scaled)
+        return mean + deviation * (kernel @ self.weights)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """A stack of M processes.
+
+    Attributes
+    ----------
+    members : tuple of Process
+    source : Processes or None
+        Their predictions are the last features of every member.
+    """
+
+    members: tuple[Process, ...]
+    source: Processes | None = None
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def select(self, which) -> Processes:
+        """The processes with numbers ``which``."""
+        return Processes(tuple(self.members[i] for i in which), self.source)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Labels of ``x`` (n, d) by every process, float64 (M, n)."""
+        x = _with_source(self.source, x)
+        with _one_thread():
+            return np.stack([member.predict(x) for member in self.members])
+
+
+def to_bytes(processes: Processes) -> bytes:
+    """Processes as bytes that are equal for equal processes."""
+    arrays = {
+        f"{name}_{i:05d}": value
+        for i, member in enumerate(processes.members)
+        for name, value in vars(member).items()
+    }
+    if processes.source is not None:
+        arrays["source"] = as_array(to_bytes(processes.source))
+    return pack(arrays, {"members": len(processes)})
+
+
+def from_bytes(data: bytes) -> Processes:
+    """Read what :func:`to_bytes` wrote."""
+    arrays, meta = unpack(data)
+    names = tuple(Process.__dataclass_fields__)
+    members = tuple(
+        Process(**{name: arrays[f"{name}_{i:05d}"] for name in names})
+        for i in range(meta["members"])
+    )
+    source = arrays.get("source")
+    return Processes(members, None if source is None else from_bytes(source.tobytes()))
+
+
+def join(parts: Sequence[Processes]) -> Processes:
+    """Stacks over the same source as one."""
+    return Processes(tuple(m for part in parts for m in part.members), parts[0].source)
+
+
+def fit(
+    x: np.ndarray,
+    y: np.ndarray,
+    splits: Sequence[Split],
+    *,
+    seeds: Sequence[int],
+    source: Processes | None = None,
+    step: Callable[[int], None] = lambda n: None,
+) -> Processes:
+    """Train one process a split, on its training and validation rows.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, d)
+        Features.
+    y : ndarray, shape (n,)
+        Labels.
+    splits : sequence of Split
+        Nothing stops early or is chosen by validation rows, so they are learnt as well.
+    seeds : sequence of int
+        One a split; they matter where more than 1500 rows are to be learnt.
+    source : Processes, optional
+        Each one's prediction becomes an added feature.
+    step : callable
+        Called with 1 after each process.
+
+    Returns
+    -------
+    Processes
+    """
+    x = _with_source(source, x)
+    members = []
+    for part, seed in zip(splits, seeds, strict=True):
+        rows = np.concatenate([part.train, part.validation])
+        if len(rows) > MOST_ROWS:
+            stream = np.random.default_rng(np.random.SeedSequence(seed_from(seed, "gp")))
+            rows = np.sort(stream.permutation(rows)[:MOST_ROWS])
+        with _one_thread():
+            members.append(_train(x[rows], y[rows]))
+        step(1)
+    return Processes(tuple(members), source)
+
+
+def _one_thread():
+    """Sums in one order whatever the number of cores; and small matrices are slower on many."""
+    return threadpool_limits(1, user_api="blas")
+
+
+def _train(x: np.ndarray, y: np.ndarray) -> Process:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    centre, spread = x.mean(axis=0), x.std(axis=0)
+    # a feature that is the same everywhere says nothing
+    spread = np.where(spread > 1e-9 * (1.0 + np.abs(centre)), spread, np.inf)
+    rows = (x - centre) / spread
+    mean, deviation = float(y.mean()), float(y.std()) or 1.0
+    kernel = ConstantKernel(1.0, _VARIANCES) * Matern(
+        np.sqrt(x.shape[1]), _LENGTHS, nu=1.5
+    ) + WhiteKernel(0.1, _NOISES)
+    with warnings.catch_warnings():
+        # a length or noise at its limit is an answer
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = GaussianProcessRegressor(kernel).fit(rows, (y - mean) / deviation)
+    signal = found.kernel_.k1
+    numbers = [mean, deviation, signal.k1.constant_value, signal.k2.length_scale]
+    return Process(rows, found.alpha_, centre, spread, np.array(numbers, dtype=np.float64))
+
+
+def _with_source(source: Processes | None, x: np.ndarray) -> np.ndarray:
+    return x if source is None else np.hstack([x, source.predict(x).T])

@@ -1,0 +1,218 @@
+"""A finished study as an RO-Crate: what made each table, in a form that other tools read.
+
+The crate follows the profile Process Run Crate 0.5 of Workflow Run RO-Crate: an action for each
+stage, with the software that ran, what it read and what it wrote.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import platform
+from importlib.util import find_spec
+from pathlib import Path
+
+from poreflux import __version__
+from poreflux.base.errors import ConfigError, DataError
+from poreflux.learning import packages_of
+from poreflux.run.stages import STAGES, stage_params
+from poreflux.run.usage import used_by
+from poreflux.store import Store, package_version
+
+PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+# Written into the study's folder beside its tables.
+ARTIFACTS, CONFIGURATION = "artifacts.csv", "config.json"
+METADATA = "ro-crate-metadata.json"
+LICENSE = "https://creativecommons.org/licenses/by/4.0/"
+FORMATS = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".html": "text/html",
+    ".npz": "application/zip",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
+
+
+def export(
+    config: dict,
+    folder: Path,
+    store: Store,
+    *,
+    license: str = LICENSE,
+    author: str | None = None,
+) -> Path:
+    """Write ``ro-crate-metadata.json`` into a study's folder, with what it names.
+
+    Parameters
+    ----------
+    config : dict
+        Complete, see :func:`poreflux.run.config.complete`.
+    folder : Path
+        The study's results; nothing in it is changed. :data:`CONFIGURATION` and
+        :data:`ARTIFACTS` (key, CPU seconds and versions of each artifact) are added.
+    store : Store
+        Where the study's artifacts are.
+    license : str
+        Address of the licence of the results.
+    author : str, optional
+        Name of who answers for them.
+
+    Returns
+    -------
+    Path
+        The metadata file. The folder is the crate.
+
+    Raises
+    ------
+    DataError
+        If the study has no results there.
+    ConfigError
+        If the package ``rocrate`` is not installed.
+    """
+    if find_spec("rocrate") is None:
+        raise ConfigError("the package rocrate is not installed; install envs/requirements.txt")
+    from rocrate.rocrate import ROCrate
+
+    if not list(folder.glob("*/*.parquet")):
+        raise DataError(f"no tables in {folder}; run the study first")
+    versions = _write_artifacts(used_by(config, folder, store), store, folder / ARTIFACTS)
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    (folder / CONFIGURATION).write_text(text, encoding="utf-8")
+
+    crate = ROCrate(version="1.1")  # that of the profile
+    crate.name = f"Poreflux study {config['study']}"
+    crate.description = (
+        "Structures of metal-organic frameworks, their descriptors, uptakes and diffusivities, "
+        "and models of the diffusivity learnt from them."
+    )
+    crate.license = license
+    crate.root_dataset["conformsTo"] = _add(
+        crate, PROFILE, "CreativeWork", name="Process Run Crate", version="0.5"
+    )
+    if author:
+        crate.root_dataset["author"] = _add(crate, "#author", "Person", name=author)
+    files = {
+        str(path.relative_to(folder)): _add_file(crate, path, folder)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != METADATA and not path.name.startswith(".")
+    }
+    for title, software, read, written in _actions(config, versions):
+        results = [files[name] for name in files if _matches(name, written)]
+        if results:
+            _add(
+                crate,
+                f"#{title.replace(' ', '-')}",
+                "CreateAction",
+                name=title,
+                instrument=_software(crate, title, software),
+                object=[files[CONFIGURATION], *(files[n] for n in files if _matches(n, read))],
+                result=results,
+            )
+    for action in crate.get_by_type("CreateAction"):
+        crate.root_dataset.append_to("mentions", action)
+    crate.metadata.write(folder)
+    return folder / METADATA
+
+
+def _write_artifacts(paths: set[Path], store: Store, output: Path) -> dict[str, dict[str, str]]:
+    """Write a row an artifact; returns versions of engines and libraries by stage."""
+    versions: dict[str, dict[str, str]] = {}
+    with output.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["stage", "subject", "key", "code", "cpu_s", "engines", "versions"])
+        for path in sorted(paths):
+            manifest = store.manifest(path)
+            if manifest is None:
+                continue
+            facts = manifest["facts"]
+            found = manifest["engines"] | facts.get("versions", {})
+            versions.setdefault(manifest["stage"], {}).update(found)
+            rows.writerow(
+                [
+                    *(manifest[k] for k in ("stage", "subject", "key", "code")),
+                    facts.get("cpu_s", ""),
+                    json.dumps(manifest["engines"]),
+                    json.dumps(facts.get("versions", {})),
+                ]
+            )
+    return versions
+
+
+def _actions(config: dict, versions: dict[str, dict[str, str]]):
+    """Title, software, patterns of files read and of files written, of each step."""
+    common = {"python": platform.python_version(), "snakemake": package_version("snakemake")}
+    yield "read structures", common | versions.get("build", {}), (), ("*/structures.parquet",)
+    for name, stage in STAGES.items():
+        used = common | stage.engines(stage_params(config, name)) | versions.get(name, {})
+        yield name, used, ("*/shards/structures/*",), (f"*/{name}.parquet", f"*/shards/{name}/*")
+    packages = [p for learner in config["learning"]["learners"] for p in packages_of(learner)]
+    learners = {package: package_version(package) for package in packages}
+    learning = common | learners | versions.get("finetune", {})
+    tables = ("*/geometry.parquet", "*/energy.parquet", "*/percolation.parquet")
+    yield "features", common, tables, ("*/features.parquet",)
+    simulated = ("*/uptake.parquet", "*/diffusion.parquet", "*/percolation.parquet")
+    yield "labels", common, simulated, ("*/labels.parquet",)
+    learnt = ("*/features.parquet", "*/labels.parquet")
+    yield "learning", learning, learnt, ("study/*",)
+    yield "prediction", learning, ("predict/features.parquet", "study/models/*"), ("predict/*.csv",)
+    report = common | {"matplotlib": package_version("matplotlib")}
+    yield "report", report, ("*/*.parquet",), ("report/*",)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a path matches; ``*`` at the end stands for any depth, elsewhere for one part."""
+    for pattern in patterns:
+        parts, given = pattern.split("/"), name.split("/")
+        if parts[-1] == "*":
+            given = [*given[: len(parts) - 1], "/".join(given[len(parts) - 1 :])]
+        if len(parts) == len(given) and all(
+            Path(g).match(p) for p, g in zip(parts, given, strict=True)
+        ):
+            return True
+    return False
+
+
+def _add(crate, identifier: str, kind: str, **properties):
+    from rocrate.model.contextentity import ContextEntity
+
+    found = crate.dereference(identifier)
+    return found or crate.add(
+        ContextEntity(crate, identifier, properties={"@type": kind} | properties)
+    )
+
+
+def _add_file(crate, path: Path, folder: Path):
+    name = str(path.relative_to(folder))
+    data = path.read_bytes()
+    properties = {
+        "name": name,
+        "contentSize": str(len(data)),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "encodingFormat": FORMATS.get(path.suffix, "application/octet-stream"),
+    }
+    return crate.add_file(path, dest_path=name, properties=properties)
+
+
+def _software(crate, title: str, versions: dict[str, str]):
+    """Poreflux in one role, and the packages that it draws on there."""
+    packages = [
+        _package(crate, *item) for item in sorted(versions.items()) if item[0] != "poreflux"
+    ]
+    return _add(
+        crate,
+        f"#poreflux-{title.replace(' ', '-')}",
+        "SoftwareApplication",
+        name=f"Poreflux: {title}",
+        softwareVersion=versions.get("poreflux", __version__),
+        softwareRequirements=packages,
+    )
+
+
+def _package(crate, name: str, version: str):
+    page = f"https://pypi.org/project/{name}/{version}/"
+    if name == "python":
+        page = f"https://www.python.org/downloads/release/python-{version.replace('.', '')}/"
+    return _add(crate, page, "SoftwareApplication", name=name, softwareVersion=version, url=page)

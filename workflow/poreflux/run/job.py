@@ -1,0 +1,100 @@
+"""What every script of a Snakemake rule needs: a log that catches everything, and its inputs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.base.errors import DataError
+from poreflux.base.processes import die_with_parent
+from poreflux.base.tables import write_table
+from poreflux.store import Store
+
+log = logging.getLogger("poreflux")
+
+
+def expose_library(folder: str) -> None:
+    """Let the processes that Snakemake starts import the library from ``folder``.
+
+    They run in environments of their own (``--sdm conda``), where it is not installed.
+    """
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([folder, *filter(None, path)]))
+
+
+def start_job(job) -> None:
+    """Send log records, warnings and the traceback of a failure to the rule's log file.
+
+    And end with Snakemake, however that ends: a job that lived on would compute the same
+    structures as the next run.
+
+    Parameters
+    ----------
+    job
+        The ``snakemake`` object of the script.
+    """
+    die_with_parent()
+    path = Path(job.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handlers = [logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)]
+    logging.basicConfig(level=logging.INFO, format=line, handlers=handlers, force=True)
+    logging.captureWarnings(True)
+
+    def hook(kind, error, trace):
+        logging.getLogger("poreflux").critical("%s", error, exc_info=(kind, error, trace))
+
+    sys.excepthook = hook
+
+
+def store_of(job) -> Store:
+    """The content store that the rule's ``params.store`` (or ``POREFLUX_STORE``) names."""
+    return Store(job.params.get("store") or None)
+
+
+def limit_threads(job) -> None:
+    """Hold torch to the rule's threads; more of them only fight over the same cores."""
+    import torch
+
+    torch.set_num_threads(job.threads)
+
+
+def run_shard(job) -> None:
+    """Pass one shard of structures through the stage that ``params.stage`` names."""
+    from poreflux.run.stages import run_stage
+
+    start_job(job)
+    table = run_stage(
+        job.params.stage,
+        pd.read_parquet(job.input.structures),
+        job.params.settings,
+        store=store_of(job),
+        workers=job.threads,
+        seconds=job.params.limits["seconds"],
+        memory_mb=job.params.limits["memory_mb"],
+    )
+    write_table(table, job.output.table)
+
+
+def check_failures(table: pd.DataFrame, allowed_share: float, where) -> None:
+    """Log the failures in a table by reason; too many of them are an error.
+
+    Raises
+    ------
+    DataError
+        If the failed share exceeds ``allowed_share``.
+    """
+    structures = table.drop_duplicates("name")
+    failed = structures[structures["status"] != "ok"]
+    for row in failed.itertuples():
+        log.warning("%s failed: %s", row.name, row.reason)
+    if len(failed) > allowed_share * len(structures):
+        raise DataError(
+            f"{where}: {len(failed)} of {len(structures)} structures failed, more than the "
+            f"share {allowed_share:g} allowed (limits.failed_share); first reason: "
+            f"{failed['reason'].iloc[0]}"
+        )

@@ -1,0 +1,344 @@
+"""Trained models as artifacts of the store: the same data, settings and code train once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from poreflux.base.files import write_atomically
+from poreflux.base.tables import table_digest
+from poreflux.data.features import labelled, used
+from poreflux.data.labels import ISOTHERM, expand, isotherms_of, values_of
+from poreflux.learning import packages_of, parse_learner
+from poreflux.learning.splits import draws_of_sizes
+from poreflux.learning.study import DRAWS_IN_PART, pretrain, resolve, run_size, together
+from poreflux.learning.trained import Pretrained
+from poreflux.store import Ingredients, Store, package_version
+from poreflux.store.code import code_digest
+
+log = logging.getLogger(__name__)
+
+_SPENT = "spent.json"
+_CLOCKS = {"cpu_s": time.process_time, "wall_s": time.monotonic}
+
+
+def pretrained_models(
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    names: Sequence[str],
+    *,
+    target_features: pd.DataFrame,
+    learner: str,
+    protocol: str,
+    seed: int,
+    device: str,
+    store: Store,
+) -> list[Pretrained]:
+    """Source models of one learner, one a label, from the store or trained.
+
+    ``labels`` is a table of :mod:`poreflux.data.labels`, ``names`` say which of its labels;
+    ``isotherm`` is all of its uptakes, which one network learns or the models of each give. The
+    rest is as in :func:`poreflux.learning.study.pretrain`. ``target_features`` (no labels among
+    them) set the scale of the inputs, for hypothetical MOFs are far more open than experimental
+    ones and would crowd those into one corner of the frozen layer.
+    """
+    features, target_features = _seen_by(learner, features, target_features)
+    made_of_label = _source_ingredients(features, target_features, learner, protocol, seed)
+
+    def model_of(label: str, values: pd.Series | pd.DataFrame) -> Pretrained:
+        made_of = made_of_label(label, values)
+
+        def train(checkpoint) -> bytes:
+            return pretrain(
+                features,
+                values,
+                label,
+                learner=learner,
+                protocol=protocol,
+                seed=seed,
+                device=device,
+                scale_features=target_features,
+                checkpoint=checkpoint,
+            ).to_bytes()
+
+        made = _resumed(store, made_of, train, models=1, on_gpu=_on_gpu(learner, device))
+        return Pretrained.from_bytes(made)
+
+    models = []
+    for name in names:
+        parts = [model_of(*part) for part in _trained_for(name, labels, learner)]
+        models.append(parts[0] if parts[0].label == name else together(parts, name))
+        log.info("%s, %s: R2 %.3f on the test share", learner, name, models[-1].r2)
+    return models
+
+
+def _trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
+    """The labels, with their values, whose models make the source model ``name``."""
+    if name != ISOTHERM:
+        return [(name, values_of(labels, name))]
+    isotherms = isotherms_of(labels)
+    if parse_learner(learner)[0] == "mlp":
+        return [(name, isotherms)]
+    return [(label, values_of(labels, label)) for label in isotherms]
+
+
+def _seen_by(
+    learner: str, features: pd.DataFrame, target_features: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a source model is trained on: its features, and those of the target for their scale.
+
+    The latter in an order that no name shows in, down to the last digit of a mean.
+    """
+    feature_set = parse_learner(learner)[1]
+    scale = used(target_features, feature_set).sort_values(["content_hash", "name"])
+    return used(features, feature_set), scale
+
+
+def _source_ingredients(
+    features: pd.DataFrame,
+    target_features: pd.DataFrame,
+    learner: str,
+    protocol: str,
+    seed: int,
+) -> Callable[[str, pd.Series | pd.DataFrame], Ingredients]:
+    """What makes a source model, given its label and the values."""
+    inputs = {"target_features": table_digest(target_features.drop(columns="name"))}
+    code, engines = code_digest("poreflux.learning.study"), _engine(learner)
+
+    def of(label: str, values: pd.Series | pd.DataFrame) -> Ingredients:
+        subject = _digest_of_labelled(features, values)
+        params = {"learner": learner, "protocol": protocol, "seed": seed, "label": label}
+        return Ingredients("pretrain", subject, inputs, params, code, engines)
+
+    return of
+
+
+def target_models(
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    pretrained: Sequence[bytes],
+    *,
+    label: str,
+    learner: str,
+    size: int,
+    draws: int,
+    protocol: str,
+    seed: int,
+    device: str,
+    store: Store,
+    same_members: bool = False,
+) -> bytes:
+    """Direct and transfer models of one learner and size, from the store or trained.
+
+    A draw cannot hold more structures than are labelled: a larger ``size`` is reduced to
+    that number, with a warning, so that a few failed structures do not cost the study. Every few
+    draws are an artifact of their own: an interrupted training goes on from there, and further
+    draws or source labels train only what is new.
+
+    Returns
+    -------
+    bytes
+        A :class:`poreflux.learning.trained.TrainedSize`;
+        :func:`poreflux.learning.study.score_table` gives its scores.
+
+    Raises
+    ------
+    DataError
+        If too few structures are labelled to split them.
+    """
+    features = used(features, parse_learner(learner)[1])
+    values = values_of(labels, label)
+    available = len(labelled(features, values)[1])
+    if size > available:
+        log.warning("draws of %d reduced to the %d structures with a label", size, available)
+        size = available
+    digests = {
+        Pretrained.from_bytes(data).label: hashlib.sha256(data).hexdigest() for data in pretrained
+    }
+    common = _part_ingredients(features, values, learner, protocol, seed, size, same_members, label)
+
+    def part(source: Pretrained | None, some: range, train: Callable[..., bytes]) -> bytes:
+        made_of = common(digests[source.label] if source else "", some)
+        gpu = _on_gpu(learner, device)
+        return _resumed(store, made_of, train, models=len(some), on_gpu=gpu)
+
+    _, models = run_size(
+        features,
+        values,
+        [Pretrained.from_bytes(data) for data in pretrained],
+        size,
+        draws,
+        label=label,
+        learner=learner,
+        protocol=protocol,
+        seed=seed,
+        device=device,
+        same_members=same_members,
+        part=part,
+    )
+    return models
+
+
+def _part_ingredients(
+    features: pd.DataFrame,
+    values: pd.Series,
+    learner: str,
+    protocol: str,
+    seed: int,
+    size: int,
+    same_members: bool,
+    label: str,
+) -> Callable[[str, range], Ingredients]:
+    """What makes some draws of a size, given the digest of the source model (or ``""``)."""
+    subject, engines = _digest_of_labelled(features, values), _engine(learner)
+    code = code_digest("poreflux.learning.study")
+
+    def of(source: str, some: range) -> Ingredients:
+        params = {
+            "learner": learner,
+            "protocol": protocol,
+            "seed": seed,
+            "size": size,
+            "draws": [some[0], some[-1]],
+            "same_members": same_members,
+            "label": label,
+        }
+        inputs = {"source": source} if source else {}
+        return Ingredients("finetune", subject, inputs, params, code, engines)
+
+    return of
+
+
+def sources_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
+    """What makes the source models of a study; parameters as of :func:`parts_of_study`."""
+    told = config["learning"]
+    names = ("source/features", "source/labels", "target/features")
+    paths = [results / f"{name}.parquet" for name in names]
+    if not all(path.exists() for path in paths):
+        return
+    features, labels, target_features = map(pd.read_parquet, paths)
+    names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
+    for learner in told["learners"]:
+        mine = _seen_by(learner, features, target_features)
+        of = _source_ingredients(*mine, learner, told["protocol"], config["seed"])
+        made = dict(part for name in names for part in _trained_for(name, labels, learner))
+        for label, values in made.items():
+            yield of(label, values)
+
+
+def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
+    """What makes the target models of a study, a part of the draws each.
+
+    Parameters
+    ----------
+    config : dict
+        Complete, see :func:`poreflux.run.config.complete`.
+    results : Path
+        The study's results; without the tables of the target there is nothing.
+    """
+    told = config["learning"]
+    paths = [results / "target" / f"{name}.parquet" for name in ("features", "labels")]
+    if not all(path.exists() for path in paths):
+        return
+    features, labels = map(pd.read_parquet, paths)
+    label, draws_of = told["target_label"], draws_of_sizes(told["sizes"], told["draws"])
+    names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
+    for learner in told["learners"]:
+        mine = used(features, parse_learner(learner)[1])
+        values = values_of(labels, label)
+        available = len(labelled(mine, values)[1])
+        # a model that an earlier configuration left there is not the study's
+        models = [results / f"study/models/{learner}-source-{name}.npz" for name in names]
+        read = [path.read_bytes() for path in models if path.exists()]
+        sources = ["", *(hashlib.sha256(data).hexdigest() for data in read)]
+        # sizes above the number of labels are the same, but perhaps of more draws
+        for size, draws in dict.fromkeys((min(k, available), n) for k, n in draws_of.items()):
+            of = _part_ingredients(
+                mine, values, learner, told["protocol"], config["seed"], size,
+                told["same_members"], label,
+            )  # fmt: skip
+            for source in sources:
+                for some in _ranges(draws):
+                    yield of(source, some)
+
+
+def _ranges(draws: int) -> list[range]:
+    """The parts of draws as trained on the CPU, and together on a GPU."""
+    parts = [
+        range(first, min(first + together, draws))
+        for together in (DRAWS_IN_PART, draws)
+        for first in range(0, draws, together)
+    ]
+    return list(dict.fromkeys(parts))
+
+
+class Scratch:
+    """What a training has reached, in the store's folder for unfinished work."""
+
+    def __init__(self, store: Store, made_of: Ingredients):
+        self.folder = store.root / "running" / made_of.stage / made_of.key
+        before = self.load(_SPENT)
+        self._before = json.loads(before) if before else dict.fromkeys(_CLOCKS, 0.0)
+        self._start = {name: clock() for name, clock in _CLOCKS.items()}
+
+    def spent(self) -> dict[str, float]:
+        """CPU and wall seconds of the training, those before interruptions included."""
+        return {
+            name: round(self._before[name] + clock() - self._start[name], 3)
+            for name, clock in _CLOCKS.items()
+        }
+
+    def load(self, name: str) -> bytes | None:
+        """What was last saved under a name, if anything."""
+        path = self.folder / name
+        return path.read_bytes() if path.exists() else None
+
+    def save(self, name: str, data: bytes) -> None:
+        """Keep it, whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / name, data)
+        write_atomically(self.folder / _SPENT, json.dumps(self.spent()).encode())
+
+    def remove(self) -> None:
+        """Forget it: the training is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _resumed(
+    store: Store, made_of: Ingredients, train: Callable[..., bytes], *, models: int, on_gpu: bool
+) -> bytes:
+    """An artifact from the store, or trained on from where an interrupted training was."""
+    scratch = Scratch(store, made_of)
+
+    def facts() -> dict:
+        spent = scratch.spent()
+        gpu = {"gpu_s": spent["wall_s"]} if on_gpu else {}
+        return {"models": models, "cpu_s": spent["cpu_s"], **gpu}
+
+    payload = store.get_or_make(made_of, lambda: train(checkpoint=scratch), facts)
+    scratch.remove()
+    return payload
+
+
+def _on_gpu(learner: str, device: str) -> bool:
+    return parse_learner(learner)[0] == "mlp" and resolve(device) == "cuda"
+
+
+def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series | pd.DataFrame) -> str:
+    """Digest of what is learnt from: contents and labels, whatever the structures are called."""
+    rows, y = labelled(features, labels)
+    rows = rows.drop(columns="name")
+    if y.ndim == 1:
+        return table_digest(rows.assign(label=y))
+    return table_digest(rows.join(pd.DataFrame(y, columns=labels.columns)))
+
+
+def _engine(learner: str) -> dict[str, str]:
+    return {name: package_version(name) for name in packages_of(learner)}

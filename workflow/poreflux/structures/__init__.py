@@ -1,0 +1,1 @@
+"""Crystal structures: the structure, its CIF, its checks, the packages that it comes from."""
