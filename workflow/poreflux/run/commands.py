@@ -8,10 +8,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from poreflux.base.errors import ConfigError, DataError
-from poreflux.run.config import complete
+from poreflux.run.config import load
 from poreflux.run.crate import LICENSE, export
 from poreflux.run.plan import StudyPlan
 from poreflux.run.stages import ingredients
@@ -120,22 +119,8 @@ def _plan(files: list[str]) -> StudyPlan:
     folder = next((f for f in (CHECKOUT, Path()) if (f / "config" / "config.yaml").is_file()), None)
     if folder is None:
         raise ConfigError("no config/config.yaml here: run this in the folder of the Snakefile")
-    merged: dict = {}
-    files = [str(folder / "config" / "config.yaml"), *files]
-    for file in files:
-        try:
-            _update(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
-        except OSError as error:
-            raise ConfigError(f"cannot read --configfile {file}: {error.strerror}") from error
-    return StudyPlan(complete(merged, files), folder)
-
-
-def _update(base: dict, other: dict) -> None:
-    for key, value in other.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _update(base[key], value)
-        else:
-            base[key] = value
+    config = load(folder / "config" / "config.yaml", *files)
+    return StudyPlan(config, folder)
 
 
 def _rows_of(structure: str, sets: list[str], results: Path) -> dict[str, dict]:

@@ -33,7 +33,7 @@ EVERYWHERE = ("snakemake", "numpy", "scipy", "numba", "gemmi", "pandas", "pyarro
 
 
 @dataclass(frozen=True)
-class StructureSet:
+class SetPlan:
     """A set of structures and the tables that it has.
 
     Attributes
@@ -54,7 +54,7 @@ class StructureSet:
     stages: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: str, spec: dict) -> StructureSet:
+    def of(cls, name: str, spec: dict) -> SetPlan:
         """The set that a block of the configuration describes."""
         given = spec.get("tables") or {}
         from_files = {stage: told for stage, told in given.items() if told}
@@ -91,7 +91,7 @@ class StudyPlan:
     ----------
     results, logs : str
         Folders of the study's results and logs, relative to the working folder.
-    sets : dict of str to StructureSet
+    sets : dict of str to SetPlan
         With ``predict`` where there is something to predict.
     learners, sizes, draws
         Names of learners, sizes of draws, and number of draws per size.
@@ -105,7 +105,7 @@ class StudyPlan:
         specs = dict(blocks["structures"])
         if config.predict.cifs:
             specs[PREDICT] = {"cifs": config.predict.cifs, "stages": list(DESCRIPTORS)}
-        self.sets = {name: StructureSet.of(name, spec) for name, spec in specs.items()}
+        self.sets = {name: SetPlan.of(name, spec) for name, spec in specs.items()}
         self.learners = list(config.learning.learners)
         self.sizes = list(config.learning.sizes)
         self.own_labels = blocks["labels"]
@@ -320,15 +320,11 @@ class StudyPlan:
 
     def stage_settings(self, stage: str):
         """The settings of a stage, the study's seed among them where it counts."""
-        seed = {"seed": self.config.seed} if STAGES[stage].seeded else {}
-        return getattr(self.config, stage).stage_settings(**seed)
+        return self.config.settings_of(stage)
 
     def crosscheck_settings(self, stage: str):
         """The settings of the cross-check: the stage's own but for what is changed there."""
-        changed = getattr(self.config, stage).crosscheck_params
-        settings = self.stage_settings(stage)
-        values = settings.model_dump() | changed | {"engine": COMPARED[stage].engine}
-        return type(settings)(**values)
+        return self.config.crosscheck_settings_of(stage)
 
     @property
     def crosschecks(self) -> list[str]:

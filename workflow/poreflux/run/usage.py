@@ -10,7 +10,7 @@ import pandas as pd
 
 from poreflux.base.errors import DataError
 from poreflux.run.intake import build_ingredients
-from poreflux.run.plan import PREDICT, TARGET, StructureSet, StudyPlan
+from poreflux.run.plan import PREDICT, TARGET, SetPlan, StudyPlan
 from poreflux.run.stages import ingredients
 from poreflux.run.training import parts_of_study, sources_of_study
 from poreflux.store import Store
@@ -104,7 +104,7 @@ def _of_structures(plan: StudyPlan, store: Store) -> list[tuple[str, str, set[Pa
     return [(name, title, paths) for (name, title), paths in found.items()]
 
 
-def _computed(plan: StudyPlan, of_set: StructureSet) -> Iterator[tuple[str, str, Any]]:
+def _computed(plan: StudyPlan, of_set: SetPlan) -> Iterator[tuple[str, str, Any]]:
     """What is computed of a set: how it is called, the stage, and its settings."""
     for stage in of_set.computed:
         yield stage, stage, plan.stage_settings(stage)
