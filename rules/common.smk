@@ -28,11 +28,7 @@ from poreflux.synthesis.table import Schema
 
 expose_library(LIBRARY)
 
-CONFIG = poreflux_config.complete(
-    config,
-    poreflux_config.load_schema(Path(workflow.basedir) / "config" / "schema.json"),
-    workflow.configfiles,
-)
+CONFIG = poreflux_config.complete(config, workflow.configfiles).model_dump(mode="json")
 RESULTS = f"results/{CONFIG['study']}"
 LOGS = f"logs/{CONFIG['study']}"
 SHARDS = CONFIG["shards"]
@@ -145,7 +141,7 @@ localrules:
 
 
 def compared(**values):
-    """Params that Snakemake compares and names in a dry run: ``md.n_molecules = 40``.
+    """Params that Snakemake compares and names in a dry run: ``diffusion.n_molecules = 40``.
 
     It compares the values of all params as one set, without their names, and shows what it did
     not find: so a leaf is a word, and what scripts read is :func:`handed` on.
@@ -337,13 +333,13 @@ def label_inputs(set_name):
             continue
         kind = labels.kind_of(label)
         stage = labels.STAGES[kind]
-        pressures = CONFIG["gcmc"]["pressures_bar"]
+        pressures = CONFIG["uptake"]["pressures_bar"]
         if (
             kind == labels.UPTAKE
             and not np.isclose(labels.pressure_of(label), pressures, rtol=1e-5).any()
         ):
             raise ConfigError(
-                f"the label {label} is at none of gcmc.pressures_bar ({canonical_json(pressures)});"
+                f"the label {label} is at none of uptake.pressures_bar ({canonical_json(pressures)});"
                 " add it there, or take it out of learning.source_pressures_bar (or the labels)"
             )
         if stage not in SETS[set_name]["stages"]:

@@ -15,7 +15,7 @@ rule simulate_diffusion:
         "../envs/simulation.yaml"
     threads: CONFIG["threads_per_shard"]
     resources:
-        mem_mb=memory(1500, CONFIG["md"]["device"]),
+        mem_mb=memory(1500, CONFIG["diffusion"]["device"]),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
         *compared_of_stage("diffusion"),
@@ -47,7 +47,7 @@ rule crosscheck_diffusion:
     params:
         *compared_of_crosscheck("diffusion"),
         stage="diffusion",
-        wanted=handed(CONFIG["md"]["crosscheck"]),
+        wanted=handed(CONFIG["diffusion"]["crosscheck"]),
         settings=handed(crosscheck_params("diffusion")),
         limits=handed(CONFIG["limits"]),
         store=handed(CONFIG["store"]),

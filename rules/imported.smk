@@ -20,11 +20,11 @@ rule import_table:
     params:
         lambda wildcards: compared(
             **{f"tables.{wildcards.imported}": told_of(wildcards)},
-            pressures_bar=CONFIG["gcmc"]["pressures_bar"],
+            pressures_bar=CONFIG["uptake"]["pressures_bar"],
         ),
         *compared_code("poreflux.data.from_files"),
         told=lambda wildcards, input: told_of(wildcards),
-        pressures_bar=handed(CONFIG["gcmc"]["pressures_bar"]),
+        pressures_bar=handed(CONFIG["uptake"]["pressures_bar"]),
     message:
         "Reading {wildcards.imported} from files"
     script:

@@ -15,7 +15,7 @@ rule simulate_uptake:
         "../envs/simulation.yaml"
     threads: CONFIG["threads_per_shard"]
     resources:
-        mem_mb=memory(1500, CONFIG["gcmc"]["device"]),
+        mem_mb=memory(1500, CONFIG["uptake"]["device"]),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
         *compared_of_stage("uptake"),
@@ -47,7 +47,7 @@ rule crosscheck_uptake:
     params:
         *compared_of_crosscheck("uptake"),
         stage="uptake",
-        wanted=handed(CONFIG["gcmc"]["crosscheck"]),
+        wanted=handed(CONFIG["uptake"]["crosscheck"]),
         settings=handed(crosscheck_params("uptake")),
         limits=handed(CONFIG["limits"]),
         store=handed(CONFIG["store"]),

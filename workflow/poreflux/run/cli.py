@@ -12,11 +12,10 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from poreflux.base.errors import ConfigError, DataError, PorefluxError
 from poreflux.run import stages
-from poreflux.run.config import complete, load_schema
+from poreflux.run.config import load
 from poreflux.run.crate import LICENSE, export
 from poreflux.run.usage import used_by
 from poreflux.store import Store
@@ -168,25 +167,11 @@ def _why(store: Store, options) -> None:
 
 def _configuration(files: list[str]) -> dict:
     """What Snakemake would read in this folder with these ``--configfile``."""
-    folder = next((f for f in (CHECKOUT, Path()) if (f / "config" / "schema.json").is_file()), None)
+    default = Path("config") / "config.yaml"
+    folder = next((f for f in (CHECKOUT, Path()) if (f / default).is_file()), None)
     if folder is None:
-        raise ConfigError("no config/schema.json here: run this in the folder of the Snakefile")
-    merged: dict = {}
-    files = [str(folder / "config" / "config.yaml"), *files]
-    for file in files:
-        try:
-            _update(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
-        except OSError as error:
-            raise ConfigError(f"cannot read --configfile {file}: {error.strerror}") from error
-    return complete(merged, load_schema(folder / "config" / "schema.json"), files)
-
-
-def _update(base: dict, other: dict) -> None:
-    for key, value in other.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _update(base[key], value)
-        else:
-            base[key] = value
+        raise ConfigError("no config/config.yaml here: run this in the folder of the Snakefile")
+    return load(folder / default, *files).model_dump(mode="json")
 
 
 def _rows_of(structure: str, sets: list[str], results: Path) -> dict[str, dict]:

