@@ -212,7 +212,6 @@ def complete_tables():
 
 
 def complete_facts(root, **changes):
-    schema = poreflux_config.load_schema(root / "config" / "schema.json")
     given = {
         "study": "demo",
         "energy": {"bins": BINS},
@@ -225,7 +224,7 @@ def complete_facts(root, **changes):
             "target": {"package": "core-mof", "names": ["b"]},
         },
     }
-    config = poreflux_config.complete(given | changes, schema)
+    config = poreflux_config.complete(given | changes).model_dump(mode="json")
     engines = {"geometry": {"pyzeo": "0.1.6"}, "learning": {"torch": "2.13.0"}}
     return {"study": "demo", "config": config, "engines": engines}
 
@@ -505,9 +504,9 @@ def test_reasons_follow_the_configuration(root, tables, tmp_path, quick):
     some = {k: t for k, t in tables.items() if "crosscheck" not in k and k != "target/diffusion"}
     structures = complete_facts(root)["config"]["structures"]
     structures["target"]["stages"].remove("diffusion")
-    facts = complete_facts(root, gcmc={"crosscheck": 0}, structures=structures)
+    facts = complete_facts(root, uptake={"crosscheck": 0}, structures=structures)
     text = built(some, facts, tmp_path).text
-    assert "the cross-check is switched off (gcmc.crosscheck)" in text
+    assert "the cross-check is switched off (uptake.crosscheck)" in text
     assert "target does not pass through diffusion (structures.target.stages)" in text
 
 

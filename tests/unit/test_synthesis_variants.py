@@ -19,7 +19,7 @@ from poreflux.learning.variants import (
     fit,
     pretrain,
 )
-from poreflux.run.config import complete, load_schema
+from poreflux.run.config import complete
 from poreflux.synthesis import K_FOLD, LEAVE_ONE_OUT, toy
 from poreflux.synthesis.case import from_bytes, predict_conditions, rows_of, run_case, to_bytes
 from poreflux.synthesis.interpretation import (
@@ -393,7 +393,7 @@ def example(root):
     import yaml
 
     given = yaml.safe_load((root / "config" / "synthesis.yaml").read_text(encoding="utf-8"))
-    config = complete(given, load_schema(root / "config" / "schema.json"))["synthesis"]
+    config = complete(given).model_dump(mode="json")["synthesis"]
     schema = Schema.from_config(config["columns"])
     tables = [read_table(root / config[name], schema)[0] for name in ("literature", "in_house")]
     return schema, config, make_case("example", *tables, schema)
@@ -467,7 +467,7 @@ def test_the_published_tables_are_read_as_their_description_says(reference, root
     import yaml
 
     given = yaml.safe_load((root / "config" / "zif8.yaml").read_text(encoding="utf-8"))
-    config = complete(given, load_schema(root / "config" / "schema.json"))["synthesis"]
+    config = complete(given).model_dump(mode="json")["synthesis"]
     schema = Schema.from_config(config["columns"])
     folder = reference / "zif8"
     literature, dropped = read_table(folder / "literature.csv", schema)

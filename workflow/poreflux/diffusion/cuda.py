@@ -17,7 +17,7 @@ from numba import cuda, float64
 
 from poreflux.base.device import batches_of
 from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
-from poreflux.diffusion import Task, grid_engine, lengthening
+from poreflux.diffusion import DiffusionTask, grid_engine, lengthening
 from poreflux.diffusion.grid_engine import PAD, Batch, step, thermostat
 
 # About how many steps a launch takes a molecule: a second or so.
@@ -112,12 +112,12 @@ def advance_chains(
         friction[chain, 0], friction[chain, 1], friction[chain, 2] = v1, v2, v3
 
 
-def run_all(tasks: Sequence[Task], threads: int = 1) -> None:
+def run_all(tasks: Sequence[DiffusionTask], threads: int = 1) -> None:
     """Run the dynamics of many structures on the device until all are done.
 
     Parameters
     ----------
-    tasks : sequence of Task
+    tasks : sequence of DiffusionTask
         Those not yet run, engine ``grid``. As many at a time go to the device as its memory holds.
     threads : int
         Threads of the host, for starts and analyses.
@@ -128,18 +128,18 @@ def run_all(tasks: Sequence[Task], threads: int = 1) -> None:
         If there is no device that can be used.
     """
     with ThreadPoolExecutor(threads) as pool:
-        for batch in batches_of(tasks, device_bytes, "md.device"):
+        for batch in batches_of(tasks, device_bytes, "diffusion.device"):
             _run_batch(batch, pool)
 
 
-def device_bytes(task: Task) -> int:
+def device_bytes(task: DiffusionTask) -> int:
     """About what a structure takes on the device: its grid, states, and frames of a launch."""
     points = int(np.prod(np.array(task.field.shape) + sum(PAD)))
     frames = 2 + LAUNCH_STEPS // task.settings.steps_per_frame
     return 8 * points + task.settings.n_molecules * (96 + 24 * frames)
 
 
-def _run_batch(tasks: list[Task], pool: ThreadPoolExecutor) -> None:
+def _run_batch(tasks: list[DiffusionTask], pool: ThreadPoolExecutor) -> None:
     runs = [_Run(host, task) for host, task in enumerate(tasks)]
     device = _Device([run.trajectory for run in runs])
     while waiting := [run for run in runs if run.wanted]:
@@ -173,7 +173,7 @@ class _Piece:
 class _Run:
     """A task under way."""
 
-    def __init__(self, host: int, task: Task):
+    def __init__(self, host: int, task: DiffusionTask):
         self.host, self.task = host, task
         self.trajectory = task.trajectory()
         self._requests = lengthening(**task.growth())

@@ -20,7 +20,6 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
-from poreflux.base.errors import ConfigError
 from poreflux.base.units import (
     BOLTZMANN_BAR_A3_PER_K,
     GAS_CONSTANT_J_PER_MOL_K,
@@ -30,11 +29,10 @@ from poreflux.fields.channels import channels_of_guest, extend_basis, lattice_ve
 from poreflux.fields.forcefield import Guest, guest_parameters, mixed_parameters
 from poreflux.fields.grid import MIN_DISTANCE_A, grid_shape, lj_grid
 from poreflux.percolation.mobility import CEILING_KT, relative_mobility
+from poreflux.percolation.settings import PercolationSettings
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure, make_structure
 
-# Most grid points: 0.4 GB. Larger cells (343,000 Å^3 at 0.35 Å) get a wider spacing.
-MAX_POINTS = 8_000_000
 # Grid points count up to this many caps, since they overestimate a saddle that lies between
 # them: half a spacing off the axis of a window of 2.5 Å more than doubles r^-12.
 HEADROOM = 4.0
@@ -143,42 +141,44 @@ class Percolation:
     n_unrefined: int
 
 
-def describe(path: str | Path, **params) -> Percolation:
-    """Percolation of the CIF file ``path``; see :func:`compute` for the parameters."""
-    return compute(read_cif(path), **params)
-
-
-def compute(
-    structure: Structure,
-    *,
-    guest: str = "CH4",
-    temperature_K: float = 298.0,
-    spacing_A: float = 0.35,
-    cutoff_A: float = 12.0,
-    cap_K: float = 20_000.0,
-    threshold_kT: float = 20.0,
-    max_points: int = MAX_POINTS,
+def from_cif(
+    path: str | Path, settings: PercolationSettings | None = None, **params
 ) -> Percolation:
+    """Percolation energies, Henry coefficient and heat of adsorption from a CIF file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CIF file.
+    settings : PercolationSettings, optional
+        The defaults if not given.
+    **params
+        Settings that differ from these.
+
+    Raises
+    ------
+    StructureError
+        If the file is no usable structure, or an element has no Lennard-Jones parameters.
+    ConfigError
+        If a setting is out of range.
+    """
+    return compute(read_cif(path), PercolationSettings.chosen(settings, params))
+
+
+def describe(path: str | Path, **params) -> Percolation:
+    """Percolation of the structure in a CIF file, see :func:`from_cif`."""
+    return from_cif(path, **params)
+
+
+def compute(structure: Structure, settings: PercolationSettings | None = None) -> Percolation:
     """Percolation energies, Henry coefficient and heat of adsorption of one guest site.
 
     Parameters
     ----------
     structure : Structure
         The rigid framework.
-    guest : str
-        Name of a guest in ``fields/parameters/guests``.
-    temperature_K : float
-        Temperature of the Boltzmann weights and of ``threshold_kT``.
-    spacing_A : float
-        Largest spacing of the grid; wider where the cell would take more than ``max_points``.
-    cutoff_A : float
-        Lennard-Jones cutoff: truncated, not shifted, no tail correction.
-    cap_K : float
-        Energies are reported up to here; what percolates above it is closed.
-    threshold_kT : float
-        Regions below this many kT are channels or pockets, as in the uptake stage.
-    max_points : int
-        Most grid points; 50 bytes each are needed.
+    settings : PercolationSettings, optional
+        The defaults if not given.
 
     Returns
     -------
@@ -186,8 +186,6 @@ def compute(
 
     Raises
     ------
-    ConfigError
-        If a parameter is not above 0 or the guest is unknown.
     StructureError
         If an element has no Lennard-Jones parameters.
 
@@ -201,18 +199,11 @@ def compute(
 
     V being the volume and M the mass of the cell; q = R d ln K / d(1/T).
     """
-    for name, value in (
-        ("temperature_K", temperature_K),
-        ("spacing_A", spacing_A),
-        ("cutoff_A", cutoff_A),
-        ("cap_K", cap_K),
-        ("threshold_kT", threshold_kT),
-        ("max_points", max_points),
-    ):
-        if not (math.isfinite(value) and value > 0):
-            raise ConfigError(f"percolation.{name} must be above 0, got {value!r}")
-    molecule = guest_parameters(guest)
-    shape = _shape(structure, spacing_A, max_points)
+    settings = settings or PercolationSettings()
+    temperature_K, cutoff_A, cap_K = settings.temperature_K, settings.cutoff_A, settings.cap_K
+    threshold_kT, max_points = settings.threshold_kT, settings.max_points
+    molecule = guest_parameters(settings.guest)
+    shape = _shape(structure, settings.spacing_A, max_points)
     energy = lj_grid(structure, molecule, shape, cutoff_A)
     atoms = _pair_terms(structure, molecule)
     e_perc, n_unrefined = _saddles(atoms, energy, cutoff_A, cap_K)
@@ -278,7 +269,8 @@ def _mobility(
 
 def warm_up() -> None:
     """Compile the kernels, or load them from numba's cache, before processes are forked."""
-    compute(make_structure((9.0,) * 3, (90.0,) * 3, ["C"], [[0.0, 0.0, 0.0]]), spacing_A=1.0)
+    carbon = make_structure((9.0,) * 3, (90.0,) * 3, ["C"], [[0.0, 0.0, 0.0]])
+    compute(carbon, PercolationSettings(spacing_A=1.0))
 
 
 def thresholds(energy_K: np.ndarray, ceiling_K: float) -> np.ndarray:

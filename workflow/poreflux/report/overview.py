@@ -12,7 +12,7 @@ from poreflux.report import page
 from poreflux.report.models import PAPER_DOI, median_with_quartiles, valid_scores
 from poreflux.report.page import Html, Section
 from poreflux.report.simulation import verdict
-from poreflux.report.study import BLOCKS, ENGINE_NAMES, Study
+from poreflux.report.study import ENGINE_NAMES, Study
 from poreflux.report.summary import (
     AGREEMENT_SE,
     STAGES,
@@ -223,7 +223,7 @@ def _engines(study: Study, stages: Sequence[str]) -> list[Html]:
     for stage in names:
         if not _was_run(study, stage):
             continue
-        key = study.setting(BLOCKS.get(stage, stage), "engine")
+        key = study.setting(stage, "engine")
         packages = [f"{p} {v}" for p, v in sorted(nested.get(stage, {}).items())]
         if key or packages:
             engine = ENGINE_NAMES.get(key, key) if key else page.NOT_A_NUMBER

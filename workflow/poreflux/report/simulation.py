@@ -186,7 +186,7 @@ def _geometry(study: Study) -> list[Html]:
     blocks = [page.heading("Pores")]
     if not sets:
         return [*blocks, page.missing("Pore geometry", study.why_nowhere("geometry"))]
-    methane = study.setting("md", "guest", default="CH4") == "CH4"
+    methane = study.setting("diffusion", "guest", default="CH4") == "CH4"
     marks = {"pld_A": (METHANE_DIAMETER_A, f"CH₄, {METHANE_DIAMETER_A} Å")} if methane else {}
     blocks += _absent_sets(study, sets, "geometry", "Pore geometry")
     blocks.append(
@@ -322,7 +322,7 @@ def uptake(study: Study) -> Section:
     if not sets:
         blocks = [page.missing("Isotherms", study.why_nowhere("uptake"))]
         return Section("uptake", title, [*blocks, *_crosscheck(study, "uptake")])
-    temperature = study.setting("gcmc", "temperature_K")
+    temperature = study.setting("uptake", "temperature_K")
     blocks = [
         page.paragraph(
             *_origin(
@@ -489,7 +489,7 @@ def _origin_of_diffusion(study: Study, n: int, n_diffusive: int) -> list[str]:
             if n_diffusive < n
             else f"{page.counted(n, 'structure')} with a result.",
         ]
-    temperature = study.setting("md", "temperature_K")
+    temperature = study.setting("diffusion", "temperature_K")
     return [
         f"Self-diffusivity at infinite dilution by molecular dynamics ({study.engine('diffusion')}"
         + (f", {temperature:g} K" if temperature else "")

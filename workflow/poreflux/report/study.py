@@ -16,8 +16,6 @@ from poreflux.report import figures, page
 from poreflux.report.quantities import Quantity, quantity
 from poreflux.report.summary import STAGES, finite, usable
 
-# Configuration blocks of the stages that have an engine or a cross-check.
-BLOCKS = {"uptake": "gcmc", "diffusion": "md"}
 ENGINE_NAMES = {
     "grid": "grid engine",
     "raspa3": "RASPA3",
@@ -145,9 +143,8 @@ class Study:
             checked = stage.removeprefix("crosscheck_")
             if self.files(owner, checked):
                 return f"{owner}/{checked} is read from {page.listed(self.files(owner, checked))}"
-            block = BLOCKS.get(checked, "")
-            if self.setting(block, "crosscheck", default=None) in (0, []):
-                return f"the cross-check is switched off ({block}.crosscheck)"
+            if self.setting(checked, "crosscheck", default=None) in (0, []):
+                return f"the cross-check is switched off ({checked}.crosscheck)"
         elif stage in STAGES and structures is not None:
             if owner not in structures:
                 return f"the study has no set {owner}"
@@ -198,7 +195,7 @@ class Study:
 
     def engine(self, stage: str) -> str:
         """Readable name of the engine that a stage runs on."""
-        key = self.setting(BLOCKS.get(stage, stage), "engine", default="")
+        key = self.setting(stage, "engine", default="")
         return ENGINE_NAMES.get(key, key or "our engine")
 
     def feature_label(self, feature: str) -> str:

@@ -78,7 +78,7 @@ def run_all(isotherms: Sequence[IsothermRun], threads: int = 1) -> None:
         If there is no device that can be used.
     """
     with ThreadPoolExecutor(threads) as pool:
-        for batch in batches_of(isotherms, device_bytes, "gcmc.device"):
+        for batch in batches_of(isotherms, device_bytes, "uptake.device"):
             _run_batch(batch, pool)
 
 
