@@ -9,7 +9,6 @@ __all__ = [
     "Settings",
     "Task",
     "lengthened",
-    "lengthening",
     "prepare",
     "run_on_gpu",
     "self_diffusivity",
