@@ -53,7 +53,7 @@ class Walk:
 
 
 def in_turn(sizes):
-    """In place of :func:`poreflux.diffusion.lengthening`: grows as told."""
+    """In place of :func:`poreflux.diffusion.msd.lengthening`: grows as told."""
     for n_frames, n_molecules in sizes:
         positions = yield n_frames, n_molecules
         assert positions.shape == (n_frames + 1, n_molecules, 3)

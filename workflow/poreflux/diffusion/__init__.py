@@ -11,7 +11,6 @@ __all__ = [
     "compute",
     "from_cif",
     "lengthened",
-    "lengthening",
     "prepare",
     "run_on_gpu",
     "self_diffusivity",

@@ -11,14 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import cuda, float64
 
 from poreflux.base.device import batches_of
 from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
-from poreflux.diffusion import DiffusionTask, grid_engine, lengthening
+from poreflux.diffusion import grid_engine
 from poreflux.diffusion.grid_engine import PAD, Batch, step, thermostat
+from poreflux.diffusion.msd import lengthening
+
+if TYPE_CHECKING:
+    from poreflux.diffusion.stage import DiffusionTask
 
 # About how many steps a launch takes a molecule: a second or so.
 LAUNCH_STEPS = 20_000

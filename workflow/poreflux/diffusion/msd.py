@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ LINEAR_NOISE_LIMIT = 0.10
 # What a run must show to be called diffusive.
 SLOPE_LIMITS = (0.8, 1.2)
 RELATIVE_ERROR_LIMIT = 0.30
+# Most frames of a run that are analysed, evenly spaced.
+FRAMES_ANALYSED = 5000
 
 
 @dataclass(frozen=True)
@@ -262,3 +265,120 @@ def _line_slopes(t: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _standard_error(values: np.ndarray):
     return values.std(axis=0, ddof=1) / np.sqrt(len(values))
+
+
+def lengthened(
+    positions: Callable[[int, int], np.ndarray],
+    n_frames: int,
+    n_molecules: int,
+    most_frames: int,
+    interval_ps: float,
+    *,
+    more_molecules: bool,
+    target_error: float,
+    n_groups: int,
+    cavity_A: float,
+) -> tuple[DiffusionFit, int, int]:
+    """The fit of a run that grows until it is good enough.
+
+    Parameters
+    ----------
+    positions : callable
+        Given numbers of frames and molecules, positions (Å) from frame 0 to the last, ndarray
+        (frames + 1, molecules, 3). What a smaller run has a larger one repeats.
+    n_frames, n_molecules : int
+        Size at first.
+    most_frames : int
+        Longest run of the first ``n_molecules``; one of more molecules is shorter in proportion.
+    interval_ps : float
+        Time between frames.
+    more_molecules : bool
+        Whether there can be more than ``n_molecules``.
+    target_error : float
+        Relative standard error wanted.
+    n_groups, cavity_A
+        As for :func:`fit_diffusion`.
+
+    Returns
+    -------
+    fit : DiffusionFit
+        Of the last run.
+    n_frames, n_molecules : int
+        Its size.
+
+    Notes
+    -----
+    A run that does not show a straight MSD is doubled in time, one that does, but not as
+    precisely as wanted, in molecules: they also average over channels between which none passes.
+    Doubling leaves few chances to stop on an error that is small by accident.
+
+    A run is given up where even ``most_frames`` would not show diffusion: the longest lag that is
+    fitted, half the run, times the upper bound of 6 D found so far stays below ``cavity_A``
+    squared.
+    """
+    requests = lengthening(
+        n_frames,
+        n_molecules,
+        most_frames,
+        interval_ps,
+        more_molecules=more_molecules,
+        target_error=target_error,
+        n_groups=n_groups,
+        cavity_A=cavity_A,
+    )
+    wanted = next(requests)
+    try:
+        while True:
+            wanted = requests.send(positions(*wanted))
+    except StopIteration as done:
+        return done.value
+
+
+def lengthening(
+    n_frames: int,
+    n_molecules: int,
+    most_frames: int,
+    interval_ps: float,
+    *,
+    more_molecules: bool,
+    target_error: float,
+    n_groups: int,
+    cavity_A: float,
+) -> Generator[tuple[int, int], np.ndarray, tuple[DiffusionFit, int, int]]:
+    """:func:`lengthened`, for a caller who makes many runs grow at once.
+
+    Yields
+    ------
+    n_frames, n_molecules : int
+        Size of the run that is wanted next; its positions are to be sent.
+
+    Returns
+    -------
+    fit, n_frames, n_molecules
+        As of :func:`lengthened`.
+    """
+    most = most_frames * n_molecules
+    while True:
+        positions = yield n_frames, n_molecules
+        # short lags are of no use in runs this long
+        stride = -(-n_frames // FRAMES_ANALYSED)
+        fit = fit_diffusion(
+            positions[::stride],
+            interval_ps * stride,
+            n_groups=n_groups,
+            cavity_A=cavity_A,
+        )
+        good = fit.diffusive and fit.d_err_A2_fs <= target_error * fit.d_A2_fs
+        longest_fs = LAST_SHARE * most / n_molecules * interval_ps * 1000.0
+        upper = math.inf if fit.upper_A2_fs is None else fit.upper_A2_fs
+        if good or 6.0 * upper * longest_fs < cavity_A**2:
+            return fit, n_frames, n_molecules
+        if more_molecules and fit.linear:
+            if 2 * n_molecules * n_frames > most:
+                return fit, n_frames, n_molecules
+            n_molecules *= 2
+        else:
+            longer = min(2 * n_frames, most // n_molecules)
+            if longer <= n_frames:
+                return fit, n_frames, n_molecules
+            n_frames = longer

@@ -24,6 +24,7 @@ import pandas as pd
 from poreflux.base.canonical import digest
 from poreflux.base.errors import ConfigError
 from poreflux.base.processes import Outcome, run_isolated
+from poreflux.base.settings import Settings
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.run import gpu
 from poreflux.run.artifacts import Limits, take_or_make
@@ -147,7 +148,7 @@ def _file_digest(name: str) -> str:
     return hashlib.sha256(resources.files("poreflux").joinpath(name).read_bytes()).hexdigest()
 
 
-def ingredients(name: str, row: dict, settings) -> Ingredients:
+def ingredients(name: str, row: dict, settings: Settings) -> Ingredients:
     """What determines the artifact of one structure in one stage.
 
     Parameters
@@ -178,7 +179,12 @@ def ingredients(name: str, row: dict, settings) -> Ingredients:
 
 
 def run_stage(
-    name: str, structures: pd.DataFrame, settings, *, store: Store, limits: Limits | None = None
+    name: str,
+    structures: pd.DataFrame,
+    settings: Settings,
+    *,
+    store: Store,
+    limits: Limits | None = None,
 ) -> pd.DataFrame:
     """Pass a table of structures through a stage.
 
@@ -258,16 +264,20 @@ def _outcomes(name, keys, structures, settings, store, limits) -> Iterator[Outco
     engine = getattr(settings, "engine", "grid")
     if stage.on_gpu and engine == "grid" and gpu.is_wanted(settings.device):
         return gpu.compute(module, structures, settings, _rows_of, limits)
-    each = [settings] * len(keys)
-    if engine in stage.resumed:
-        running = store.root / "running" / name
-        each = [settings.model_copy(update={"run_dir": running / key}) for key in keys]
-    tasks = [(module.compute, *task) for task in zip(structures, each, strict=True)]
+    running = store.root / "running" / name
+    resumed = engine in stage.resumed
+    folders = [{"run_dir": running / key} if resumed else {} for key in keys]
+    tasks = [
+        (module.compute, structure, settings, folder)
+        for structure, folder in zip(structures, folders, strict=True)
+    ]
     return run_isolated(_computed, tasks, **limits.as_dict())
 
 
-def _computed(compute: Callable, structure: Structure, settings) -> list[dict]:
-    return _rows_of(compute(structure, settings))
+def _computed(
+    compute: Callable, structure: Structure, settings: Settings, folder: dict
+) -> list[dict]:
+    return _rows_of(compute(structure, settings, **folder))
 
 
 def _rows_of(result) -> list[dict]:

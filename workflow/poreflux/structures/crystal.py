@@ -13,7 +13,6 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-import gemmi
 import numpy as np
 
 from poreflux.base.errors import StructureError
@@ -82,6 +81,9 @@ class Structure:
     @cached_property
     def mass_amu(self) -> float:
         """Mass of the unit cell, amu."""
+        # the kernels draw on this file where only the numerical packages are installed
+        import gemmi
+
         return float(sum(gemmi.Element(s).weight for s in self.species))
 
     @cached_property
