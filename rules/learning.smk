@@ -44,7 +44,7 @@ def identities(wildcards):
 rule build_labels:
     """Join the labels of a set: from the stages' tables or from files of the user's own."""
     input:
-        lambda wildcards: dict.fromkeys(PLAN.label_tables(wildcards.set).values()),
+        lambda wildcards: sorted(set(PLAN.label_tables(wildcards.set).values())),
         structures=identities,
     output:
         table=PLAN.table("{set}", "labels"),

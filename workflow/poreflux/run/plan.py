@@ -57,12 +57,12 @@ class SetPlan:
     def of(cls, name: str, spec: dict) -> SetPlan:
         """The set that a block of the configuration describes."""
         given = spec.get("tables") or {}
-        from_files = {stage: told for stage, told in given.items() if told}
+        from_files = {stage: table for stage, table in given.items() if table}
         has_structures = spec.get("cifs") or spec.get("package")
         computed = spec["stages"] if has_structures or not from_files else []
         read = [stage for stage in STAGES if stage in from_files]
         if from_files and not has_structures:
-            paths = [path for told in from_files.values() for path in _listed(told["files"])]
+            paths = [path for table in from_files.values() for path in _listed(table["files"])]
             from_files["structures"] = {"files": list(dict.fromkeys(paths))}
         return cls(name, spec, from_files, tuple(dict.fromkeys([*computed, *read])))
 
@@ -189,9 +189,9 @@ class StudyPlan:
         """What is read from files, by ``<set>/<stage>``, with the paths of the files."""
         found = {}
         for name, s in self.sets.items():
-            for stage, told in s.from_files.items():
-                paths = [intake.find_file(file, self.folder) for file in _listed(told["files"])]
-                found[f"{name}/{stage}"] = told | {"files": paths}
+            for stage, table in s.from_files.items():
+                paths = [intake.find_file(file, self.folder) for file in _listed(table["files"])]
+                found[f"{name}/{stage}"] = table | {"files": paths}
         return found
 
     def imported_for(self, table: str) -> dict[str, dict]:
@@ -300,7 +300,7 @@ class StudyPlan:
 
     @property
     def training(self) -> dict:
-        """What every training job is told besides its data."""
+        """What every training job needs to know besides its data."""
         asked = self.config.learning
         return {"protocol": asked.protocol, "seed": self.config.seed, "device": asked.device}
 

@@ -223,7 +223,6 @@ def run_stage(
             wanted[found.key], usable[found.key] = found, row
 
     def make(missing: list[str]) -> Iterator[Outcome]:
-        log.info("%s: %d structures to compute", name, len(missing))
         wanted_structures = [structure_of(usable[key]) for key in missing]
         return _outcomes(name, missing, wanted_structures, settings, store, limits or Limits())
 

@@ -15,11 +15,11 @@ import pandas as pd
 from poreflux.base.files import write_atomically
 from poreflux.base.tables import table_digest
 from poreflux.data.features import labelled, used
-from poreflux.data.labels import ISOTHERM, expand, isotherms_of, values_of
+from poreflux.data.labels import ISOTHERM, isotherms_of, values_of
 from poreflux.learning import packages_of, parse_learner
-from poreflux.learning.splits import draws_of_sizes
 from poreflux.learning.study import DRAWS_IN_PART, pretrain, resolve, run_size, together
 from poreflux.learning.trained import Pretrained
+from poreflux.run.plan import SOURCE, TARGET, StudyPlan
 from poreflux.store import Ingredients, Store, package_version
 from poreflux.store.code import code_digest
 
@@ -216,53 +216,46 @@ def _part_ingredients(
     return of
 
 
-def sources_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
-    """What makes the source models of a study; parameters as of :func:`parts_of_study`."""
-    told = config["learning"]
-    names = ("source/features", "source/labels", "target/features")
-    paths = [results / f"{name}.parquet" for name in names]
+def sources_of_study(plan: StudyPlan) -> Iterator[Ingredients]:
+    """What makes the source models of a study; nothing without its tables."""
+    names = ((SOURCE, "features"), (SOURCE, "labels"), (TARGET, "features"))
+    paths = [Path(plan.table(*name)) for name in names]
     if not all(path.exists() for path in paths):
         return
     features, labels, target_features = map(pd.read_parquet, paths)
-    names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
-    for learner in told["learners"]:
+    asked = plan.training
+    for learner in plan.learners:
         mine = _seen_by(learner, features, target_features)
-        of = _source_ingredients(*mine, learner, told["protocol"], config["seed"])
-        made = dict(part for name in names for part in _trained_for(name, labels, learner))
-        for label, values in made.items():
+        of = _source_ingredients(*mine, learner, asked["protocol"], asked["seed"])
+        parts = (_trained_for(name, labels, learner) for name in plan.source_labels)
+        for label, values in dict(part for some in parts for part in some).items():
             yield of(label, values)
 
 
-def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
+def parts_of_study(plan: StudyPlan) -> Iterator[Ingredients]:
     """What makes the target models of a study, a part of the draws each.
 
-    Parameters
-    ----------
-    config : dict
-        Complete, see :func:`poreflux.run.config.complete`.
-    results : Path
-        The study's results; without the tables of the target there is nothing.
+    Nothing without the tables of the target.
     """
-    told = config["learning"]
-    paths = [results / "target" / f"{name}.parquet" for name in ("features", "labels")]
+    paths = [Path(plan.table(TARGET, name)) for name in ("features", "labels")]
     if not all(path.exists() for path in paths):
         return
     features, labels = map(pd.read_parquet, paths)
-    label, draws_of = told["target_label"], draws_of_sizes(told["sizes"], told["draws"])
-    names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
-    for learner in told["learners"]:
+    asked, same_members = plan.training, plan.config.learning.same_members
+    for learner in plan.learners:
         mine = used(features, parse_learner(learner)[1])
-        values = values_of(labels, label)
+        values = values_of(labels, plan.target_label)
         available = len(labelled(mine, values)[1])
         # a model that an earlier configuration left there is not the study's
-        models = [results / f"study/models/{learner}-source-{name}.npz" for name in names]
+        models = map(Path, plan.source_models(learner))
         read = [path.read_bytes() for path in models if path.exists()]
         sources = ["", *(hashlib.sha256(data).hexdigest() for data in read)]
         # sizes above the number of labels are the same, but perhaps of more draws
-        for size, draws in dict.fromkeys((min(k, available), n) for k, n in draws_of.items()):
+        sizes = dict.fromkeys((min(size, available), n) for size, n in plan.draws.items())
+        for size, draws in sizes:
             of = _part_ingredients(
-                mine, values, learner, told["protocol"], config["seed"], size,
-                told["same_members"], label,
+                mine, values, learner, asked["protocol"], asked["seed"], size, same_members,
+                plan.target_label,
             )  # fmt: skip
             for source in sources:
                 for some in _ranges(draws):

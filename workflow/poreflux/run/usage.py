@@ -114,6 +114,6 @@ def _computed(plan: StudyPlan, of_set: SetPlan) -> Iterator[tuple[str, str, Any]
 
 def _trained(plan: StudyPlan, store: Store) -> Iterator[tuple[str, set[Path]]]:
     """The artifacts of pretraining and of the target models."""
-    for stage, made_of in (("pretrain", sources_of_study), ("finetune", parts_of_study)):
-        paths = map(store.path, made_of(plan))
+    for stage, ingredients_of in (("pretrain", sources_of_study), ("finetune", parts_of_study)):
+        paths = map(store.path, ingredients_of(plan))
         yield stage, {path for path in paths if path.exists()}
