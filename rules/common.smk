@@ -18,11 +18,11 @@ from poreflux.run import stages
 from poreflux.run.crosscheck import COMPARED
 from poreflux.base.errors import ConfigError
 from poreflux.run.job import expose_library
-from poreflux.learning import packages_of, parse_learner
+from poreflux.learning.learners import get_learner
 from poreflux.learning.splits import draws_of_sizes
 from poreflux.base.canonical import canonical_json, digest
 from poreflux.store import package_version
-from poreflux.store.code import code_parts
+from poreflux.store.code import code_digest, code_parts
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 from poreflux.synthesis.table import Schema
 
@@ -38,19 +38,21 @@ LOGS = f"logs/{CONFIG['study']}"
 SHARDS = CONFIG["shards"]
 # What is learnt: on the source a model a label, on the target one label.
 LABELS = {
-    "source": labels.expand(
+    "source": labels.requested_labels(
         CONFIG["learning"]["source_labels"],
         CONFIG["learning"]["source_pressures_bar"],
         CONFIG["labels"],
     ),
-    "target": labels.expand([CONFIG["learning"]["target_label"]], [], CONFIG["labels"]),
+    "target": labels.requested_labels(
+        [CONFIG["learning"]["target_label"]], [], CONFIG["labels"]
+    ),
 }
 if len(LABELS["target"]) != 1 or labels.ISOTHERM in LABELS["target"]:
     raise ConfigError(
         "learning.target_label: uptake at which pressure? Such as uptake_65bar"
     )
 SINGLE_LABELS = {
-    name: labels.single(of, CONFIG["learning"]["source_pressures_bar"])
+    name: labels.scalar_labels(of, CONFIG["learning"]["source_pressures_bar"])
     for name, of in LABELS.items()
 }
 SIZES = CONFIG["learning"]["sizes"]
@@ -58,7 +60,7 @@ DRAWS = draws_of_sizes(SIZES, CONFIG["learning"]["draws"])
 LEARNERS = CONFIG["learning"]["learners"]
 if labels.ISOTHERM in LABELS["source"]:
     for learner in LEARNERS:
-        if parse_learner(learner)[0] == "xgboost-weighted":
+        if not get_learner(learner).transfers_isotherms:
             raise ConfigError(
                 f"learning.source_labels: {learner} refits on the rows of one label and cannot "
                 "take isotherm"
@@ -161,9 +163,20 @@ def compared(**values):
     return [word.replace("{", "{{").replace("}", "}}") for word in words]
 
 
-def compared_code(module):
-    """The same of a library module and all that it draws on."""
-    return compared(**{f"code {k}": v[:12] for k, v in code_parts(module).items()})
+def compared_code(*modules):
+    """The same of library modules and all that they draw on."""
+    return compared(**{f"code {k}": v[:12] for k, v in code_parts(*modules).items()})
+
+
+def learner_modules(names):
+    """The modules of learners, which the library loads by name."""
+    return [get_learner(name).module for name in names]
+
+
+def compared_learner(wildcards):
+    """The code of one learner, as one word."""
+    code = code_digest(*learner_modules([wildcards.learner]))
+    return compared(**{f"code of {wildcards.learner}": code[:12]})[0]
 
 
 def compared_of_stage(name):
@@ -250,7 +263,7 @@ def told_of(wildcards):
 
 def feature_tables(set_name):
     """The tables that make the features of a set, as the learners want them."""
-    stages_of = [features.stages_of(parse_learner(learner)[1]) for learner in LEARNERS]
+    stages_of = [features.stages_of(get_learner(name).feature_set) for name in LEARNERS]
     wanted = dict.fromkeys(stage for some in stages_of for stage in some)
     for stage in wanted:
         if (
@@ -398,7 +411,7 @@ def report_engines():
     engines["learning"] = {
         package: package_version(package)
         for learner in LEARNERS
-        for package in packages_of(learner)
+        for package in get_learner(learner).packages
     }
     everywhere = ("snakemake", "numpy", "scipy", "numba", "gemmi", "pandas", "pyarrow")
     versions = {name: package_version(name) for name in everywhere}

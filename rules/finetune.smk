@@ -30,6 +30,7 @@ rule finetune_models:
         # a function gives one word
         lambda wildcards: compared(learning={"draws": DRAWS[int(wildcards.size)]})[0],
         *compared_code("poreflux.run.training"),
+        compared_learner,
         draws=lambda wildcards, input: DRAWS[int(wildcards.size)],
         same_members=handed(CONFIG["learning"]["same_members"]),
         label=LABELS["target"][0],

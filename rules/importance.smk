@@ -25,7 +25,7 @@ rule compute_importance:
             learning={"pfi_repeats": CONFIG["learning"]["pfi_repeats"]},
             seed=CONFIG["seed"],
         ),
-        *compared_code("poreflux.learning.importance"),
+        *compared_code("poreflux.learning.importance", *learner_modules(LEARNERS[:1])),
         learner=LEARNERS[0],
         n_repeats=handed(CONFIG["learning"]["pfi_repeats"]),
         seed=handed(CONFIG["seed"]),

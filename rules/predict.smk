@@ -22,7 +22,7 @@ rule predict_diffusivity:
         mem_mb=lambda wildcards, attempt: attempt * 2000,
         runtime=30,
     params:
-        *compared_code("poreflux.learning.predict"),
+        *compared_code("poreflux.learning.predict", *learner_modules(LEARNERS)),
     message:
         "Predicting diffusivities"
     script:

@@ -23,6 +23,7 @@ rule pretrain_models:
     params:
         *compared(learning=TRAINING | {"source_labels": LABELS["source"]}),
         *compared_code("poreflux.run.training"),
+        compared_learner,
         names=handed(LABELS["source"]),
         training=handed(TRAINING),
         store=handed(CONFIG["store"]),

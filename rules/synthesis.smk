@@ -2,7 +2,9 @@
 
 SYNTHESIS = CONFIG["synthesis"] or {"cases": {}}
 SYNTHESIS_ENGINES = {
-    "synthesis": {name: package_version(name) for name in packages_of("xgboost")}
+    "synthesis": {
+        name: package_version(name) for name in get_learner("xgboost").packages
+    }
 }
 SYNTHESIS_RESULTS = f"{RESULTS}/synthesis"
 if CONFIG["synthesis"]:

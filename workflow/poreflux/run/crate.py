@@ -15,7 +15,7 @@ from pathlib import Path
 
 from poreflux import __version__
 from poreflux.base.errors import ConfigError, DataError
-from poreflux.learning import packages_of
+from poreflux.learning.learners import get_learner
 from poreflux.run.stages import STAGES, stage_params
 from poreflux.run.usage import used_by
 from poreflux.store import Store, package_version
@@ -148,7 +148,7 @@ def _actions(config: dict, versions: dict[str, dict[str, str]]):
     for name, stage in STAGES.items():
         used = common | stage.engines(stage_params(config, name)) | versions.get(name, {})
         yield name, used, ("*/shards/structures/*",), (f"*/{name}.parquet", f"*/shards/{name}/*")
-    packages = [p for learner in config["learning"]["learners"] for p in packages_of(learner)]
+    packages = [p for name in config["learning"]["learners"] for p in get_learner(name).packages]
     learners = {package: package_version(package) for package in packages}
     learning = common | learners | versions.get("finetune", {})
     tables = ("*/geometry.parquet", "*/energy.parquet", "*/percolation.parquet")
