@@ -8,6 +8,7 @@ LIBRARY = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, LIBRARY)
 
 from poreflux.base.canonical import digest
+from poreflux.learning.learners import get_learner
 from poreflux.run.config import complete
 from poreflux.run.job import expose_library
 from poreflux.run.plan import SOURCE, TARGET, StudyPlan
@@ -47,9 +48,10 @@ localrules:
     validate,
 
 
-def code_of(script):
-    """Words for all the library code that a script draws on."""
-    return code_words(Path(workflow.basedir) / "scripts" / f"{script}.py")
+def code_of(script, learners=()):
+    """Words for all the library code that a script draws on, and that of learners."""
+    path = Path(workflow.basedir) / "scripts" / f"{script}.py"
+    return code_words(path, *(get_learner(name).module for name in learners))
 
 
 def stage_words(stage, settings):

@@ -1,9 +1,12 @@
 """Learning: features and labels, pretraining, fine-tuning, importance, prediction."""
 
+from poreflux.store.code import code_digest
+
 
 def learner_word(wildcards):
     """A word for the code of a learner, which is loaded by its name."""
-    return words(**{"code of the learner": learner_code(wildcards.learner)})[0]
+    code = code_digest(get_learner(wildcards.learner).module)
+    return words(**{f"code of {wildcards.learner}": code[:12]})[0]
 
 
 rule build_features:
@@ -208,7 +211,7 @@ rule compute_importance:
         runtime=more_each_attempt(60),
     params:
         *words(learning={"pfi_repeats": CONFIG.learning.pfi_repeats}, seed=CONFIG.seed),
-        *code_of("compute_importance"),
+        *code_of("compute_importance", PLAN.learners[:1]),
         learner=PLAN.learners[0],
         n_repeats=for_script(CONFIG.learning.pfi_repeats),
         seed=for_script(CONFIG.seed),
@@ -237,7 +240,7 @@ rule predict_diffusivity:
         mem_mb=more_each_attempt(2000),
         runtime=30,
     params:
-        *code_of("predict_diffusivity"),
+        *code_of("predict_diffusivity", PLAN.learners),
     message:
         "Predicting diffusivities"
     script:

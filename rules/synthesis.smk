@@ -1,6 +1,6 @@
 """Synthesis: from conditions to particle size, from the literature to the laboratory."""
 
-from poreflux.learning import packages_of
+from poreflux.learning.learners import get_learner
 from poreflux.store import package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
@@ -9,7 +9,7 @@ SYNTHESIS_FACTS = {
     "study": CONFIG.study,
     "config": CONFIG.model_dump(mode="json"),
     "engines": {
-        "synthesis": {name: package_version(name) for name in packages_of("xgboost")}
+        "synthesis": {name: package_version(name) for name in get_learner("xgboost").packages}
     },
 }
 

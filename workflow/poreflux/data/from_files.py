@@ -213,7 +213,7 @@ def _among(table: pd.DataFrame, known: pd.DataFrame | None, where: str) -> pd.Da
 
 
 def _by_pressure(table: pd.DataFrame, pressures_bar: Sequence[float]) -> pd.DataFrame:
-    """One row a structure and pressure, as the stage writes them; failed structures have one."""
+    """One row per structure and pressure, as the stage writes them; failed structures have one."""
     good, bad = table[table["status"] == "ok"], table[table["status"] != "ok"]
     parts = [bad[list(KEY_COLUMNS)]]
     for p in pressures_bar:

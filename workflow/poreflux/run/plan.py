@@ -17,7 +17,7 @@ import numpy as np
 from poreflux.base.canonical import canonical_json
 from poreflux.base.errors import ConfigError
 from poreflux.data import features, labels
-from poreflux.learning import packages_of, parse_learner
+from poreflux.learning.learners import get_learner
 from poreflux.learning.splits import draws_of_sizes
 from poreflux.run import intake
 from poreflux.run.crosscheck import COMPARED
@@ -129,7 +129,7 @@ class StudyPlan:
             Schema.from_config(self.synthesis_settings["columns"])
         if labels.ISOTHERM in self.source_labels:
             for learner in self.learners:
-                if parse_learner(learner)[0] == "xgboost-weighted":
+                if not get_learner(learner).transfers_isotherms:
                     raise ConfigError(
                         f"learning.source_labels: {learner} refits on the rows of one label and "
                         "cannot take isotherm"
@@ -213,7 +213,7 @@ class StudyPlan:
         ConfigError
             If the set has no table of a stage, nor structures to compute it from.
         """
-        wanted = [features.stages_of(parse_learner(learner)[1]) for learner in self.learners]
+        wanted = [features.stages_of(get_learner(name).feature_set) for name in self.learners]
         stages = list(dict.fromkeys(stage for some in wanted for stage in some))
         for stage in stages:
             if self.sets[name].is_tables_alone and stage not in self.sets[name].stages:
@@ -228,7 +228,8 @@ class StudyPlan:
     def source_labels(self) -> list[str]:
         """What is learnt on the source, a model per label; ``isotherm`` may be among them."""
         asked = self.config.learning
-        return labels.expand(asked.source_labels, asked.source_pressures_bar, self.own_labels)
+        pressures_bar = asked.source_pressures_bar
+        return labels.requested_labels(asked.source_labels, pressures_bar, self.own_labels)
 
     @cached_property
     def target_label(self) -> str:
@@ -239,7 +240,7 @@ class StudyPlan:
         ConfigError
             If it is not one number per structure.
         """
-        found = labels.expand([self.config.learning.target_label], [], self.own_labels)
+        found = labels.requested_labels([self.config.learning.target_label], [], self.own_labels)
         if len(found) != 1 or labels.ISOTHERM in found:
             raise ConfigError(
                 "learning.target_label: uptake at which pressure? Such as uptake_65bar"
@@ -250,7 +251,7 @@ class StudyPlan:
         """The labels of a set, each one number per structure."""
         if name == TARGET:
             return [self.target_label]
-        return labels.single(self.source_labels, self.config.learning.source_pressures_bar)
+        return labels.scalar_labels(self.source_labels, self.config.learning.source_pressures_bar)
 
     @cached_property
     def label_files(self) -> dict[str, str]:
@@ -426,7 +427,7 @@ class StudyPlan:
         return {
             package: package_version(package)
             for learner in self.learners
-            for package in packages_of(learner)
+            for package in get_learner(learner).packages
         }
 
 

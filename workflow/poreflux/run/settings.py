@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, Strict, field_validator, model_validator
 
-from poreflux import learning
 from poreflux.base.settings import (
     Angstrom,
     Bar,
@@ -27,6 +26,7 @@ from poreflux.base.settings import (
 from poreflux.diffusion.settings import DiffusionParameters, DiffusionSettings
 from poreflux.energy.settings import EnergySettings
 from poreflux.geometry.settings import GeometrySettings
+from poreflux.learning.learners import algorithms
 from poreflux.percolation.settings import PercolationSettings
 from poreflux.uptake.settings import DEFAULT_PRESSURES_BAR, UptakeParameters, UptakeSettings
 
@@ -261,9 +261,9 @@ FEATURE_SETS = ("log55", "percolation", "mobility", "all")
 
 def _learner(name: str) -> str:
     algorithm, plus, features = name.partition("+")
-    if algorithm not in learning.PACKAGES or (plus and features not in FEATURE_SETS):
+    if algorithm not in algorithms() or (plus and features not in FEATURE_SETS):
         raise ValueError(
-            f"must be one of {', '.join(learning.PACKAGES)}, alone or with a plus sign and one of "
+            f"must be one of {', '.join(algorithms())}, alone or with a plus sign and one of "
             f"{', '.join(FEATURE_SETS)}"
         )
     return name

@@ -14,10 +14,10 @@ import pandas as pd
 
 from poreflux.base.files import write_atomically
 from poreflux.base.tables import table_digest
-from poreflux.data.features import labelled, used
+from poreflux.data.features import labelled_rows, select_features
 from poreflux.data.labels import ISOTHERM, isotherms_of, values_of
-from poreflux.learning import packages_of, parse_learner
-from poreflux.learning.study import DRAWS_IN_PART, pretrain, resolve, run_size, together
+from poreflux.learning.learners import get_learner
+from poreflux.learning.study import DRAWS_IN_PART, join_sources, pretrain, run_size
 from poreflux.learning.trained import Pretrained
 from poreflux.run.plan import SOURCE, TARGET, StudyPlan
 from poreflux.store import Ingredients, Store, package_version
@@ -41,19 +41,19 @@ def pretrained_models(
     device: str,
     store: Store,
 ) -> list[Pretrained]:
-    """Source models of one learner, one a label, from the store or trained.
+    """Source models of one learner, one per label, from the store or trained.
 
     ``labels`` is a table of :mod:`poreflux.data.labels`, ``names`` say which of its labels;
-    ``isotherm`` is all of its uptakes, which one network learns or the models of each give. The
+    ``isotherm`` is all of its uptakes: one model learns them, or their models are joined. The
     rest is as in :func:`poreflux.learning.study.pretrain`. ``target_features`` (no labels among
     them) set the scale of the inputs, for hypothetical MOFs are far more open than experimental
     ones and would crowd those into one corner of the frozen layer.
     """
     features, target_features = _seen_by(learner, features, target_features)
-    made_of_label = _source_ingredients(features, target_features, learner, protocol, seed)
+    ingredients_of = _source_ingredients(features, target_features, learner, protocol, seed)
 
     def model_of(label: str, values: pd.Series | pd.DataFrame) -> Pretrained:
-        made_of = made_of_label(label, values)
+        ingredients = ingredients_of(label, values)
 
         def train(checkpoint) -> bytes:
             return pretrain(
@@ -68,13 +68,14 @@ def pretrained_models(
                 checkpoint=checkpoint,
             ).to_bytes()
 
-        made = _resumed(store, made_of, train, models=1, on_gpu=_on_gpu(learner, device))
-        return Pretrained.from_bytes(made)
+        on_gpu = get_learner(learner).device(device) == "cuda"
+        data = _resumed(store, ingredients, train, models=1, on_gpu=on_gpu)
+        return Pretrained.from_bytes(data)
 
     models = []
     for name in names:
         parts = [model_of(*part) for part in _trained_for(name, labels, learner)]
-        models.append(parts[0] if parts[0].label == name else together(parts, name))
+        models.append(parts[0] if parts[0].label == name else join_sources(parts, name))
         log.info("%s, %s: R2 %.3f on the test share", learner, name, models[-1].r2)
     return models
 
@@ -84,7 +85,7 @@ def _trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
     if name != ISOTHERM:
         return [(name, values_of(labels, name))]
     isotherms = isotherms_of(labels)
-    if parse_learner(learner)[0] == "mlp":
+    if get_learner(learner).takes_isotherm:
         return [(name, isotherms)]
     return [(label, values_of(labels, label)) for label in isotherms]
 
@@ -96,9 +97,9 @@ def _seen_by(
 
     The latter in an order that no name shows in, down to the last digit of a mean.
     """
-    feature_set = parse_learner(learner)[1]
-    scale = used(target_features, feature_set).sort_values(["content_hash", "name"])
-    return used(features, feature_set), scale
+    feature_set = get_learner(learner).feature_set
+    scale = select_features(target_features, feature_set).sort_values(["content_hash", "name"])
+    return select_features(features, feature_set), scale
 
 
 def _source_ingredients(
@@ -110,7 +111,7 @@ def _source_ingredients(
 ) -> Callable[[str, pd.Series | pd.DataFrame], Ingredients]:
     """What makes a source model, given its label and the values."""
     inputs = {"target_features": table_digest(target_features.drop(columns="name"))}
-    code, engines = code_digest("poreflux.learning.study"), _engine(learner)
+    code, engines = _code(learner), _engines(learner)
 
     def of(label: str, values: pd.Series | pd.DataFrame) -> Ingredients:
         subject = _digest_of_labelled(features, values)
@@ -153,21 +154,23 @@ def target_models(
     DataError
         If too few structures are labelled to split them.
     """
-    features = used(features, parse_learner(learner)[1])
+    features = select_features(features, get_learner(learner).feature_set)
     values = values_of(labels, label)
-    available = len(labelled(features, values)[1])
+    available = len(labelled_rows(features, values)[1])
     if size > available:
         log.warning("draws of %d reduced to the %d structures with a label", size, available)
         size = available
     digests = {
         Pretrained.from_bytes(data).label: hashlib.sha256(data).hexdigest() for data in pretrained
     }
-    common = _part_ingredients(features, values, learner, protocol, seed, size, same_members, label)
+    ingredients_of = _part_ingredients(
+        features, values, learner, protocol, seed, size, same_members, label
+    )
+    on_gpu = get_learner(learner).device(device) == "cuda"
 
-    def part(source: Pretrained | None, some: range, train: Callable[..., bytes]) -> bytes:
-        made_of = common(digests[source.label] if source else "", some)
-        gpu = _on_gpu(learner, device)
-        return _resumed(store, made_of, train, models=len(some), on_gpu=gpu)
+    def part(source: Pretrained | None, numbers: range, train: Callable[..., bytes]) -> bytes:
+        ingredients = ingredients_of(digests[source.label] if source else "", numbers)
+        return _resumed(store, ingredients, train, models=len(numbers), on_gpu=on_gpu)
 
     _, models = run_size(
         features,
@@ -197,16 +200,16 @@ def _part_ingredients(
     label: str,
 ) -> Callable[[str, range], Ingredients]:
     """What makes some draws of a size, given the digest of the source model (or ``""``)."""
-    subject, engines = _digest_of_labelled(features, values), _engine(learner)
-    code = code_digest("poreflux.learning.study")
+    subject = _digest_of_labelled(features, values)
+    code, engines = _code(learner), _engines(learner)
 
-    def of(source: str, some: range) -> Ingredients:
+    def of(source: str, numbers: range) -> Ingredients:
         params = {
             "learner": learner,
             "protocol": protocol,
             "seed": seed,
             "size": size,
-            "draws": [some[0], some[-1]],
+            "draws": [numbers[0], numbers[-1]],
             "same_members": same_members,
             "label": label,
         }
@@ -233,7 +236,7 @@ def sources_of_study(plan: StudyPlan) -> Iterator[Ingredients]:
 
 
 def parts_of_study(plan: StudyPlan) -> Iterator[Ingredients]:
-    """What makes the target models of a study, a part of the draws each.
+    """What makes the target models of a study, one part of the draws after the other.
 
     Nothing without the tables of the target.
     """
@@ -243,9 +246,9 @@ def parts_of_study(plan: StudyPlan) -> Iterator[Ingredients]:
     features, labels = map(pd.read_parquet, paths)
     asked, same_members = plan.training, plan.config.learning.same_members
     for learner in plan.learners:
-        mine = used(features, parse_learner(learner)[1])
+        mine = select_features(features, get_learner(learner).feature_set)
         values = values_of(labels, plan.target_label)
-        available = len(labelled(mine, values)[1])
+        available = len(labelled_rows(mine, values)[1])
         # a model that an earlier configuration left there is not the study's
         models = map(Path, plan.source_models(learner))
         read = [path.read_bytes() for path in models if path.exists()]
@@ -258,16 +261,16 @@ def parts_of_study(plan: StudyPlan) -> Iterator[Ingredients]:
                 plan.target_label,
             )  # fmt: skip
             for source in sources:
-                for some in _ranges(draws):
-                    yield of(source, some)
+                for numbers in _parts_of_draws(draws):
+                    yield of(source, numbers)
 
 
-def _ranges(draws: int) -> list[range]:
-    """The parts of draws as trained on the CPU, and together on a GPU."""
+def _parts_of_draws(draws: int) -> list[range]:
+    """The parts of draws as trained on the CPU, and all at once on a GPU."""
     parts = [
-        range(first, min(first + together, draws))
-        for together in (DRAWS_IN_PART, draws)
-        for first in range(0, draws, together)
+        range(first, min(first + in_part, draws))
+        for in_part in (DRAWS_IN_PART, draws)
+        for first in range(0, draws, in_part)
     ]
     return list(dict.fromkeys(parts))
 
@@ -275,8 +278,8 @@ def _ranges(draws: int) -> list[range]:
 class Scratch:
     """What a training has reached, in the store's folder for unfinished work."""
 
-    def __init__(self, store: Store, made_of: Ingredients):
-        self.folder = store.root / "running" / made_of.stage / made_of.key
+    def __init__(self, store: Store, ingredients: Ingredients):
+        self.folder = store.root / "running" / ingredients.stage / ingredients.key
         before = self.load(_SPENT)
         self._before = json.loads(before) if before else dict.fromkeys(_CLOCKS, 0.0)
         self._start = {name: clock() for name, clock in _CLOCKS.items()}
@@ -305,33 +308,39 @@ class Scratch:
 
 
 def _resumed(
-    store: Store, made_of: Ingredients, train: Callable[..., bytes], *, models: int, on_gpu: bool
+    store: Store,
+    ingredients: Ingredients,
+    train: Callable[..., bytes],
+    *,
+    models: int,
+    on_gpu: bool,
 ) -> bytes:
     """An artifact from the store, or trained on from where an interrupted training was."""
-    scratch = Scratch(store, made_of)
+    scratch = Scratch(store, ingredients)
 
     def facts() -> dict:
         spent = scratch.spent()
         gpu = {"gpu_s": spent["wall_s"]} if on_gpu else {}
         return {"models": models, "cpu_s": spent["cpu_s"], **gpu}
 
-    payload = store.get_or_make(made_of, lambda: train(checkpoint=scratch), facts)
+    payload = store.get_or_make(ingredients, lambda: train(checkpoint=scratch), facts)
     scratch.remove()
     return payload
 
 
-def _on_gpu(learner: str, device: str) -> bool:
-    return parse_learner(learner)[0] == "mlp" and resolve(device) == "cuda"
-
-
 def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series | pd.DataFrame) -> str:
     """Digest of what is learnt from: contents and labels, whatever the structures are called."""
-    rows, y = labelled(features, labels)
+    rows, y = labelled_rows(features, labels)
     rows = rows.drop(columns="name")
     if y.ndim == 1:
         return table_digest(rows.assign(label=y))
     return table_digest(rows.join(pd.DataFrame(y, columns=labels.columns)))
 
 
-def _engine(learner: str) -> dict[str, str]:
-    return {name: package_version(name) for name in packages_of(learner)}
+def _code(learner: str) -> str:
+    """Digest of what trains a learner: the study, and the learner's own file, loaded by name."""
+    return code_digest("poreflux.learning.study", get_learner(learner).module)
+
+
+def _engines(learner: str) -> dict[str, str]:
+    return {name: package_version(name) for name in get_learner(learner).packages}
