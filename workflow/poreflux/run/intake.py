@@ -23,7 +23,7 @@ from poreflux.base.progress import Progress
 from poreflux.store import Ingredients, Store, package_version
 from poreflux.store.code import code_digest
 from poreflux.structures import checks as quality
-from poreflux.structures import packages as sources
+from poreflux.structures import packages
 from poreflux.structures.cif import parse_with_remarks, read_bytes
 
 log = logging.getLogger(__name__)
@@ -104,18 +104,18 @@ def _files(patterns) -> dict[str, str]:
 def _names(spec: dict, base: Path) -> list[str]:
     names = spec.get("names")
     if names == ALL_NAMES and spec["package"] == "core-mof":
-        return sources.core_mof_names(spec["archive"])
+        return packages.core_mof_names(spec["archive"])
     if isinstance(names, str):
         packaged = Path(str(resources.files("poreflux").joinpath("structures", "names", names)))
         if packaged.is_file():
-            return sources.read_names(packaged)
+            return packages.read_names(packaged)
         try:
             path = find_file(names, base)
         except ConfigError as error:
             raise ConfigError(
                 f"names: {names} is neither a file nor a list of the package ({error})"
             ) from error
-        return _first_column(path) if ".csv" in Path(path).suffixes else sources.read_names(path)
+        return _first_column(path) if ".csv" in Path(path).suffixes else packages.read_names(path)
     if not names:
         raise ConfigError("a set with 'package' needs 'names': a list or a file of names")
     if len(set(names)) != len(names):
@@ -257,7 +257,7 @@ def _load(members, spec, store, workers, seconds, memory_mb) -> dict:
     if not any(path == "" for path in members.values()):
         return members
     if spec["package"] == "core-mof":
-        return dict(sources.core_mof_cifs(spec["archive"], list(members)))
+        return dict(packages.core_mof_cifs(spec["archive"], list(members)))
     return _build(list(members), store, workers, seconds, memory_mb)
 
 
@@ -284,10 +284,10 @@ def _build(names, store, workers, seconds, memory_mb) -> dict:
     log.info("%d structures built before, %d to build", len(cifs), len(missing))
     if not missing:
         return cifs
-    sources.load_pormake()
+    packages.load_pormake()
     progress = Progress(len(missing), "structures built", log)
     for outcome in run_isolated(
-        sources.build_pormake,
+        packages.build_pormake,
         [(n,) for n in missing],
         workers=workers,
         seconds=seconds,
