@@ -36,6 +36,7 @@ from poreflux.fields.forcefield import framework_parameters, guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure
+from poreflux.structures.images import CELLS_AROUND
 
 __all__ = [
     "DiffusionSettings",
@@ -416,12 +417,11 @@ def largest_cavity_A(structure: Structure, mask: np.ndarray) -> float:
         return 0.0
     points = points / shape @ structure.cell
     sigma = framework_parameters()
-    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
     species = np.array(structure.species)
     free = np.full(len(points), np.inf)
     for element in sorted(set(structure.species)):
         frac = structure.frac[species == element]
-        images = (frac[:, None] + shifts).reshape(-1, 3) @ structure.cell
+        images = (frac[:, None] + CELLS_AROUND).reshape(-1, 3) @ structure.cell
         nearest, _ = cKDTree(images).query(points)
         free = np.minimum(free, nearest - sigma[element][1] / 2.0)
     return float(max(0.0, 2.0 * free.max()))

@@ -13,6 +13,7 @@ from numba import njit
 from scipy import ndimage
 
 from poreflux.fields.forcefield import Guest, mixed_parameters
+from poreflux.fields.rows import row_within
 from poreflux.structures.crystal import Structure
 
 # Below this distance two sites have the energy they have here: large, but finite.
@@ -72,9 +73,9 @@ def _scatter_lj(energy, frac, cell, widths, four_epsilon, sigma2, cutoff):
     nx, ny, nz = energy.shape
     cutoff2 = cutoff * cutoff
     min2 = MIN_DISTANCE_A * MIN_DISTANCE_A
-    # step along c of one grid point
-    sx, sy, sz = cell[2, 0] / nz, cell[2, 1] / nz, cell[2, 2] / nz
-    step2 = sx * sx + sy * sy + sz * sz
+    # along c, from one grid point to the next
+    step = (cell[2, 0] / nz, cell[2, 1] / nz, cell[2, 2] / nz)
+    step2 = step[0] * step[0] + step[1] * step[1] + step[2] * step[2]
     reach_i = cutoff / widths[0] * nx
     reach_j = cutoff / widths[1] * ny
     for a in range(frac.shape[0]):
@@ -85,19 +86,10 @@ def _scatter_lj(energy, frac, cell, widths, four_epsilon, sigma2, cutoff):
             ii = i % nx
             for j in range(math.ceil(fj - reach_j), math.floor(fj + reach_j) + 1):
                 v = (j - fj) / ny
-                # vector from the atom to the point k = fk of this row
-                px = u * cell[0, 0] + v * cell[1, 0]
-                py = u * cell[0, 1] + v * cell[1, 1]
-                pz = u * cell[0, 2] + v * cell[1, 2]
-                p2 = px * px + py * py + pz * pz
-                ps = px * sx + py * sy + pz * sz
-                # |p + t s|^2 <= cutoff^2 for t between the two roots
-                disc = ps * ps - step2 * (p2 - cutoff2)
-                if disc <= 0.0:
+                p2, ps, low, high = row_within(u, v, cell, step, step2, cutoff2)
+                if low > high:
                     continue
-                root = math.sqrt(disc)
-                first = math.ceil(fk + (-ps - root) / step2)
-                last = math.floor(fk + (-ps + root) / step2)
+                first, last = math.ceil(fk + low), math.floor(fk + high)
                 row = energy[ii, j % ny]
                 k = first
                 while k <= last:

@@ -27,7 +27,7 @@ from poreflux.structures.crystal import Structure, make_structure
 # Floors of clearance tried in turn, Å: half the 2.4 Å that CoRE MOF asks of a pore, less for
 # denser structures, none as the last resort.
 FLOORS_A = (1.19, 0.5, -math.inf)
-# Zeo++ takes nodes for one that are nearer than this along each axis (VOR_NODE_MERGE_THRESHOLD).
+# Zeo++ merges nodes that are nearer than this along each axis, Å (VOR_NODE_MERGE_THRESHOLD).
 NODE_MERGE_A = 0.02
 
 
@@ -178,7 +178,7 @@ def _fast(
         if one_size:
             network, threshold = networks["probes"], probe
         else:
-            # A radical diagram changes with the inflation of spheres of several sizes.
+            # Inflating spheres of several sizes changes their radical diagram.
             inflated = Spheres(spheres.centres, spheres.radii + probe, spheres.parent, 0.0)
             network, threshold = voronoi_network(structure, radii, inflated), 0.0
         if probe == asa_probe_A:
