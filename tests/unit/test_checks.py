@@ -10,6 +10,7 @@ import pytest
 
 from poreflux.base.errors import StructureError
 from poreflux.run import intake
+from poreflux.run.artifacts import Limits
 from poreflux.store import Store
 from poreflux.structures import checks, cif, packages
 from poreflux.structures.crystal import Structure, cell_matrix, make_structure
@@ -250,7 +251,7 @@ def test_what_cannot_be_built_is_not_tried_again(cifs, tmp_path, monkeypatch):
     def read(seconds):
         table = intake.read_structures(
             dict.fromkeys(names, ""), {"package": "pormake"},
-            store=Store(tmp_path / "store"), checks={}, seconds=seconds,
+            store=Store(tmp_path / "store"), checks={}, limits=Limits(seconds=seconds),
         )  # fmt: skip
         return table.set_index("name")
 

@@ -230,16 +230,16 @@ def test_ingredients_name_the_learners_code_and_packages(library):
     features, label = synthetic(20)
     values = series(features, label)
     given = (features, values, "gp", "fast", 0, 10, False, "diffusivity")
-    old = training._part_ingredients(*given)("", range(3))
+    old = training.part_ingredients(*given)("", range(3))
     assert old.code == training._code("gp") and set(old.engines) == {"scikit-learn"}
-    source = training._source_ingredients(features, features, "gp", "fast", 0)
+    source = training.source_ingredients(features, features, "gp", "fast", 0)
     assert source("uptake_1bar", values).code == old.code
     path = library / "learning" / "learners" / "gp.py"
     text = path.read_text()
     for change, same in (("# A word about code is no code.", True), ("EDITED = True", False)):
         path.write_text(f"{text}\n{change}\n")
         forget()
-        assert (training._part_ingredients(*given)("", range(3)).key == old.key) == same
+        assert (training.part_ingredients(*given)("", range(3)).key == old.key) == same
 
 
 def test_every_import_of_a_learner_by_name_is_the_registrys():
@@ -262,7 +262,7 @@ def test_an_isotherm_is_pretrained_as_the_learner_takes_it(tmp_path):
     ]  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
     for name in algorithms():
-        labels = [label for label, _ in training._trained_for(ISOTHERM, table, name)]
+        labels = [label for label, _ in training.trained_for(ISOTHERM, table, name)]
         assert labels == ([ISOTHERM] if name == "mlp" else ["uptake_1bar", "uptake_100bar"])
     store = Store(tmp_path)
     (joined,) = training.pretrained_models(

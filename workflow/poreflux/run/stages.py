@@ -260,17 +260,21 @@ def _outcomes(name, keys, structures, settings, store, limits) -> Iterator[Outco
     """An outcome per structure, as each ends; the value is its rows."""
     stage = STAGES[name]
     module = stage.module()
-    engine = getattr(settings, "engine", "grid")
-    if stage.on_gpu and engine == "grid" and gpu.is_wanted(settings.device):
+    if _takes_gpu(stage, settings):
         return gpu.compute(module, structures, settings, _rows_of, limits)
     running = store.root / "running" / name
-    resumed = engine in stage.resumed
+    resumed = getattr(settings, "engine", "") in stage.resumed
     folders = [{"run_dir": running / key} if resumed else {} for key in keys]
     tasks = [
         (module.compute, structure, settings, folder)
         for structure, folder in zip(structures, folders, strict=True)
     ]
     return run_isolated(_computed, tasks, **limits.as_dict())
+
+
+def _takes_gpu(stage: Stage, settings: Settings) -> bool:
+    """Whether a stage runs on a GPU: where the configuration says so, or it may and can."""
+    return stage.on_gpu and settings.engine == "grid" and gpu.is_wanted(settings.device)
 
 
 def _computed(

@@ -7,8 +7,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -19,7 +18,6 @@ from poreflux.data.labels import ISOTHERM, isotherms_of, values_of
 from poreflux.learning.learners import get_learner
 from poreflux.learning.study import DRAWS_IN_PART, join_sources, pretrain, run_size
 from poreflux.learning.trained import Pretrained
-from poreflux.run.plan import SOURCE, TARGET, StudyPlan
 from poreflux.store import Ingredients, Store, package_version
 from poreflux.store.code import code_digest
 
@@ -49,8 +47,8 @@ def pretrained_models(
     them) set the scale of the inputs, for hypothetical MOFs are far more open than experimental
     ones and would crowd those into one corner of the frozen layer.
     """
-    features, target_features = _seen_by(learner, features, target_features)
-    ingredients_of = _source_ingredients(features, target_features, learner, protocol, seed)
+    features, target_features = seen_by(learner, features, target_features)
+    ingredients_of = source_ingredients(features, target_features, learner, protocol, seed)
 
     def model_of(label: str, values: pd.Series | pd.DataFrame) -> Pretrained:
         ingredients = ingredients_of(label, values)
@@ -74,13 +72,13 @@ def pretrained_models(
 
     models = []
     for name in names:
-        parts = [model_of(*part) for part in _trained_for(name, labels, learner)]
+        parts = [model_of(*part) for part in trained_for(name, labels, learner)]
         models.append(parts[0] if parts[0].label == name else join_sources(parts, name))
         log.info("%s, %s: R2 %.3f on the test share", learner, name, models[-1].r2)
     return models
 
 
-def _trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
+def trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
     """The labels, with their values, whose models make the source model ``name``."""
     if name != ISOTHERM:
         return [(name, values_of(labels, name))]
@@ -90,7 +88,7 @@ def _trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
     return [(label, values_of(labels, label)) for label in isotherms]
 
 
-def _seen_by(
+def seen_by(
     learner: str, features: pd.DataFrame, target_features: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What a source model is trained on: its features, and those of the target for their scale.
@@ -102,7 +100,7 @@ def _seen_by(
     return select_features(features, feature_set), scale
 
 
-def _source_ingredients(
+def source_ingredients(
     features: pd.DataFrame,
     target_features: pd.DataFrame,
     learner: str,
@@ -163,7 +161,7 @@ def target_models(
     digests = {
         Pretrained.from_bytes(data).label: hashlib.sha256(data).hexdigest() for data in pretrained
     }
-    ingredients_of = _part_ingredients(
+    ingredients_of = part_ingredients(
         features, values, learner, protocol, seed, size, same_members, label
     )
     on_gpu = get_learner(learner).device(device) == "cuda"
@@ -189,7 +187,7 @@ def target_models(
     return models
 
 
-def _part_ingredients(
+def part_ingredients(
     features: pd.DataFrame,
     values: pd.Series,
     learner: str,
@@ -219,53 +217,7 @@ def _part_ingredients(
     return of
 
 
-def sources_of_study(plan: StudyPlan) -> Iterator[Ingredients]:
-    """What makes the source models of a study; nothing without its tables."""
-    names = ((SOURCE, "features"), (SOURCE, "labels"), (TARGET, "features"))
-    paths = [Path(plan.table(*name)) for name in names]
-    if not all(path.exists() for path in paths):
-        return
-    features, labels, target_features = map(pd.read_parquet, paths)
-    asked = plan.training
-    for learner in plan.learners:
-        mine = _seen_by(learner, features, target_features)
-        of = _source_ingredients(*mine, learner, asked["protocol"], asked["seed"])
-        parts = (_trained_for(name, labels, learner) for name in plan.source_labels)
-        for label, values in dict(part for some in parts for part in some).items():
-            yield of(label, values)
-
-
-def parts_of_study(plan: StudyPlan) -> Iterator[Ingredients]:
-    """What makes the target models of a study, one part of the draws after the other.
-
-    Nothing without the tables of the target.
-    """
-    paths = [Path(plan.table(TARGET, name)) for name in ("features", "labels")]
-    if not all(path.exists() for path in paths):
-        return
-    features, labels = map(pd.read_parquet, paths)
-    asked, same_members = plan.training, plan.config.learning.same_members
-    for learner in plan.learners:
-        mine = select_features(features, get_learner(learner).feature_set)
-        values = values_of(labels, plan.target_label)
-        available = len(labelled_rows(mine, values)[1])
-        # a model that an earlier configuration left there is not the study's
-        models = map(Path, plan.source_models(learner))
-        read = [path.read_bytes() for path in models if path.exists()]
-        sources = ["", *(hashlib.sha256(data).hexdigest() for data in read)]
-        # sizes above the number of labels are the same, but perhaps of more draws
-        sizes = dict.fromkeys((min(size, available), n) for size, n in plan.draws.items())
-        for size, draws in sizes:
-            of = _part_ingredients(
-                mine, values, learner, asked["protocol"], asked["seed"], size, same_members,
-                plan.target_label,
-            )  # fmt: skip
-            for source in sources:
-                for numbers in _parts_of_draws(draws):
-                    yield of(source, numbers)
-
-
-def _parts_of_draws(draws: int) -> list[range]:
+def parts_of_draws(draws: int) -> list[range]:
     """The parts of draws as trained on the CPU, and all at once on a GPU."""
     parts = [
         range(first, min(first + in_part, draws))

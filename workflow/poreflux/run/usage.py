@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,20 @@ from typing import Any
 import pandas as pd
 
 from poreflux.base.errors import DataError
+from poreflux.data.features import labelled_rows, select_features
+from poreflux.data.labels import values_of
+from poreflux.learning.learners import get_learner
 from poreflux.run.intake import build_ingredients
-from poreflux.run.plan import PREDICT, TARGET, SetPlan, StudyPlan
+from poreflux.run.plan import PREDICT, SOURCE, TARGET, SetPlan, StudyPlan
 from poreflux.run.stages import ingredients
-from poreflux.run.training import parts_of_study, sources_of_study
-from poreflux.store import Store
+from poreflux.run.training import (
+    part_ingredients,
+    parts_of_draws,
+    seen_by,
+    source_ingredients,
+    trained_for,
+)
+from poreflux.store import Ingredients, Store
 
 COST_COLUMNS = ("stage", "set", "structures", "cpu_s", "gpu_s")
 
@@ -114,6 +124,52 @@ def _computed(plan: StudyPlan, of_set: SetPlan) -> Iterator[tuple[str, str, Any]
 
 def _trained(plan: StudyPlan, store: Store) -> Iterator[tuple[str, set[Path]]]:
     """The artifacts of pretraining and of the target models."""
-    for stage, ingredients_of in (("pretrain", sources_of_study), ("finetune", parts_of_study)):
+    for stage, ingredients_of in (("pretrain", _source_models), ("finetune", _target_models)):
         paths = map(store.path, ingredients_of(plan))
         yield stage, {path for path in paths if path.exists()}
+
+
+def _source_models(plan: StudyPlan) -> Iterator[Ingredients]:
+    """What makes the source models of a study; nothing without its tables."""
+    names = ((SOURCE, "features"), (SOURCE, "labels"), (TARGET, "features"))
+    paths = [Path(plan.table(*name)) for name in names]
+    if not all(path.exists() for path in paths):
+        return
+    features, labels, target_features = map(pd.read_parquet, paths)
+    asked = plan.training
+    for learner in plan.learners:
+        mine = seen_by(learner, features, target_features)
+        of = source_ingredients(*mine, learner, asked["protocol"], asked["seed"])
+        parts = (trained_for(name, labels, learner) for name in plan.source_labels)
+        for label, values in dict(part for some in parts for part in some).items():
+            yield of(label, values)
+
+
+def _target_models(plan: StudyPlan) -> Iterator[Ingredients]:
+    """What makes the target models of a study, one part of the draws after the other.
+
+    Nothing without the tables of the target.
+    """
+    paths = [Path(plan.table(TARGET, name)) for name in ("features", "labels")]
+    if not all(path.exists() for path in paths):
+        return
+    features, labels = map(pd.read_parquet, paths)
+    asked, same_members = plan.training, plan.config.learning.same_members
+    for learner in plan.learners:
+        mine = select_features(features, get_learner(learner).feature_set)
+        values = values_of(labels, plan.target_label)
+        available = len(labelled_rows(mine, values)[1])
+        # a model that an earlier configuration left there is not the study's
+        models = map(Path, plan.source_models(learner))
+        read = [path.read_bytes() for path in models if path.exists()]
+        sources = ["", *(hashlib.sha256(data).hexdigest() for data in read)]
+        # sizes above the number of labels are the same, but perhaps of more draws
+        sizes = dict.fromkeys((min(size, available), n) for size, n in plan.draws.items())
+        for size, draws in sizes:
+            of = part_ingredients(
+                mine, values, learner, asked["protocol"], asked["seed"], size, same_members,
+                plan.target_label,
+            )  # fmt: skip
+            for source in sources:
+                for numbers in parts_of_draws(draws):
+                    yield of(source, numbers)
