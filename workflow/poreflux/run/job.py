@@ -57,10 +57,14 @@ def store_of(job) -> Store:
 
 
 def limit_threads(job) -> None:
-    """Hold torch to the rule's threads; more of them only fight over the same cores."""
-    import torch
+    """Hold torch to the rule's threads; more of them only fight over the same cores.
 
-    torch.set_num_threads(job.threads)
+    A learner that loads it later finds the number in the environment; the others need no torch.
+    """
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(job.threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(job.threads)
 
 
 def limits_of(job) -> Limits:

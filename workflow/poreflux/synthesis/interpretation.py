@@ -232,13 +232,13 @@ def _agree(values: np.ndarray) -> dict[str, float]:
         return {"rank_correlation": np.nan, "top3_agreement": np.nan}
     ranks = rankdata(values, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        together = np.corrcoef(ranks)
+        correlations = np.corrcoef(ranks)
     # all columns but one at most, or every ranking would agree; a column worth nothing is no first
     n_top = min(_TOP, values.shape[1] - 1)
     order = [np.argsort(-v, kind="stable")[:n_top] for v in values]
     top = [frozenset(first[v[first] > 0.0]) for v, first in zip(values, order, strict=True)]
     common = [len(a & b) / max(len(a), len(b)) for a, b in combinations(top, 2) if a or b]
-    pairs = together[np.triu_indices(len(values), k=1)]
+    pairs = correlations[np.triu_indices(len(values), k=1)]
     return {
         "rank_correlation": float(np.nanmean(pairs)) if np.isfinite(pairs).any() else np.nan,
         "top3_agreement": float(np.mean(common)) if common else np.nan,
