@@ -140,7 +140,7 @@ def finer_grid(coefficients, factor):
     out = np.empty((nx * factor, ny * factor, nz * factor), np.float32)
     weights = np.empty((factor, 4))
     for t in range(factor):
-        w = _weights(t / factor)
+        w = spline_weights(t / factor)
         weights[t, 0], weights[t, 1], weights[t, 2], weights[t, 3] = w[0], w[1], w[2], w[3]
     # one line along z, with a point before and two after
     line = np.empty(nz + 3)
@@ -169,7 +169,7 @@ def finer_grid(coefficients, factor):
 
 
 @njit(cache=True, inline="always")
-def _weights(t):
+def spline_weights(t):
     """Uniform cubic B-spline weights of the four points around fraction ``t`` in [0, 1)."""
     u = 1.0 - t
     return (
@@ -182,7 +182,7 @@ def _weights(t):
 
 @njit(cache=True, inline="always")
 def _slopes(t):
-    """Derivatives of :func:`_weights`."""
+    """Derivatives of :func:`spline_weights`."""
     u = 1.0 - t
     return (
         -u * u / 2.0,
@@ -198,7 +198,7 @@ def spline_energy(coefficients, fx, fy, fz):
     nx, ny, nz = coefficients.shape
     x, y, z = (fx - math.floor(fx)) * nx, (fy - math.floor(fy)) * ny, (fz - math.floor(fz)) * nz
     i, j, k = int(x), int(y), int(z)
-    wx, wy, wz = _weights(x - i), _weights(y - j), _weights(z - k)
+    wx, wy, wz = spline_weights(x - i), spline_weights(y - j), spline_weights(z - k)
     total = 0.0
     for a in range(4):
         ia = (i + a - 1) % nx
@@ -217,7 +217,7 @@ def spline_energy_gradient(coefficients, fx, fy, fz):
     nx, ny, nz = coefficients.shape
     x, y, z = (fx - math.floor(fx)) * nx, (fy - math.floor(fy)) * ny, (fz - math.floor(fz)) * nz
     i, j, k = int(x), int(y), int(z)
-    wx, wy, wz = _weights(x - i), _weights(y - j), _weights(z - k)
+    wx, wy, wz = spline_weights(x - i), spline_weights(y - j), spline_weights(z - k)
     dx, dy, dz = _slopes(x - i), _slopes(y - j), _slopes(z - k)
     e = gx = gy = gz = 0.0
     for a in range(4):
