@@ -7,16 +7,11 @@ import logging
 import numpy as np
 import pandas as pd
 
+from poreflux.base.stage_names import COMPARED
 from poreflux.run.stages import run_stage
 from poreflux.store import Store
 
 log = logging.getLogger(__name__)
-
-# What is compared in each stage: reference engine, value, its standard error, further keys.
-COMPARED = {
-    "uptake": ("raspa3", "uptake_mol_kg", "uptake_err_mol_kg", ["pressure_bar"]),
-    "diffusion": ("lammps", "d_m2_s", "d_err_m2_s", []),
-}
 
 
 def choose(table: pd.DataFrame, stage: str, wanted: int | list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from poreflux.base.errors import DataError
-from poreflux.run.crosscheck import COMPARED
+from poreflux.base.stage_names import COMPARED, CROSSCHECK
 from poreflux.run.intake import build_ingredients
 from poreflux.run.stages import STAGES, ingredients, stage_params
 from poreflux.run.training import parts_of_study, sources_of_study
@@ -119,7 +119,7 @@ def _stages(config: dict, name: str, spec: dict) -> Iterator[tuple[str, str, dic
         block = config[STAGES[stage].block]
         if name == "target" and block.get("crosscheck"):
             other = {"engine": COMPARED[stage][0]} | block["crosscheck_params"]
-            yield f"{stage} (cross-check)", stage, stage_params(config, stage) | other
+            yield stage + CROSSCHECK, stage, stage_params(config, stage) | other
 
 
 def _trained(config: dict, results: Path, store: Store) -> Iterator[tuple[str, set[Path]]]:
