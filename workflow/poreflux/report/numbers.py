@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from poreflux.report.statistics import quartiles
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-
 NOT_A_NUMBER = "–"
 
 

@@ -12,10 +12,8 @@ from poreflux.report.statistics import finite, quartiles, usable
 from poreflux.report.study import Study
 
 SCORE_COLUMNS = ("kind", "learner", "source_pressure_bar", "size", "draw", "r2", "rmse", "mae")
-
 # Scores on all labelled structures outside a draw; the slow ones have D below 3e-10 m2/s.
 REST_COLUMNS = ("r2_rest", "rmse_rest", "rmse_rest_slow")
-
 # What score_summary() says of each model.
 SUMMARY_COLUMNS = [
     "learner",

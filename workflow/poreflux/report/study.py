@@ -94,19 +94,19 @@ class Study:
 
     def files(self, name: str, stage: str) -> list[str]:
         """Names of the files that a set's table of a stage is read from; none if it is computed."""
-        told = (self.setting("structures", name, "tables") or {}).get(stage) or {}
-        files = told.get("files", [])
+        table = (self.setting("structures", name, "tables") or {}).get(stage) or {}
+        files = table.get("files", [])
         return [Path(file).name for file in ([files] if isinstance(files, str) else files)]
 
     def computes(self, name: str, stage: str) -> bool:
         """Whether a set passes through a stage of ours, as far as the configuration tells."""
-        told = self.setting("structures", name)
-        if told is None:
+        given = self.setting("structures", name)
+        if given is None:
             return True
         # a set that is known by its tables alone has nothing to compute from
         alone = any(self.files(name, s) for s in TABLES)
-        alone = alone and not (told.get("cifs") or told.get("package"))
-        return not alone and stage in told.get("stages", TABLES) and not self.files(name, stage)
+        alone = alone and not (given.get("cifs") or given.get("package"))
+        return not alone and stage in given.get("stages", TABLES) and not self.files(name, stage)
 
     @property
     def target_label(self) -> str:

@@ -18,7 +18,6 @@ from poreflux.report.sections.synthesis.headline import headline
 from poreflux.report.synthesis_study import SynthesisStudy
 
 PAPER_AUTHORS, PAPER_DOI = "Du", "10.1016/j.nwnano.2025.100153"
-
 SUBTITLE = "From synthesis conditions to particle size, literature to laboratory"
 
 

@@ -22,11 +22,8 @@ VARIANT_WORDS = {
     "continued": "transfer (continued booster)",
     "transfer_augmentation": "transfer (weighted), augmented",
 }
-
 STAGE_WORDS = {"before": "before transfer (literature)", "after": "after transfer"}
-
 METHOD_WORDS = {"gain": "gain of splits", "permutation": "permutation", "shap": "mean |SHAP|"}
-
 TABLE_WORDS = {"literature": "literature", "in_house": "in-house"}
 
 

@@ -10,17 +10,18 @@ from poreflux.report.sources import source_head
 
 # Ratio of the ends of an axis below which powers of ten alone are too few ticks.
 FEW_DECADES = 300.0
-
 # Longest text beside an axis, in characters.
 LONGEST = 34
 
 
 def finite_values(values) -> np.ndarray:
+    """The finite ones of values, as float64."""
     values = np.asarray(values, float)
     return values[np.isfinite(values)]
 
 
 def bin_edges(arrays, bins: int = 24) -> np.ndarray:
+    """Edges of so many bins over the values of several arrays: (bins + 1,)."""
     values = np.concatenate([np.asarray(a, float) for a in arrays])
     return np.histogram_bin_edges(values, bins)
 
@@ -35,6 +36,7 @@ def source_axis(axis, sources) -> None:
 
 
 def pressure_axis(axis, pressures) -> None:
+    """A logarithmic horizontal axis of pressures in bar, with round ticks."""
     pressures = sorted(set(map(float, pressures)))
     axis.set_xscale("log")
     if len(pressures) == 1:
@@ -80,10 +82,12 @@ def fine_log_ticks(axis, values) -> None:
 
 
 def zero_line(axis) -> None:
+    """A vertical line at zero, behind what is drawn."""
     axis.axvline(0, color=INK, lw=0.9, zorder=1)
 
 
 def rows_axis(axis, labels) -> None:
+    """A vertical axis with a labelled row each, the first one on top."""
     labels = [plain(x, LONGEST) for x in labels]
     axis.set_yticks(range(len(labels)), labels)
     axis.set_ylim(len(labels) - 0.4, -0.6)

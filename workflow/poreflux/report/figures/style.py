@@ -18,30 +18,19 @@ from matplotlib.figure import Figure
 from poreflux.base.files import write_atomically
 
 DPI = 150
-
 WIDTH = 7.6
-
 # Okabe and Ito's colours, told apart in every common form of colour blindness.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-
 SKY, PURPLE, GREY, INK = "#56B4E9", "#CC79A7", "#6B7680", "#1D2733"
-
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-
 SET_COLOURS = {"source": BLUE, "target": VERMILLION}
-
 OTHER_SETS = (GREEN, PURPLE, ORANGE, SKY)
-
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-
 DIRECT, TRANSFER = GREY, GREEN
-
 # R2 below this is drawn here: a model that is useless by any measure.
 R2_FLOOR = -1.0
-
 # Beyond so many points or lines an SVG holds them as a picture.
 MAX_VECTOR = 400
-
 STYLE = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9,
@@ -87,7 +76,7 @@ def styled(function: Callable) -> Callable:
 
 @styled
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write ``<name>.png`` and ``<name>.svg``; equal figures give equal bytes."""
+    """Write ``<name>.png`` and ``<name>.svg`` into a folder; equal figures give equal bytes."""
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
@@ -102,8 +91,25 @@ def set_colour(name: str, names: Sequence[str]) -> str:
     return SET_COLOURS.get(name) or OTHER_SETS[others.index(name) % len(OTHER_SETS)]
 
 
-def grid(rows, columns, *, height, ratios=None, **share):
-    """A figure of full width and its axes, (rows, columns)."""
+def grid(rows: int, columns: int, *, height: float, ratios=None, **share):
+    """A figure of full width and its axes.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Of the axes.
+    height : float
+        Inches; the width is :data:`WIDTH`.
+    ratios : sequence of float, optional
+        Widths of the columns relative to each other.
+    **share
+        As for :meth:`matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    figure : Figure
+    axes : ndarray of Axes, shape (rows, columns)
+    """
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)
     keywords = {"width_ratios": ratios} if ratios else {}
@@ -112,6 +118,7 @@ def grid(rows, columns, *, height, ratios=None, **share):
 
 
 def rasterise(artist, n: int) -> None:
+    """Draw an artist of ``n`` points or lines as a picture where they are many."""
     if n > MAX_VECTOR:
         artist.set_rasterized(True)
 

@@ -13,7 +13,6 @@ from poreflux.report.figures.style import GREY, MARKERS, PALETTE, grid, plain, s
 from poreflux.report.numbers import (
     NOT_A_NUMBER,
     Number,
-    counted,
     decimal,
     general,
     with_error,
@@ -24,10 +23,8 @@ from poreflux.report.study import ENGINE_NAMES, Study
 
 # Two values that differ by more than this many combined standard errors disagree.
 AGREEMENT_SE = 3.0
-
 # Structures that a legend can name.
 MAX_LEGEND = 8
-
 # What is compared, as axes and heads name it.
 QUANTITIES = {"uptake": "uptake (mol kg⁻¹)", "diffusion": "D (m² s⁻¹)"}
 
@@ -37,31 +34,30 @@ def reference_of(stage: str) -> str:
     return ENGINE_NAMES[COMPARED[stage][0]]
 
 
-def verdict(study: Study, stage: str) -> tuple[str, dict | None]:
-    """One sentence on how our engine agrees with the reference code, and the counts.
+def verdict(study: Study, stage: str) -> dict | None:
+    """What the macro ``agreement`` says of our engine and the reference code.
 
     Returns
     -------
-    str
-        Empty where there is nothing to compare.
     dict or None
-        See :func:`agreement`.
+        Numbers of :func:`agreement`; None where no value has a deviation in standard errors.
     """
-    from_table = study.tables.get(f"target/crosscheck_{stage}")
-    if from_table is None or from_table.empty:
-        return "", None
-    value, reference = COMPARED[stage][1], reference_of(stage)
-    found = agreement(from_table, value)
+    table = study.tables.get(f"target/crosscheck_{stage}")
+    if table is None or table.empty:
+        return None
+    found = agreement(table, COMPARED[stage][1])
     if not found["n"]:
-        return "", found
+        return None
     worst = found["worst"]
-    place = f" at {worst['pressure_bar']:g} bar" if "pressure_bar" in worst.index else ""
-    sentence = (
-        f"{found['agree']} of {counted(found['n'], 'value')} agree with "
-        f"{reference} within {AGREEMENT_SE:g} combined standard errors; the largest "
-        f"deviation is {abs(worst['deviation_se']):.1f} of them ({worst['name']}{place})"
-    )
-    return sentence, found
+    return {
+        "reference": reference_of(stage),
+        "n": found["n"],
+        "agree": found["agree"],
+        "within_se": AGREEMENT_SE,
+        "largest_se": abs(worst["deviation_se"]),
+        "largest_of": worst["name"],
+        "largest_at_bar": worst.get("pressure_bar"),
+    }
 
 
 def crosscheck(study: Study, stage: str) -> Markup:
@@ -87,7 +83,7 @@ def _compared(study: Study, stage: str, table: pd.DataFrame) -> dict:
     pairs = finite(usable(table), value, f"{value}_reference")
     for c in (error, f"{error}_reference", "deviation_se"):
         pairs[c] = pd.to_numeric(pairs[c], errors="coerce").astype(float)
-    sentence, found = verdict(study, stage)
+    found = agreement(table, value)
     failed = table[table["status"] != "ok"] if "status" in table.columns else table.iloc[:0]
     relative, ours = found["relative"], study.engine(stage)
     picture = None
@@ -97,7 +93,7 @@ def _compared(study: Study, stage: str, table: pd.DataFrame) -> dict:
         picture = study.draw(f"crosscheck_{stage}", drawing)
     return {
         "structures": pairs["name"].nunique() if len(pairs) else 0,
-        "sentence": sentence,
+        "verdict": verdict(study, stage),
         "relative": f"{100 * relative:.2g}" if relative == relative else None,
         "unpaired": found["failed"],
         "first_reason": failed["reason"].iloc[0] if len(failed) else None,

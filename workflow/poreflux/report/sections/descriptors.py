@@ -20,21 +20,19 @@ from poreflux.report.study import Study
 # Lennard-Jones diameter of united-atom methane, Å: TraPPE, Martin and Siepmann,
 # J. Phys. Chem. B 102, 2569 (1998).
 METHANE_DIAMETER_A = 3.73
-
-GEOMETRY_PANELS = (
-    ("lcd_A", "Largest cavity diameter (Å)"),
-    ("pld_A", "Pore-limiting diameter (Å)"),
-    ("asa_m2_cm3", "Accessible surface area (m² cm⁻³)"),
-    ("void_fraction", "Void fraction"),
-)
-
+# What is shown of the geometry: label of the axis, head of the column, how it is printed.
+GEOMETRY = {
+    "lcd_A": ("Largest cavity diameter (Å)", "LCD (Å)", decimal),
+    "pld_A": ("Pore-limiting diameter (Å)", "PLD (Å)", decimal),
+    "asa_m2_cm3": ("Accessible surface area (m² cm⁻³)", "Surface area (m² cm⁻³)", rounded),
+    "void_fraction": ("Void fraction", "Void fraction", decimal),
+}
 PERCOLATION_PANELS = (
     ("barrier_kT", "Barrier to percolation (kT)"),
     ("log_mobility", "log₁₀ relative mobility"),
     ("log_henry", "log₁₀ Henry coefficient (mol kg⁻¹ bar⁻¹)"),
     ("heat_of_adsorption_kJ_mol", "Heat of adsorption (kJ mol⁻¹)"),
 )
-
 # Beyond this many kT nothing travels within any simulation.
 BARRIER_DRAWN_KT = 30
 
@@ -54,19 +52,14 @@ def section(study: Study) -> Section:
 
 
 def _geometry(study: Study) -> dict | None:
-    columns = {
-        "lcd_A": ("LCD (Å)", decimal),
-        "pld_A": ("PLD (Å)", decimal),
-        "asa_m2_cm3": ("Surface area (m² cm⁻³)", rounded),
-        "void_fraction": ("Void fraction", decimal),
-    }
-    sets = study.by_set("geometry", *columns)
+    sets = study.by_set("geometry", *GEOMETRY)
     if not sets:
         return None
     methane = study.setting("diffusion", "guest", default="CH4") == "CH4"
+    panels = [(column, label) for column, (label, _, _) in GEOMETRY.items()]
     marks = {"pld_A": (METHANE_DIAMETER_A, f"CH₄, {METHANE_DIAMETER_A} Å")} if methane else {}
     rows = [
-        [name, *(spread(table[column], form) for column, (_, form) in columns.items())]
+        [name, *(spread(table[column], form) for column, (_, _, form) in GEOMETRY.items())]
         for name, table in sets.items()
     ]
     narrow = [
@@ -75,8 +68,8 @@ def _geometry(study: Study) -> dict | None:
     ]
     return {
         "gaps": study.gaps(sets, "geometry"),
-        "picture": study.draw("descriptors", draw_distributions(sets, GEOMETRY_PANELS, marks)),
-        "table": Table(["Set", *(head for head, _ in columns.values())], rows),
+        "picture": study.draw("descriptors", draw_distributions(sets, panels, marks)),
+        "table": Table(["Set", *(head for _, head, _ in GEOMETRY.values())], rows),
         "narrow": narrow if methane else [],
         "diameter_A": METHANE_DIAMETER_A,
     }

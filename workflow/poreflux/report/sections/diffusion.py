@@ -18,10 +18,8 @@ from poreflux.report.study import Study
 
 # Below this the displacement within 2 ns is mostly vibration, m2/s.
 SLOW_M2_S = 1e-10
-
 # The pressure that the field compares stored methane at, bar.
 STORAGE_PRESSURE_BAR = 65.0
-
 # A colour map from light to dark that prints, and that no form of colour blindness folds.
 DENSITY_MAP = LinearSegmentedColormap.from_list(
     "density", ["#F0C94F", "#8FBF7F", "#3A9393", "#1F5F87", "#1B2A52"]

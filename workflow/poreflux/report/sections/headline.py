@@ -29,7 +29,8 @@ def headline(study: Study) -> Markup:
     """The study's result."""
     scores = valid_scores(study)
     summary = score_summary(scores) if len(scores) else None
-    checks = [{"title": title, **_agreement(study, stage)} for stage, title in CHECKED.items()]
+    checks = [{"title": t, "verdict": verdict(study, stage)} for stage, t in CHECKED.items()]
+    verdicts = [check["verdict"] for check in checks if check["verdict"]]
     return render(
         "headline",
         sets=[_structures(study, name) for name in study.sets],
@@ -37,8 +38,8 @@ def headline(study: Study) -> Markup:
         best=None if summary is None else _best(summary),
         wins=[] if summary is None else _wins(summary),
         checks=checks,
-        agree=sum(check["agree"] for check in checks),
-        compared=sum(check["n"] for check in checks),
+        agree=sum(found["agree"] for found in verdicts),
+        compared=sum(found["n"] for found in verdicts),
         agreement_se=AGREEMENT_SE,
         cost=_cost(study),
     )
@@ -91,14 +92,6 @@ def _wins(summary: pd.DataFrame) -> list[dict]:
             }
         )
     return found
-
-
-def _agreement(study: Study, stage: str) -> dict:
-    """How a stage agrees with its reference code: a sentence, and of how many values."""
-    sentence, found = verdict(study, stage)
-    if not sentence:
-        return {"sentence": "", "agree": 0, "n": 0}
-    return {"sentence": sentence, "agree": found["agree"], "n": found["n"]}
 
 
 def _cost(study: Study) -> dict | None:

@@ -28,7 +28,6 @@ from poreflux.report.study import Study, safe_name
 
 # Features of the reference model that the distance between importances looks at (Lim & Kim 2022).
 TOP_FEATURES = 10
-
 TITLE = "Feature importance and the source advisor"
 
 

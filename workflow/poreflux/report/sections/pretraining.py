@@ -27,7 +27,6 @@ from poreflux.report.study import Study
 
 # R2 that the published models exceed at every pressure.
 GOOD_R2 = 0.9
-
 TITLE = "Pretraining"
 
 

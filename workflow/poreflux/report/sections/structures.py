@@ -11,7 +11,6 @@ from poreflux.report.rendering import MAX_ROWS, Section, Table, missing_section,
 from poreflux.report.study import TABLES, Study
 
 _WARNING = re.compile(r"(?:^|; )([a-z_]+): ")
-
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 # Names that a cell lists before it says how many more there are.
 MAX_NAMES = 4

@@ -37,15 +37,11 @@ from poreflux.report.study import Study, safe_name
 
 # Share of a draw that is tested on, where the scores do not tell its number.
 TEST_SHARE = 0.20
-
 # Fewer draws or test structures than this and a score is called noisy.
 FEW_DRAWS, FEW_TESTS = 20, 40
-
 # A panel of R2 against R2 spans at least this.
 MIN_R2_RANGE = 0.2
-
 TITLE = "Direct learning against transfer"
-
 # The published wins are of draws of this size.
 PUBLISHED_SIZE = 300
 

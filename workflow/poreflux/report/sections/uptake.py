@@ -17,7 +17,6 @@ from poreflux.report.study import Study
 
 # Share of the Henry coefficient in closed pockets above which a structure is counted.
 POCKET_SHARE = 0.01
-
 # Isotherms drawn one by one, at most.
 MAX_ISOTHERMS = 300
 

@@ -17,7 +17,6 @@ from poreflux.report.statistics import finite, usable
 from poreflux.report.synthesis_study import SynthesisStudy, in_words
 
 TITLE = "Weights and trees that the folds chose"
-
 # Variants, the column of their choice, and what it is.
 _CHOSEN = (
     ("transfer", "weight", "In-house weight"),

@@ -11,17 +11,13 @@ from poreflux.report.synthesis_study import SynthesisStudy
 from poreflux.synthesis import LEAVE_ONE_OUT
 
 TRANSFER = ("transfer", "in_house")
-
 AUGMENTATIONS = (
     ("in_house_augmentation", "in_house"),
     ("augmentation", "baseline"),
     ("transfer_augmentation", "transfer"),
 )
-
 YES, NO = "yes", "no"
-
 UNDECIDED, UNKNOWN = "undecided: interval holds zero", "not known: no interval"
-
 COMPARED = ("scheme", "variant", "against", "rmse_difference", "rmse_low", "rmse_high")
 
 

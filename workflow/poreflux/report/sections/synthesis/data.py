@@ -20,9 +20,7 @@ from poreflux.report.synthesis_study import TABLE_WORDS, SynthesisStudy
 
 # A table of more rows is folded.
 LONG_TABLE = 12
-
 TITLE = "The data and the literature's own model"
-
 _COUNTS = ("n_literature", "n_groups", "n_in_house", "n_conditions")
 
 

@@ -25,15 +25,11 @@ from poreflux.report.statistics import finite
 from poreflux.report.synthesis_study import METHOD_WORDS, STAGE_WORDS, SynthesisStudy
 
 TITLE = "What the models look at, before and after transfer"
-
 # More levels of a category are not all drawn.
 MANY_LEVELS = 8
-
 # An axis of positive values that spans more decades than this is logarithmic.
 LOG_DECADES = 1.5
-
 MAX_COLUMNS = 3
-
 IN_HOUSE = "in-house range"
 
 

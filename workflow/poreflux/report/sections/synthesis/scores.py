@@ -38,14 +38,11 @@ from poreflux.synthesis import LEAVE_ONE_OUT
 
 # They learn nothing from in-house conditions, and may lie far from all others.
 UNLEARNT = ("mean", "literature")
-
 _METRICS = (
     "variant",
     *(f"{m}{end}" for m in ("rmse", "mae", "r2") for end in ("", "_low", "_high")),
 )
-
 TITLE = "Held-out predictions, case by case"
-
 SCHEME_STYLES = ((BLUE, "o"), (ORANGE, "s"))
 
 

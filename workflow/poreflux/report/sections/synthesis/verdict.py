@@ -31,7 +31,6 @@ from poreflux.report.sections.synthesis.comparisons import (
 from poreflux.report.synthesis_study import SynthesisStudy, in_words, leave_one_out
 
 PAIRS = (TRANSFER, *AUGMENTATIONS)
-
 # Variants whose errors are set side by side.
 SHOWN = ("in_house", "baseline", "transfer", "transfer_augmentation")
 
