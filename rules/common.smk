@@ -21,6 +21,13 @@ CONFIG = complete(config, workflow.configfiles)
 PLAN = StudyPlan(CONFIG, Path(workflow.basedir))
 PLAN.check()
 
+# Of the reports: a change of one changes a page.
+TEMPLATES = [
+    path
+    for path in sorted(Path(LIBRARY, "poreflux", "report", "templates").rglob("*"))
+    if path.is_file()
+]
+
 LIMITS = CONFIG.limits.model_dump()
 # Of one structure in one stage; the third limit is that of a table.
 LIMITS_PER_STRUCTURE = {k: LIMITS[k] for k in ("seconds", "memory_mb")}

@@ -1,6 +1,6 @@
 """The stages that every structure passes through, their cross-checks and their tables."""
 
-from poreflux.run.crosscheck import COMPARED
+from poreflux.base.stage_names import COMPARED
 
 for stage in STAGES.values():
     settings = PLAN.stage_settings(stage.name)

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from poreflux.base.stage_names import COMPARED
 from poreflux.run.artifacts import Limits
 from poreflux.run.stages import run_stage
 from poreflux.store import Store
 
 log = logging.getLogger(__name__)
-
-
-class Comparison(NamedTuple):
-    """What is compared: reference engine, its title, value, standard error, further keys."""
-
-    engine: str
-    title: str
-    value: str
-    error: str
-    keys: tuple[str, ...] = ()
-
-
-COMPARED = {
-    "uptake": Comparison(
-        "raspa3", "RASPA3", "uptake_mol_kg", "uptake_err_mol_kg", ("pressure_bar",)
-    ),
-    "diffusion": Comparison("lammps", "LAMMPS", "d_m2_s", "d_err_m2_s"),
-}
 
 
 def choose(table: pd.DataFrame, stage: str, wanted: int | list[str]) -> list[str]:

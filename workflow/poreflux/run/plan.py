@@ -16,11 +16,11 @@ import numpy as np
 
 from poreflux.base.canonical import canonical_json
 from poreflux.base.errors import ConfigError
+from poreflux.base.stage_names import COMPARED, CROSSCHECK
 from poreflux.data import features, labels
 from poreflux.learning.learners import get_learner
 from poreflux.learning.splits import draws_of_sizes
 from poreflux.run import intake
-from poreflux.run.crosscheck import COMPARED
 from poreflux.run.stages import STAGES
 from poreflux.store import package_version
 from poreflux.synthesis.table import Schema
@@ -417,7 +417,7 @@ class StudyPlan:
         }
         for name, compared in COMPARED.items():
             if getattr(self.config, name).crosscheck:
-                found[f"{name} (cross-check)"] = STAGES[name].engines(compared.engine)
+                found[name + CROSSCHECK] = STAGES[name].engines(compared.engine)
         found["learning"] = self.learning_packages()
         found |= {name: package_version(name) for name in EVERYWHERE}
         return found | {"python": platform.python_version()}

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from poreflux.base.errors import DataError
+from poreflux.base.stage_names import CROSSCHECK
 from poreflux.data.features import labelled_rows, select_features
 from poreflux.data.labels import values_of
 from poreflux.learning.learners import get_learner
@@ -119,7 +120,7 @@ def _computed(plan: StudyPlan, of_set: SetPlan) -> Iterator[tuple[str, str, Any]
     for stage in of_set.computed:
         yield stage, stage, plan.stage_settings(stage)
         if of_set.name == TARGET and stage in plan.crosschecks:
-            yield f"{stage} (cross-check)", stage, plan.crosscheck_settings(stage)
+            yield stage + CROSSCHECK, stage, plan.crosscheck_settings(stage)
 
 
 def _trained(plan: StudyPlan, store: Store) -> Iterator[tuple[str, set[Path]]]:
