@@ -1,5 +1,6 @@
 # make run    sets up .venv and runs the default study
-# make test   sets up .venv, checks style, runs all tests
+# make quick  sets up .venv, checks style, runs the unit tests but the slow ones: a minute or so
+# make test   sets up .venv, checks style and rules, runs all tests: some ten minutes on two cores
 # make gpu    adds what the CUDA kernels need
 # make lock   looks up the hashes after a change of envs/*.in; needs uv
 PYTHON ?= python3
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 HASHED := --require-hashes --no-deps
 PINS := envs/requirements.txt
 
-.PHONY: run test setup gpu lint lock clean
+.PHONY: run test quick setup gpu lint style lock clean
 
 setup: $(STAMP)
 
@@ -32,13 +33,18 @@ run: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES)
 
-lint: $(STAMP)
+quick: style
+	$(BIN)/python -m pytest -n $(CORES) -m "not slow" tests/unit
+
+lint: style
+	$(BIN)/snakemake --lint
+
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/snakemake --lint
 
 lock:
 	envs/lock

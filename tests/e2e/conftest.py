@@ -1,6 +1,7 @@
 """The whole workflow, run as a user runs it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -75,7 +76,23 @@ class Workflow:
         return pd.read_parquet(self.results / f"{name}.parquet")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def start_workflow(root):
     """Makes a :class:`Workflow` from a folder, a configuration file and the study's name."""
     return partial(Workflow, root)
+
+
+@pytest.fixture(scope="session")
+def tiny(root, start_workflow, made_once):
+    """The tiny study, run once. Only ``test_study.py`` may use it.
+
+    Its tables as they were made stay in the folder ``tables`` beside the results.
+    """
+    config = root / "config" / "tiny.yaml"
+
+    def make(folder):
+        flow = start_workflow(folder, config, "tiny")
+        flow.run()
+        shutil.copytree(flow.results, folder / "tables")
+
+    return start_workflow(made_once("tiny", make), config, "tiny")

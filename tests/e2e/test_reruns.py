@@ -15,14 +15,16 @@ from rocrate.rocrate import ROCrate
 pytestmark = pytest.mark.e2e
 IGNORED = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "logs", "tests")
 LEARNING = {"pretrain_models": 1, "finetune_models": 1, "collect_scores": 1}
-STRUCTURE_STAGES = {
+# Rule of each stage.
+RULES = {
     "geometry": "describe_geometry",
     "energy": "build_energy_histogram",
     "uptake": "simulate_uptake",
+    "diffusion": "simulate_diffusion",
 }
 ONE_SHARD = {
     "read_structures": 1,
-    **dict.fromkeys(STRUCTURE_STAGES.values(), 1),
+    **dict.fromkeys((RULES[stage] for stage in small_study.STAGES["source"]), 1),
     "collect_tables": 3,
     "build_features": 1,
     "build_labels": 1,
@@ -30,39 +32,33 @@ ONE_SHARD = {
 }
 
 
-@pytest.fixture(scope="module")
-def made(start_workflow, cifs, tmp_path_factory):
-    """The small study, run once; no test changes it."""
-    folder = tmp_path_factory.mktemp("study")
-    flow = start_workflow(folder, small_study.write(folder, cifs), small_study.STUDY)
-    jobs, _ = flow.run(small_study.TARGET)
-    assert jobs.pop("total") == sum(jobs.values()) == 29
-    return flow
-
-
 @pytest.fixture
-def flow(made, start_workflow, tmp_path):
+def flow(start_workflow, cifs, made_once, tmp_path):
     """A copy of the finished study and its store, to change."""
+
+    def make(folder):
+        flow = start_workflow(folder, small_study.write(folder, cifs), small_study.STUDY)
+        jobs, _ = flow.run(small_study.TARGET)
+        assert jobs.pop("total") == sum(jobs.values()) == 29
+
     folder = tmp_path / "study"
-    shutil.copytree(made.folder, folder)
+    shutil.copytree(made_once("small", make), folder)
     return start_workflow(folder, folder / "small.yaml", small_study.STUDY)
 
 
-def ran(flow, *arguments):
-    """Run the study: jobs by rule, artifacts computed by stage (none is ever computed twice)."""
+def ran(flow):
+    """Run the study: jobs by rule, artifacts computed by stage, reason of the first job.
+
+    No artifact is ever computed twice.
+    """
     before = {p: p.stat().st_mtime_ns for p in flow.entries("*")}
     assert len(before) >= 39  # three stages of six structures a set, three models
-    jobs, _ = flow.run(small_study.TARGET, *arguments)
+    jobs, text = flow.run(small_study.TARGET)
     jobs.pop("total", None)
     assert {p: p.stat().st_mtime_ns for p in before} == before
     new = set(flow.entries("*")) - set(before)
-    return jobs, dict(Counter(p.parent.parent.name for p in new))
-
-
-def reasons(flow, *arguments):
-    """The lines in which a dry run says why."""
-    _, text = flow.run(small_study.TARGET, "-n", *arguments)
-    return [line for line in text.splitlines() if line.startswith("Reason: ")]
+    reasons = [line for line in text.splitlines() if line.startswith("Reason: ")]
+    return jobs, dict(Counter(p.parent.parent.name for p in new)), (reasons or [""])[0]
 
 
 def set_config(flow, block, key, old, new):
@@ -92,31 +88,29 @@ def tables(flow):
     return {p.relative_to(flow.results): p.read_bytes() for p in flow.results.glob("*/*.parquet")}
 
 
-def test_nothing_changed(made):
-    assert ran(made) == ({}, {})
-    assert why(made, "KUVJIW_clean", "uptake").startswith("source: uptake: stored as")
+def test_nothing_changed(flow):
+    assert ran(flow) == ({}, {}, "")
+    assert why(flow, "KUVJIW_clean", "uptake").startswith("source: uptake: stored as")
 
 
-def test_a_gcmc_parameter_and_back_again_with_the_results_deleted(flow):
+def test_a_gcmc_parameter_and_back_again(flow):
     before = tables(flow)
     set_config(flow, "gcmc", "equilibration_steps", 1000, 1100)
-    first, *_ = reasons(flow)
-    assert "Params have changed" in first
-    assert (
-        "before: 'gcmc.equilibration_steps = 1000' now: 'gcmc.equilibration_steps = 1100'" in first
-    )
     text = why(flow, "KUVJIW_clean", "uptake")
     assert text.endswith(": params.equilibration_steps 1000 -> 1100\n"), text
     assert "geometry: stored" in why(flow, "KUVJIW_clean", "geometry")
-    jobs, computed = ran(flow)
-    assert jobs == {"simulate_uptake": 2, "collect_tables": 1, "build_labels": 1, **LEARNING}
+    jobs, computed, reason = ran(flow)
+    assert "Params have changed" in reason
+    assert (
+        "before: 'gcmc.equilibration_steps = 1000' now: 'gcmc.equilibration_steps = 1100'" in reason
+    )
+    assert jobs == {RULES["uptake"]: 2, "collect_tables": 1, "build_labels": 1, **LEARNING}
     # what was learnt directly stays
     assert computed == {"uptake": 6, "pretrain": 1, "finetune": 1}
 
     set_config(flow, "gcmc", "equilibration_steps", 1100, 1000)
-    shutil.rmtree(flow.results)
-    jobs, computed = ran(flow)
-    assert sum(jobs.values()) == 29 and computed == {}
+    again, computed, _ = ran(flow)
+    assert again == jobs and computed == {}
     assert tables(flow) == before
 
     # the artifacts of the other parameter are no longer used
@@ -134,20 +128,18 @@ def test_a_gcmc_parameter_and_back_again_with_the_results_deleted(flow):
 
 def test_an_md_parameter(flow):
     set_config(flow, "md", "n_molecules", 40, 41)
-    first, *_ = reasons(flow)
-    assert "before: 'md.n_molecules = 40' now: 'md.n_molecules = 41'" in first
     assert why(flow, "KUVJIW_clean", "diffusion").endswith(": params.n_molecules 40 -> 41\n")
-    jobs, computed = ran(flow)
+    jobs, computed, reason = ran(flow)
+    assert "before: 'md.n_molecules = 40' now: 'md.n_molecules = 41'" in reason
     rest = {k: v for k, v in LEARNING.items() if k != "pretrain_models"}
-    assert jobs == {"simulate_diffusion": 2, "collect_tables": 1, "build_labels": 1, **rest}
+    assert jobs == {RULES["diffusion"]: 2, "collect_tables": 1, "build_labels": 1, **rest}
     assert computed == {"diffusion": 6, "finetune": 2}
 
 
 def test_a_training_parameter(flow):
     set_config(flow, "learning", "draws", 1, 2)
-    first, *_ = reasons(flow)
-    assert "before: 'learning.draws = 1' now: 'learning.draws = 2'" in first
-    jobs, computed = ran(flow)
+    jobs, computed, reason = ran(flow)
+    assert "before: 'learning.draws = 1' now: 'learning.draws = 2'" in reason
     assert jobs == {"finetune_models": 1, "collect_scores": 1}
     assert computed == {"finetune": 2}
 
@@ -155,21 +147,21 @@ def test_a_training_parameter(flow):
 def test_a_line_of_the_library_and_a_comment(flow, tmp_path):
     shutil.copytree(flow.root, tmp_path / "edited", ignore=IGNORED)
     flow.root = tmp_path / "edited"
-    module = flow.root / "workflow" / "poreflux" / "energy.py"
+    module = flow.root / "workflow" / "poreflux" / "energy" / "stage.py"
     text = module.read_text()
     module.write_text(text + "\n# a comment\n")
-    assert ran(flow) == ({}, {})
+    assert ran(flow) == ({}, {}, "")
     assert "energy: stored" in why(flow, "KUVJIW_clean", "energy")
 
     module.write_text(text + "\nNOTHING = None\n")
-    first, *_ = reasons(flow)
-    assert "before: 'code poreflux.energy = " in first and "now: 'code poreflux.energy = " in first
     text = why(flow, "KUVJIW_clean", "energy")
-    assert text.endswith(": code of poreflux.energy changed\n"), text
-    jobs, computed = ran(flow)
+    assert text.endswith(": code of poreflux.energy.stage changed\n"), text
+    jobs, computed, reason = ran(flow)
+    assert "before: 'code poreflux.energy.stage = " in reason
+    assert "now: 'code poreflux.energy.stage = " in reason
     # what follows runs again, finds the same numbers and so the same models
     assert jobs == {
-        "build_energy_histogram": 4, "collect_tables": 2, "build_features": 2, **LEARNING,
+        RULES["energy"]: 4, "collect_tables": 2, "build_features": 2, **LEARNING,
     }  # fmt: skip
     assert computed == {"energy": 12}
 
@@ -178,13 +170,15 @@ def test_a_new_cif_and_one_that_changes(flow):
     folder = flow.folder / "cifs" / "source"
     text = (folder / "KUVJIW_clean.cif").read_text()
     (folder / "new.cif").write_text(small_study.scaled(text, 1.01))
-    assert "Updated input files: cifs/source/new.cif" in reasons(flow)[0]
     one_more = {"geometry": 1, "energy": 1, "uptake": 1, "pretrain": 1, "finetune": 1}
-    assert ran(flow) == (ONE_SHARD, one_more)
+    jobs, computed, reason = ran(flow)
+    assert "Updated input files: cifs/source/new.cif" in reason
+    assert (jobs, computed) == (ONE_SHARD, one_more)
 
     (folder / "new.cif").write_text(small_study.scaled(text, 1.015))
-    assert "Updated input files: cifs/source/new.cif" in reasons(flow)[0]
-    assert ran(flow) == (ONE_SHARD, one_more)
+    jobs, computed, reason = ran(flow)
+    assert "Updated input files: cifs/source/new.cif" in reason
+    assert (jobs, computed) == (ONE_SHARD, one_more)
 
 
 def test_a_cif_that_is_reformatted_or_renamed(flow):
@@ -193,15 +187,15 @@ def test_a_cif_that_is_reformatted_or_renamed(flow):
     before = tables(flow)
     lines = path.read_text().splitlines()
     path.write_text("# from elsewhere\n" + "\r\n".join(" ".join(s.split()) for s in lines) + "\r\n")
-    jobs, computed = ran(flow)
+    jobs, computed, _ = ran(flow)
     assert jobs == ONE_SHARD and computed == {}
     assert tables(flow) == before
 
     path.rename(folder / "renamed.cif")
-    jobs, computed = ran(flow)
+    jobs, computed, _ = ran(flow)
     assert jobs["read_structures"] in (1, 2)  # the shards of the old and of the new name
-    assert jobs["simulate_uptake"] == jobs["read_structures"]
-    assert "simulate_diffusion" not in jobs
+    assert jobs[RULES["uptake"]] == jobs["read_structures"]
+    assert RULES["diffusion"] not in jobs
     assert computed == {}
     names = flow.table("source/uptake")["name"]
     assert "renamed" in set(names) and "KUVJIW_clean" not in set(names)
@@ -209,18 +203,17 @@ def test_a_cif_that_is_reformatted_or_renamed(flow):
     assert (flow.results / score).read_bytes() == before[type(path)(score)]
 
 
-def test_another_checkout_with_other_shards_and_the_same_store(
-    made, root, start_workflow, tmp_path
-):
-    shutil.copytree(made.root, tmp_path / "checkout", ignore=IGNORED, copy_function=shutil.copyfile)
-    shutil.copytree(made.folder / "cifs", tmp_path / "cifs", copy_function=shutil.copyfile)
+def test_another_checkout_with_other_shards_and_the_same_store(flow, start_workflow, tmp_path):
+    """And with no results: all comes from the store."""
+    shutil.copytree(flow.root, tmp_path / "checkout", ignore=IGNORED, copy_function=shutil.copyfile)
+    shutil.copytree(flow.folder / "cifs", tmp_path / "cifs", copy_function=shutil.copyfile)
     config = tmp_path / "small.yaml"
-    config.write_text(made.config.read_text().replace("shards: 2", "shards: 3"))
-    other = start_workflow(tmp_path, config, small_study.STUDY, store=made.store)
+    config.write_text(flow.config.read_text().replace("shards: 2", "shards: 3"))
+    other = start_workflow(tmp_path, config, small_study.STUDY, store=flow.store)
     other.root = tmp_path / "checkout"
-    jobs, computed = ran(other)
+    jobs, computed, _ = ran(other)
     assert jobs["read_structures"] > 4 and computed == {}
-    assert tables(other) == tables(made)
+    assert tables(other) == tables(flow)
 
 
 def test_a_finished_study_is_described_as_an_ro_crate(flow):

@@ -478,7 +478,10 @@ def test_bases_are_sound():
         assert outcome(base.encode()) == "ok"
 
 
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize(
+    "part",
+    [pytest.param(i, marks=[pytest.mark.slow("20 s for all")] if i > 1 else []) for i in range(10)],
+)
 def test_mutants(part):
     count = {"ok": 0, "failed": 0}
     for number in range(part, MUTANTS, 10):

@@ -13,6 +13,7 @@ import pytest
 from poreflux.diffusion import cuda
 from poreflux.store import Store
 
+pytestmark = pytest.mark.slow("numba's simulator of a GPU is plain Python")
 HERE = Path(__file__).parent
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
 

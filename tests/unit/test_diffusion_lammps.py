@@ -18,6 +18,7 @@ from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid
 from poreflux.structures.cif import read_cif
 
+pytestmark = pytest.mark.slow("runs of LAMMPS and Packmol")
 CH4 = guest_parameters("CH4")
 DYNAMICS = Dynamics(CH4.mass_amu, 298.0, 2.0, 100.0)
 

@@ -139,6 +139,7 @@ def checkout(root, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow("makes virtual environments")
 @pytest.mark.parametrize("target", ["setup", "gpu"])
 @pytest.mark.parametrize("hashed", ["right", "wrong", "not at all"])
 def test_make_installs_only_a_file_with_the_hash_that_is_pinned(checkout, target, hashed):

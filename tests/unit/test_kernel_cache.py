@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow("compiles in nine processes")
 CODE = """
 import numpy as np
 from poreflux.caller import twice

@@ -32,6 +32,7 @@ def test_each_learner_gets_what_it_is_good_at():
     assert (stepped.shares < smooth.shares).all()
 
 
+@pytest.mark.slow("trains 5 s")
 def test_the_mean_is_that_of_its_parts_and_stored_ones_predict_the_same():
     x, slope, step = step_and_slope()
     y = slope + step

@@ -66,6 +66,7 @@ def test_normalised_clips_and_sums_to_one():
     np.testing.assert_allclose(importance.normalised(np.array([-1.0, 0.0])), [0.0, 0.0])
 
 
+@pytest.mark.slow("trains 7 s")
 def test_table_of_a_study_finds_what_the_labels_rest_on():
     source, source_label = synthetic(150, seed=1, prefix="source")
     target, target_label = synthetic(80, seed=2)

@@ -277,6 +277,7 @@ def published_features(file):
     return table
 
 
+@pytest.mark.slow("trains 5 s")
 @needs_published
 def test_published_uptakes_at_100_bar_are_learnt_from_a_sample():
     source = published_features("tobacco_descriptors_10bin.csv.gz").sample(1500, random_state=0)

@@ -466,6 +466,7 @@ def test_missing_raspalib_says_what_to_install(small, monkeypatch):
         uptake.simulate(small, engine="raspa3", pressures_bar=[1.0])
 
 
+@pytest.mark.slow("runs of RASPA3")
 def test_agrees_with_raspa3(small):
     """Below 20 molecules in the box, where RASPA3's cycles have one length."""
     pytest.importorskip("raspalib", reason="RASPA3's Python module is not installed")

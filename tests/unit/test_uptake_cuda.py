@@ -11,6 +11,7 @@ import pytest
 
 from poreflux.store import Store
 
+pytestmark = pytest.mark.slow("numba's simulator of a GPU is plain Python")
 HERE = Path(__file__).parent
 # No kernel compiled for the CPU: the simulator runs the source itself.
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
