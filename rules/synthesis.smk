@@ -9,7 +9,9 @@ SYNTHESIS_FACTS = {
     "study": CONFIG.study,
     "config": CONFIG.model_dump(mode="json"),
     "engines": {
-        "synthesis": {name: package_version(name) for name in get_learner("xgboost").packages}
+        "synthesis": {
+            name: package_version(name) for name in get_learner("xgboost").packages
+        }
     },
 }
 
