@@ -77,6 +77,9 @@ def test_the_reader_of_cifs_is_no_ingredient():
     for stage in stages.STAGES.values():
         assert stage.code == code_digest(stage.module, without=("poreflux.structures.cif",))
         assert stage.code != code_digest(stage.module)
+        assert not [
+            part for part in stage.code_parts() if part.startswith("poreflux.structures.cif")
+        ]
 
 
 def test_structure_of_a_row_is_the_structure(rows, cifs):
