@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 # Settings that decide where or how fast, never what comes out.
 NOT_INGREDIENTS = ("device", "lammps_package", "lammps_threads")
 # The reader of CIFs: what it makes of a file is in the structure's content hash.
-READER = ("poreflux.structures.cif", "poreflux.structures.cif_repair")
+READER = ("poreflux.structures.cif",)
 # The framework's force field.
 UFF = "fields/parameters/uff_lj.csv"
 
