@@ -97,13 +97,14 @@ def test_nothing_changed(made):
     assert why(made, "KUVJIW_clean", "uptake").startswith("source: uptake: stored as")
 
 
-def test_a_gcmc_parameter_and_back_again_with_the_results_deleted(flow):
+def test_an_uptake_parameter_and_back_again_with_the_results_deleted(flow):
     before = tables(flow)
-    set_config(flow, "gcmc", "equilibration_steps", 1000, 1100)
+    set_config(flow, "uptake", "equilibration_steps", 1000, 1100)
     first, *_ = reasons(flow)
     assert "Params have changed" in first
     assert (
-        "before: 'gcmc.equilibration_steps = 1000' now: 'gcmc.equilibration_steps = 1100'" in first
+        "before: 'uptake.equilibration_steps = 1000' now: 'uptake.equilibration_steps = 1100'"
+        in first
     )
     text = why(flow, "KUVJIW_clean", "uptake")
     assert text.endswith(": params.equilibration_steps 1000 -> 1100\n"), text
@@ -113,7 +114,7 @@ def test_a_gcmc_parameter_and_back_again_with_the_results_deleted(flow):
     # what was learnt directly stays
     assert computed == {"uptake": 6, "pretrain": 1, "finetune": 1}
 
-    set_config(flow, "gcmc", "equilibration_steps", 1100, 1000)
+    set_config(flow, "uptake", "equilibration_steps", 1100, 1000)
     shutil.rmtree(flow.results)
     jobs, computed = ran(flow)
     assert sum(jobs.values()) == 29 and computed == {}
@@ -133,9 +134,9 @@ def test_a_gcmc_parameter_and_back_again_with_the_results_deleted(flow):
 
 
 def test_an_md_parameter(flow):
-    set_config(flow, "md", "n_molecules", 40, 41)
+    set_config(flow, "diffusion", "n_molecules", 40, 41)
     first, *_ = reasons(flow)
-    assert "before: 'md.n_molecules = 40' now: 'md.n_molecules = 41'" in first
+    assert "before: 'diffusion.n_molecules = 40' now: 'diffusion.n_molecules = 41'" in first
     assert why(flow, "KUVJIW_clean", "diffusion").endswith(": params.n_molecules 40 -> 41\n")
     jobs, computed = ran(flow)
     rest = {k: v for k, v in LEARNING.items() if k != "pretrain_models"}

@@ -12,6 +12,7 @@ import pytest
 
 from poreflux.base.errors import ConfigError, ExternalToolError
 from poreflux.base.processes import Outcome
+from poreflux.diffusion import DiffusionSettings
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.run import stages
 from poreflux.store import Store
@@ -177,8 +178,9 @@ def test_a_killed_diffusion_run_loses_only_what_was_in_flight(cifs, tmp_path):
 def test_lammps_has_a_folder_to_resume_from(rows, tmp_path, monkeypatch):
     seen = []
 
-    def compute(structure, **params):
-        seen.append(params)
+    def compute(structure, settings, **folders):
+        assert settings == DiffusionSettings(**MD | {"engine": settings.engine, "device": "cpu"})
+        seen.append(folders)
         raise ExternalToolError("lammps", 1, "killed")
 
     monkeypatch.setattr(stages, "resolve", lambda _: compute)
@@ -189,7 +191,7 @@ def test_lammps_has_a_folder_to_resume_from(rows, tmp_path, monkeypatch):
         stages.run_stage("diffusion", pd.DataFrame(rows[:1]), params, store=store)
     key = stages.ingredients("diffusion", rows[0], MD | {"engine": "lammps"}).key
     assert seen[0]["run_dir"] == tmp_path / "running" / "diffusion" / key
-    assert "run_dir" not in seen[1]
+    assert seen[1] == {}
 
 
 def in_process(function, tasks, **_):

@@ -207,7 +207,8 @@ def _rule(one: Mapping, field: FieldInfo | None, value) -> str:
         word, name = bounds[kind]
         return f"must be {word} {context[name]:g}{unit}"
     if kind == "too_short":
-        return f"needs at least {context['min_length']} entries"
+        least = context["min_length"]
+        return "must not be empty: at least 1 entry" if least == 1 else f"needs {least} entries"
     if kind == "too_long":
         return f"must have at most {context['max_length']} entries"
     if kind == "string_pattern_mismatch":
