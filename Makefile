@@ -1,6 +1,7 @@
 # make run    sets up .venv and runs the default study
 # make test   sets up .venv, checks style, runs all tests
 # make gpu    adds what the CUDA kernels need
+# make config-docs  writes config/schema.json, config/config.default.yaml, docs/configuration.md
 # make lock   looks up the hashes after a change of envs/*.in; needs uv
 PYTHON ?= python3
 CORES ?= $(shell nproc)
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 HASHED := --require-hashes --no-deps
 PINS := envs/requirements.txt
 
-.PHONY: run test setup gpu lint lock clean
+.PHONY: run test setup gpu lint config-docs lock clean
 
 setup: $(STAMP)
 
@@ -39,6 +40,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+config-docs: $(STAMP)
+	$(BIN)/python -m poreflux.run.config_docs
 
 lock:
 	envs/lock

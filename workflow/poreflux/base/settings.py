@@ -142,6 +142,9 @@ def problems(
     """
     found = []
     for one in error.errors(include_url=False):
+        # pydantic counts the entries that are right
+        if one["type"] == "too_short" and len(one["input"]) >= one["ctx"]["min_length"]:
+            continue
         path, field, kinds = _locate(model, one["loc"])
         found.append((path, one, field, kinds))
     wrong_types = {path for path, one, *_ in found if one["type"] in _TYPES}
