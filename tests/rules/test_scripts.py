@@ -11,7 +11,7 @@ import pytest
 
 from poreflux.base.errors import DataError
 from poreflux.run import stages
-from poreflux.run.config import complete, load_schema
+from poreflux.run.config import complete
 from poreflux.store import Store
 from poreflux.store.code import code_digest
 
@@ -53,11 +53,9 @@ def run_script(root, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def config(root):
-    return complete(
-        {"structure_checks": {"fail_on": ["overlapping_atoms"]}},
-        load_schema(root / "config" / "schema.json"),
-    )
+def config():
+    given = {"structure_checks": {"fail_on": ["overlapping_atoms"]}}
+    return complete(given).model_dump(mode="json")
 
 
 @pytest.fixture

@@ -87,7 +87,9 @@ class Settings(BaseModel):
         for all mistakes at once.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
     # Where its keys stand in the configuration.
     block: ClassVar[str] = ""
 
