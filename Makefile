@@ -2,6 +2,7 @@
 # make quick  sets up .venv, checks style, runs the unit tests but the slow ones: a minute or so
 # make test   sets up .venv, checks style and rules, runs all tests: some ten minutes on two cores
 # make gpu    adds what the CUDA kernels need
+# make config-docs  writes config/schema.json, config/config.default.yaml, docs/configuration.md
 # make lock   looks up the hashes after a change of envs/*.in; needs uv
 PYTHON ?= python3
 CORES ?= $(shell nproc)
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 HASHED := --require-hashes --no-deps
 PINS := envs/requirements.txt
 
-.PHONY: run test quick setup gpu lint style lock clean
+.PHONY: run test quick setup gpu lint style config-docs lock clean
 
 setup: $(STAMP)
 
@@ -45,6 +46,9 @@ style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
+
+config-docs: $(STAMP)
+	$(BIN)/python -m poreflux.run.config_docs
 
 lock:
 	envs/lock

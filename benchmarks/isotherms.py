@@ -70,7 +70,7 @@ def main() -> None:
 def measure(structure, target_error: float) -> dict:
     """Cost and errors of one isotherm."""
     start = time.process_time()
-    task = uptake.prepare(structure, target_error=target_error)
+    task = uptake.prepare(structure, uptake.UptakeSettings(target_error=target_error))
     steps = moving_s = few_steps = few_s = 0.0
     while task.isotherm and (runs := task.isotherm.waiting()):
         run = runs[0]

@@ -110,7 +110,7 @@ def lammps_positions(structure, folder: Path, **params) -> tuple[np.ndarray, flo
     kept = folder / "cpu_s"
     begun = folder.exists()
     with lammps_engine.run_folder(folder, None) as there:
-        task = diffusion.prepare(structure, engine="lammps", **params)
+        task = diffusion.prepare(structure, diffusion.DiffusionSettings(engine="lammps", **params))
         trajectory = task.trajectory(there)
         size = task.growth()
         found, spent = timed(trajectory.positions, size["n_frames"], size["n_molecules"])
@@ -123,17 +123,19 @@ def lammps_positions(structure, folder: Path, **params) -> tuple[np.ndarray, flo
 def measure(row: dict, n_molecules: int, folder: Path) -> dict:
     """Both engines on one structure."""
     structure = stages.structure_of(row)
-    ours, ours_cpu = timed(
-        diffusion.simulate, structure, target_error=0.05, n_molecules=60, **COMMON
-    )
-    _, published_cpu = timed(diffusion.simulate, structure, **PUBLISHED_RUN)
+    settings = diffusion.DiffusionSettings(target_error=0.05, n_molecules=60, **COMMON)
+    ours, ours_cpu = timed(diffusion.compute, structure, settings)
+    published = diffusion.DiffusionSettings(**PUBLISHED_RUN)
+    _, published_cpu = timed(diffusion.compute, structure, published)
     last = min(ours.fit_end_ps, LAST_SHARE * LENGTH_PS)
     lags = last / (ours.fit_end_ps / ours.fit_start_ps), last
     short = COMMON | SHORT
     theirs, theirs_cpu = lammps_positions(
         structure, folder / row["name"], n_molecules=n_molecules, **short
     )
-    task = diffusion.prepare(structure, n_molecules=GRID_MOLECULES, **short)
+    task = diffusion.prepare(
+        structure, diffusion.DiffusionSettings(n_molecules=GRID_MOLECULES, **short)
+    )
     same = task.trajectory().positions(len(theirs) - 1, GRID_MOLECULES)
     interval_ps = task.settings.interval_ps
     (grid_d, grid_err), (lammps_d, lammps_err) = (
@@ -165,7 +167,8 @@ def measure(row: dict, n_molecules: int, folder: Path) -> dict:
 def published_speed(row: dict) -> dict:
     """Molecule-steps a CPU second of both engines, with molecules and time step as published."""
     structure = stages.structure_of(row)
-    found, grid_cpu = timed(diffusion.simulate, structure, **PUBLISHED_RUN)
+    published = diffusion.DiffusionSettings(**PUBLISHED_RUN)
+    found, grid_cpu = timed(diffusion.compute, structure, published)
     with tempfile.TemporaryDirectory() as folder:
         params = PUBLISHED_RUN | TIMED | {"start": "boltzmann"}
         _, lammps_cpu = lammps_positions(structure, Path(folder) / "run", **params)

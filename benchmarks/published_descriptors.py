@@ -180,7 +180,7 @@ def time_griday(structure, cutoff_A: float = 12.8) -> tuple[float, float, float]
     counts, _ = np.histogram(np.clip(grid, -4000, 5000), bins=BINS, range=(-4000, 5000))
     theirs = time.process_time() - start
     start = time.process_time()
-    ours = energy.compute(structure, bins=BINS)
+    ours = energy.compute(structure, energy.EnergySettings(bins=BINS))
     mine = time.process_time() - start
     return theirs, mine, float(np.abs(counts / grid.size - ours.histogram).max())
 

@@ -100,7 +100,7 @@ def measure(row: dict, timestep_fs: float) -> dict:
     start = time.process_time()
     # transition-state theory comes in with the outliers
     params = {"timestep_fs": timestep_fs, "seed": 1, "rare_events": "bound"}
-    found = diffusion.simulate(stages.structure_of(row), **params)
+    found = diffusion.compute(stages.structure_of(row), diffusion.DiffusionSettings(**params))
     facts = {"name": row["name"], "atoms": row["n_atoms"]}
     return facts | vars(found) | {"cpu_s": round(time.process_time() - start, 2)}
 
@@ -121,7 +121,10 @@ def look_into(row: dict, timestep_fs: float) -> dict:
     """An outlier in short runs, and by transition-state theory."""
     structure = stages.structure_of(row)
     runs = [
-        diffusion.simulate(structure, timestep_fs=timestep_fs, seed=seed, **AS_PUBLISHED)
+        diffusion.compute(
+            structure,
+            diffusion.DiffusionSettings(timestep_fs=timestep_fs, seed=seed, **AS_PUBLISHED),
+        )
         for seed in range(1, SEEDS + 1)
     ]
     values = [(r.d_x_m2_s + r.d_y_m2_s + r.d_z_m2_s) / 3.0 for r in runs]
@@ -154,7 +157,9 @@ def look_closer(row: dict, timestep_fs: float) -> dict:
     found = {"name": row["name"], "packmol": math.nan, "packmol_err": math.nan}
     params = AS_PUBLISHED | {"start": "packmol", "equilibration_ps": 2000.0, "seed": 1}
     try:
-        run = diffusion.simulate(structure, timestep_fs=timestep_fs, **params)
+        run = diffusion.compute(
+            structure, diffusion.DiffusionSettings(timestep_fs=timestep_fs, **params)
+        )
         found["packmol"] = (run.d_x_m2_s + run.d_y_m2_s + run.d_z_m2_s) / 3.0
         found["packmol_err"] = run.d_err_m2_s
     except ExternalToolError as error:
@@ -162,7 +167,7 @@ def look_closer(row: dict, timestep_fs: float) -> dict:
     described = pd.read_csv(REFERENCE / DESCRIPTORS).set_index("mof")
     bins = [c for c in described.columns if c.startswith("hist_")]
     bins.sort(key=lambda c: float(c.split("_")[1]))
-    shares = energy.compute(structure, bins=len(bins)).histogram
+    shares = energy.compute(structure, energy.EnergySettings(bins=len(bins))).histogram
     theirs = described[bins].reindex([row["name"]]).to_numpy()[0]
     return found | {"histogram_deviation": float(np.abs(shares - theirs).max())}
 

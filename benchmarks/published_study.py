@@ -6,11 +6,11 @@
                    source_pressures_bar: [0.25, 100]}'
     snakemake --cores 2 study --configfile config/published50.yaml --config \\
         'structures={source: {stages: [geometry, energy, uptake]}}' \\
-        'gcmc={pressures_bar: [0.25, 100]}' \\
+        'uptake={pressures_bar: [0.25, 100]}' \\
         'learning={learners: [mlp, xgboost], source_pressures_bar: [0.25, 100]}'
     snakemake --cores 2 study --configfile config/published50.yaml --config study=released50 \\
         'structures={source: {stages: [geometry, energy, uptake]}}' \\
-        'gcmc={pressures_bar: [100]}' \\
+        'uptake={pressures_bar: [100]}' \\
         'learning={protocol: released, learners: [mlp], sizes: [300],
                    source_pressures_bar: [100]}'
     python benchmarks/published_study.py results/published results/released \\

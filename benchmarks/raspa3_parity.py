@@ -23,6 +23,7 @@ from isotherms import target_structures
 from poreflux import uptake
 from poreflux.base.processes import run_isolated
 from poreflux.base.progress import Progress
+from poreflux.geometry import GeometrySettings
 from poreflux.geometry import compute as geometry
 from poreflux.run import stages
 from poreflux.store import Store, package_version
@@ -50,9 +51,9 @@ def choose(n: int, store: Store, workers: int) -> list[dict]:
     """``n`` structures of the target list with at most 250 atoms, evenly spread in LCD."""
     rows = target_structures(CANDIDATES, store, workers)
     rows = rows[(rows["status"] == "ok") & (rows["n_atoms"] <= MOST_ATOMS)].to_dict("records")
-    options = {"asa_samples_per_atom": 50, "void_samples": 500}
+    settings = GeometrySettings(asa_samples_per_atom=50, void_samples=500)
     for row in rows:
-        row["lcd_A"] = geometry(stages.structure_of(row), **options).lcd_A
+        row["lcd_A"] = geometry(stages.structure_of(row), settings).lcd_A
     rows.sort(key=lambda row: row["lcd_A"])
     return [rows[round(i)] for i in np.linspace(0, len(rows) - 1, n)]
 
@@ -61,7 +62,7 @@ def timed(structure, pressure_bar: float, **params):
     """One point, and its CPU seconds."""
     start = time.process_time()
     common = {"pressures_bar": [pressure_bar], "block_pockets": False, "seed": 1}
-    found = uptake.simulate(structure, **common, **params)[0]
+    found = uptake.compute(structure, uptake.UptakeSettings(**common, **params))[0]
     return found, time.process_time() - start
 
 

@@ -49,8 +49,8 @@ shards: {shards}
 structures:
   source: {{cifs: cifs/source, stages: [geometry, energy, percolation, uptake]}}
   target: {{cifs: cifs/target, stages: [geometry, energy, percolation, diffusion]}}
-gcmc: {{crosscheck: 0}}
-md: {{crosscheck: 0}}
+uptake: {{crosscheck: 0}}
+diffusion: {{crosscheck: 0}}
 """
 # In the place of every script: nothing but the files that the rule promises.
 STAND_IN_SCRIPT = """\

@@ -14,13 +14,13 @@ structures:
   source: {cifs: cifs/source, stages: [geometry, energy, uptake]}
   target: {cifs: cifs/target, stages: [geometry, energy, diffusion]}
 geometry: {asa_samples_per_atom: 50, void_samples: 1000}
-gcmc:
+uptake:
   pressures_bar: [1, 65]
   equilibration_steps: 1000
   production_steps: 2000
   max_steps: 2000
   spacing_A: 0.5
-md:
+diffusion:
   timestep_fs: 2
   n_molecules: 40
   equilibration_ps: 2

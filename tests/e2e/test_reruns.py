@@ -95,20 +95,21 @@ def test_nothing_changed(flow):
 
 def test_a_gcmc_parameter_and_back_again(flow):
     before = tables(flow)
-    set_config(flow, "gcmc", "equilibration_steps", 1000, 1100)
+    set_config(flow, "uptake", "equilibration_steps", 1000, 1100)
     text = why(flow, "KUVJIW_clean", "uptake")
     assert text.endswith(": params.equilibration_steps 1000 -> 1100\n"), text
     assert "geometry: stored" in why(flow, "KUVJIW_clean", "geometry")
     jobs, computed, reason = ran(flow)
     assert "Params have changed" in reason
     assert (
-        "before: 'gcmc.equilibration_steps = 1000' now: 'gcmc.equilibration_steps = 1100'" in reason
+        "before: 'uptake.equilibration_steps = 1000' now: 'uptake.equilibration_steps = 1100'"
+        in reason
     )
     assert jobs == {RULES["uptake"]: 2, "collect_tables": 1, "build_labels": 1, **LEARNING}
     # what was learnt directly stays
     assert computed == {"uptake": 6, "pretrain": 1, "finetune": 1}
 
-    set_config(flow, "gcmc", "equilibration_steps", 1100, 1000)
+    set_config(flow, "uptake", "equilibration_steps", 1100, 1000)
     again, computed, _ = ran(flow)
     assert again == jobs and computed == {}
     assert tables(flow) == before
@@ -127,10 +128,10 @@ def test_a_gcmc_parameter_and_back_again(flow):
 
 
 def test_an_md_parameter(flow):
-    set_config(flow, "md", "n_molecules", 40, 41)
+    set_config(flow, "diffusion", "n_molecules", 40, 41)
     assert why(flow, "KUVJIW_clean", "diffusion").endswith(": params.n_molecules 40 -> 41\n")
     jobs, computed, reason = ran(flow)
-    assert "before: 'md.n_molecules = 40' now: 'md.n_molecules = 41'" in reason
+    assert "before: 'diffusion.n_molecules = 40' now: 'diffusion.n_molecules = 41'" in reason
     rest = {k: v for k, v in LEARNING.items() if k != "pretrain_models"}
     assert jobs == {RULES["diffusion"]: 2, "collect_tables": 1, "build_labels": 1, **rest}
     assert computed == {"diffusion": 6, "finetune": 2}

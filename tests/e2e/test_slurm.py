@@ -18,7 +18,7 @@ QUICK = (
     "--latency-wait", "5", "--slurm-no-account",
 )  # fmt: skip
 # The reference codes are not what is asked here.
-BRIEF = ("--config", "gcmc={crosscheck: 0}", "md={crosscheck: 0}")
+BRIEF = ("--config", "uptake={crosscheck: 0}", "diffusion={crosscheck: 0}")
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def workflow(start_workflow, tmp_path_factory):
     config = {
         "study": "tables",
         "structures": {"source": tables("source.csv"), "target": tables("target.csv")},
-        "gcmc": {"pressures_bar": [1, 10]},
+        "uptake": {"pressures_bar": [1, 10]},
         "labels": {
             "gap": {"file": "gaps.csv", "key": "mof", "column": "gap_meV", "factor": 0.001},
             "modulus": {

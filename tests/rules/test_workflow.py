@@ -58,11 +58,14 @@ def test_costs_wait_for_everything_they_count(root, tmp_path):
 
 def test_wrong_key_stops_before_any_job(root, tmp_path):
     path = tmp_path / "my.yaml"
-    path.write_text("uptake: {temperatur_K: 300}\n")
+    path.write_text("uptake: {temperatur_K: 300}\nshards: 0\n")
     done = snakemake(root, tmp_path, "--configfile", str(path))
     assert done.returncode != 0
     text = done.stdout + done.stderr
-    assert "my.yaml" in text and "temperatur_K" in text and "temperature_K" in text
+    assert f"{path}: the block 'gcmc' is called 'uptake' now" in text
+    assert "temperatur_K" in text and "temperature_K" in text
+    # not the default file, which has shards as well
+    assert f"{path}: shards must be at least 1, got 0" in text
     assert not (tmp_path / "results").exists()
 
 

@@ -193,7 +193,7 @@ def test_senseless_cells_cost_little():
 
 def test_codes_agree_with_the_schema(root):
     schema = json.loads((root / "config" / "schema.json").read_text(encoding="utf-8"))
-    block = schema["properties"]["structure_checks"]["properties"]
+    block = schema["$defs"]["StructureChecks"]["properties"]
     assert block["fail_on"]["items"]["enum"] == list(checks.REMEDIES)
     assert set(block) == {"symmetry", "min_distance_A", "fail_on"}
     docs = (root / "docs" / "structures.md").read_text(encoding="utf-8")

@@ -7,7 +7,14 @@ import pytest
 
 from poreflux.base.errors import ConfigError, StructureError
 from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
-from poreflux.diffusion import grid_engine, lengthened, self_diffusivity, simulate, warm_up
+from poreflux.diffusion import (
+    DiffusionSettings,
+    compute,
+    grid_engine,
+    lengthened,
+    self_diffusivity,
+    warm_up,
+)
 from poreflux.diffusion.grid_engine import (
     Dynamics,
     advance_state,
@@ -232,16 +239,16 @@ QUICK = {
 
 
 def test_same_seed_same_bits_other_seed_same_value(bukmuq, cifs):
-    first = simulate(bukmuq, **QUICK)
+    first = compute(bukmuq, DiffusionSettings(**QUICK))
     assert self_diffusivity(cifs / "BUKMUQ01_clean.cif", **QUICK) == first
-    other = simulate(bukmuq, seed=1, **QUICK)
+    other = compute(bukmuq, DiffusionSettings(seed=1, **QUICK))
     assert other.d_m2_s != first.d_m2_s
     error = np.hypot(first.d_err_m2_s, other.d_err_m2_s)
     assert abs(first.d_m2_s - other.d_m2_s) < 3.0 * error
 
 
 def test_result_is_plain_and_in_range(bukmuq):
-    result = simulate(bukmuq, **QUICK)
+    result = compute(bukmuq, DiffusionSettings(**QUICK))
     assert result.diffusive and result.note == "" and result.engine == "grid"
     assert result.dimensionality == 3
     assert (result.n_molecules, result.n_steps) == (40, 75_000)
@@ -256,12 +263,14 @@ def test_result_is_plain_and_in_range(bukmuq):
 def test_a_grown_run_is_the_large_run(bukmuq):
     """In molecules: the bits of one that had all of them from the start."""
     small = QUICK | {"n_molecules": 30, "production_ps": 40.0, "sample_ps": 1.0}
-    grown = simulate(bukmuq, **small | {"extend": "auto", "target_error": 0.06})
+    grown = compute(bukmuq, DiffusionSettings(**small | {"extend": "auto", "target_error": 0.06}))
     assert grown.diffusive and grown.d_err_m2_s <= 0.06 * grown.d_m2_s
     assert grown.n_molecules >= 60 and grown.n_steps >= 20_000
     large = {"n_molecules": grown.n_molecules, "production_ps": grown.n_steps * 2e-3}
-    assert simulate(bukmuq, **small | large) == grown
-    half = simulate(bukmuq, **small | large | {"n_molecules": grown.n_molecules // 2})
+    assert compute(bukmuq, DiffusionSettings(**small | large)) == grown
+    half = compute(
+        bukmuq, DiffusionSettings(**small | large | {"n_molecules": grown.n_molecules // 2})
+    )
     assert half.d_err_m2_s > 0.06 * half.d_m2_s
 
 
@@ -352,7 +361,7 @@ def test_hopeless_runs_are_given_up_before_the_cap():
 
 
 def test_channel_along_a_moves_along_a_alone(jivfuq):
-    result = simulate(jivfuq, **QUICK)
+    result = compute(jivfuq, DiffusionSettings(**QUICK))
     assert result.dimensionality == 1 and result.diffusive
     assert max(result.d_y_m2_s, result.d_z_m2_s) < 0.02 * result.d_x_m2_s
     assert result.d_x_m2_s == pytest.approx(3.0 * result.d_m2_s, rel=0.05)
@@ -366,8 +375,8 @@ def test_other_lattice_vectors_same_crystal(bukmuq):
     lengths = (bukmuq.lengths_A[0], np.linalg.norm(b2), bukmuq.lengths_A[2])
     frac = bukmuq.cart @ np.linalg.inv(np.array([a, b2, c]))
     oblique = make_structure(lengths, (90.0, 90.0, gamma), bukmuq.species, frac)
-    straight = simulate(bukmuq, **QUICK)
-    sheared = simulate(oblique, **QUICK)
+    straight = compute(bukmuq, DiffusionSettings(**QUICK))
+    sheared = compute(oblique, DiffusionSettings(**QUICK))
     error = np.hypot(straight.d_err_m2_s, sheared.d_err_m2_s)
     assert abs(straight.d_m2_s - sheared.d_m2_s) < 3.0 * error
     # a stays along x and c along z, so that components mean the same
@@ -401,7 +410,7 @@ def grid_engine_fit(frames):
 
 def test_structure_without_a_channel_is_a_bound():
     iron = make_structure((2.87,) * 3, (90.0,) * 3, ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    result = simulate(iron)
+    result = compute(iron)
     assert not result.diffusive and "no channel" in result.note
     assert (result.dimensionality, result.n_steps, result.d_err_m2_s) == (0, 0, 0.0)
     # L v exp(-20) / 3 with v = sqrt(8kT / pi m)
@@ -420,38 +429,38 @@ def test_largest_cavity_of_a_cubic_lattice():
 def test_unknown_element_is_a_structure_error():
     element = make_structure((9.0,) * 3, (90.0,) * 3, ["Og"], [[0.0, 0.0, 0.0]])
     with pytest.raises(StructureError, match="Og"):
-        simulate(element)
+        compute(element)
 
 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"engine": "gromacs"}, "md.engine"),
-        ({"start": "grid"}, "md.start"),
-        ({"extend": "yes"}, "md.extend"),
-        ({"target_error": 0.0}, "md.target_error"),
-        ({"max_ps": 500.0}, "md.max_ps"),
-        ({"rare_events": "kmc"}, "md.rare_events"),
-        ({"lammps_package": "kokkos"}, "md.lammps_package"),
-        ({"lammps_threads": 0}, "md.lammps_threads"),
-        ({"device": "tpu"}, "md.device"),
+        ({"engine": "gromacs"}, "diffusion.engine"),
+        ({"start": "grid"}, "diffusion.start"),
+        ({"extend": "yes"}, "diffusion.extend"),
+        ({"target_error": 0.0}, "diffusion.target_error"),
+        ({"max_ps": 500.0}, "diffusion.max_ps"),
+        ({"rare_events": "kmc"}, "diffusion.rare_events"),
+        ({"lammps_package": "kokkos"}, "diffusion.lammps_package"),
+        ({"lammps_threads": 0}, "diffusion.lammps_threads"),
+        ({"device": "tpu"}, "diffusion.device"),
         ({"guest": "benzene"}, "unknown guest"),
-        ({"temperature_K": 0.0}, "md.temperature_K"),
+        ({"temperature_K": 0.0}, "diffusion.temperature_K"),
         ({"timestep_fs": 8.0}, "at most 5 fs"),
-        ({"sample_ps": 100.0, "production_ps": 1000.0}, "md.sample_ps"),
-        ({"equilibration_ps": -1.0}, "md.equilibration_ps"),
-        ({"n_molecules": 1}, "md.n_molecules"),
-        ({"n_groups": 61}, "md.n_groups"),
-        ({"production_ps": float("nan")}, "md.production_ps"),
+        ({"sample_ps": 100.0, "production_ps": 1000.0}, "diffusion.sample_ps"),
+        ({"equilibration_ps": -1.0}, "diffusion.equilibration_ps"),
+        ({"n_molecules": 1}, "diffusion.n_molecules"),
+        ({"n_groups": 61}, "diffusion.n_groups"),
+        ({"production_ps": float("nan")}, "diffusion.production_ps"),
     ],
 )
 def test_wrong_parameters_say_what_and_where(bukmuq, params, message):
     with pytest.raises(ConfigError, match=message):
-        simulate(bukmuq, **params)
+        compute(bukmuq, DiffusionSettings(**params))
 
 
 def test_warm_up_compiles_everything_a_run_needs(bukmuq):
     warm_up()
     before = grid_engine._run.signatures
-    simulate(bukmuq, **QUICK | {"production_ps": 20.0})
+    compute(bukmuq, DiffusionSettings(**QUICK | {"production_ps": 20.0}))
     assert grid_engine._run.signatures == before

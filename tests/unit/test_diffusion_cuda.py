@@ -65,15 +65,15 @@ def test_kernel_compiles_for_a_gpu():
 def test_no_device_is_a_clear_reason(tmp_path, cifs):
     """device: cuda without one ends the stage with what to do, and stores no structure's result."""
     arguments = str(cifs), str(tmp_path), "cuda"
-    with pytest.raises(AssertionError, match=r"ConfigError: stage .*md\.device: cpu"):
+    with pytest.raises(AssertionError, match=r"ConfigError: stage .*diffusion\.device: cpu"):
         run_script("cuda_stage_diffusion.py", *arguments, CUDA_VISIBLE_DEVICES="-1")
     # that of the structure without parameters, which failed before
     assert len(list(Store(tmp_path).entries())) == 1
 
 
 def test_every_thermostat_fits_a_block():
-    from poreflux.diffusion.settings import Settings
+    from poreflux.diffusion import DiffusionSettings
 
-    sizes = [Settings(n_molecules=n, n_groups=2).chain_size for n in range(2, 2000)]
+    sizes = [DiffusionSettings(n_molecules=n, n_groups=2).chain_size for n in range(2, 2000)]
     assert max(sizes) <= cuda.MOST_IN_BLOCK
     assert np.median(sizes) == 30

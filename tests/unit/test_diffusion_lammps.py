@@ -12,7 +12,7 @@ import pytest
 
 from poreflux.base.errors import ExternalToolError
 from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
-from poreflux.diffusion import grid_engine, lammps_engine, simulate
+from poreflux.diffusion import DiffusionSettings, compute, grid_engine, lammps_engine
 from poreflux.diffusion.grid_engine import Dynamics
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid
@@ -95,8 +95,10 @@ def test_diffusivity_agrees_with_the_grid_engine(cifs, tmp_path):
         "sample_ps": 0.25, "n_groups": 15,
     }  # fmt: skip
     params["extend"] = "never"
-    lammps = simulate(structure, engine="lammps", keep_dir=tmp_path, **params)
-    grid = simulate(structure, **params | {"n_molecules": 120, "production_ps": 200.0})
+    lammps = compute(structure, DiffusionSettings(engine="lammps", **params), keep_dir=tmp_path)
+    grid = compute(
+        structure, DiffusionSettings(**params | {"n_molecules": 120, "production_ps": 200.0})
+    )
     assert lammps.engine == "lammps" and lammps.n_steps == 25_000
     error = np.hypot(lammps.d_err_m2_s, grid.d_err_m2_s)
     assert abs(lammps.d_m2_s - grid.d_m2_s) < 3.0 * error
@@ -171,7 +173,7 @@ def test_a_killed_run_goes_on_where_it_was(cifs, tmp_path, caplog):
     before, early = lammps_engine.read_dump(dump, GUESTS)
     assert list(before) == list(range(400, at, 100))
     first_input = (tmp_path / "framework.data").stat().st_mtime_ns
-    result = simulate(read_cif(path), keep_dir=tmp_path, **SHORT)
+    result = compute(read_cif(path), DiffusionSettings(**SHORT), keep_dir=tmp_path)
     assert "begun anew" not in caplog.text
     assert (tmp_path / "framework.data").stat().st_mtime_ns == first_input
     steps, frames = lammps_engine.read_dump(dump, GUESTS)
@@ -186,19 +188,25 @@ def test_a_killed_run_goes_on_where_it_was(cifs, tmp_path, caplog):
     np.testing.assert_allclose(thermo[:, -1], msd, rtol=1e-3, atol=1e-6)
     assert thermo[:, 2].mean() == pytest.approx(298.0, abs=4.0 * 36.0 / np.sqrt(len(thermo)))
     # all there: the same result without another step
-    assert simulate(read_cif(path), keep_dir=tmp_path, **SHORT) == result
+    assert compute(read_cif(path), DiffusionSettings(**SHORT), keep_dir=tmp_path) == result
     # other settings: another run
-    other = simulate(read_cif(path), keep_dir=tmp_path, **SHORT | {"seed": 5, "production_ps": 5.0})
+    other = compute(
+        read_cif(path),
+        DiffusionSettings(**SHORT | {"seed": 5, "production_ps": 5.0}),
+        keep_dir=tmp_path,
+    )
     assert other.d_m2_s != result.d_m2_s and restarts(tmp_path)[-1] == 2900
 
 
 @needs_lammps
 def test_a_damaged_restart_file_costs_time_alone(jivfuq, tmp_path, caplog):
     params = SHORT | {"production_ps": 4.0}
-    simulate(jivfuq, keep_dir=tmp_path, **params)
+    compute(jivfuq, DiffusionSettings(**params), keep_dir=tmp_path)
     last = tmp_path / f"restart.{restarts(tmp_path)[-1]}"
     last.write_bytes(last.read_bytes()[:2000])
-    longer = simulate(jivfuq, keep_dir=tmp_path, **params | {"production_ps": 6.0})
+    longer = compute(
+        jivfuq, DiffusionSettings(**params | {"production_ps": 6.0}), keep_dir=tmp_path
+    )
     assert "begun anew" in caplog.text and longer.n_steps == 3000
 
 
@@ -236,9 +244,9 @@ def test_threads_give_the_same_energy(jivfuq, tmp_path):
 @needs_lammps
 def test_the_grid_engine_can_start_where_packmol_puts_the_guests(jivfuq, tmp_path):
     params = SHORT | {"engine": "grid", "start": "packmol", "production_ps": 100.0}
-    result = simulate(jivfuq, keep_dir=tmp_path, **params)
+    result = compute(jivfuq, DiffusionSettings(**params), keep_dir=tmp_path)
     assert (tmp_path / "packed.xyz").exists()
-    other = simulate(jivfuq, **params | {"start": "boltzmann"})
+    other = compute(jivfuq, DiffusionSettings(**params | {"start": "boltzmann"}))
     error = np.hypot(result.d_err_m2_s, other.d_err_m2_s)
     assert 0 < abs(result.d_m2_s - other.d_m2_s) < 3.0 * error
 

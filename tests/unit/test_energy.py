@@ -24,7 +24,10 @@ def test_shares_sum_to_one_and_outer_bins_hold_the_rest():
 
 def test_fifty_bins_add_up_to_ten():
     s = make_structure((12.3, 10.0, 11.2), (90.0,) * 3, ["Zn", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    fine, coarse = energy.compute(s, bins=50), energy.compute(s, bins=10)
+    fine, coarse = (
+        energy.compute(s, energy.EnergySettings(bins=50)),
+        energy.compute(s, energy.EnergySettings(bins=10)),
+    )
     np.testing.assert_allclose(fine.histogram.reshape(10, 5).sum(axis=1), coarse.histogram)
 
 
@@ -44,9 +47,9 @@ def test_published_rows_of_listed_atoms_alone(reference, name):
     published = table.set_index("mof").loc[name]
     columns = [c for c in table if c.startswith("hist_")]
     data = packages.core_mof_cif("2019-ASR", name)
-    listed = energy.compute(parse_cif(data, symmetry="as-listed"), bins=10)
+    listed = energy.compute(parse_cif(data, symmetry="as-listed"), energy.EnergySettings(bins=10))
     np.testing.assert_allclose(listed.histogram, published[columns].to_numpy(float), atol=1e-6)
-    expanded = energy.compute(parse_cif(data), bins=10)
+    expanded = energy.compute(parse_cif(data), energy.EnergySettings(bins=10))
     assert np.abs(expanded.histogram - listed.histogram).max() > 1e-3
 
 
@@ -57,7 +60,7 @@ def test_published_counts(reference):
     sample = table.sample(60, random_state=5).set_index("mof")
     exact = 0
     for name, data in packages.core_mof_cifs("2019-ASR", list(sample.index)):
-        h = energy.compute(parse_cif(data), bins=10)
+        h = energy.compute(parse_cif(data), energy.EnergySettings(bins=10))
         published = sample.loc[name, columns].to_numpy(float)
         exact += np.abs(h.histogram - published).max() < 1e-6
     # 99.2 % of 600 agree; the rest differ by single points on a bin's edge

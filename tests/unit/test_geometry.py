@@ -50,14 +50,18 @@ def triclinic():
 @pytest.mark.parametrize("high_accuracy", [True, False])
 def test_diameters_of_cubic_lattices(sites, cavity, window, high_accuracy):
     a, r = 9.0, RADII_A["Xe"]
-    g = geometry.compute(lattice(sites, a), high_accuracy=high_accuracy, void_samples=1000)
+    g = geometry.compute(
+        lattice(sites, a), geometry.GeometrySettings(high_accuracy=high_accuracy, void_samples=1000)
+    )
     assert g.lcd_A == pytest.approx(cavity * a - 2 * r, abs=1e-6)
     assert g.pld_A == pytest.approx(window * a - 2 * r, abs=1e-6)
 
 
 def test_area_and_void_of_separate_spheres():
     a, r = 9.0, RADII_A["Xe"]
-    g = geometry.compute(lattice([[0, 0, 0]], a), asa_probe_A=1.5, void_probe_A=1.2)
+    g = geometry.compute(
+        lattice([[0, 0, 0]], a), geometry.GeometrySettings(asa_probe_A=1.5, void_probe_A=1.2)
+    )
     # no inflated spheres overlap: 2 x 3.66 < 9
     area = 4 * math.pi * (r + 1.5) ** 2 / a**3 * 1e4
     assert g.asa_m2_cm3 == pytest.approx(area, rel=1e-9)
@@ -72,7 +76,9 @@ def test_area_of_overlapping_spheres():
     """Along a short edge, neighbours cut caps from each inflated sphere."""
     r = RADII_A["Xe"] + 1.5
     s = make_structure((5.0, 12, 12), RIGHT, ["Xe"], [[0, 0, 0]])
-    g = geometry.compute(s, asa_probe_A=1.5, asa_samples_per_atom=100_000)
+    g = geometry.compute(
+        s, geometry.GeometrySettings(asa_probe_A=1.5, asa_samples_per_atom=100_000)
+    )
     # a cap has the area 2 pi r h, h = r - 2.5; there are two
     area = (4 * math.pi * r**2 - 2 * 2 * math.pi * r * (r - 2.5)) / s.volume_A3 * 1e4
     # standard error 0.15 %
@@ -84,9 +90,11 @@ def test_pockets_are_not_accessible():
     s, r = lattice(BCC, 9.0), RADII_A["Xe"]
     window, cavity = 3 * math.sqrt(2) / 8 * 9 - r, math.sqrt(5) / 4 * 9 - r
     probe = (window + cavity) / 2
-    g = geometry.compute(s, asa_probe_A=probe, void_probe_A=probe)
+    g = geometry.compute(s, geometry.GeometrySettings(asa_probe_A=probe, void_probe_A=probe))
     assert (g.asa_m2_cm3, g.asa_m2_g, g.void_fraction, g.n_channels) == (0, 0, 0, 0)
-    g = geometry.compute(s, asa_probe_A=window - 0.01, void_probe_A=window - 0.01)
+    g = geometry.compute(
+        s, geometry.GeometrySettings(asa_probe_A=window - 0.01, void_probe_A=window - 0.01)
+    )
     assert g.asa_m2_cm3 > 0 and g.void_fraction > 0 and g.n_channels == 1
 
 
@@ -164,8 +172,10 @@ def test_floor_leaves_the_rest_of_the_network_as_it_is(cifs, floor):
 @pytest.mark.parametrize("high_accuracy", [True, False])
 def test_zeopp_itself(high_accuracy):
     s = triclinic()
-    fast = geometry.compute(s, high_accuracy=high_accuracy)
-    zeopp = geometry.compute(s, engine="zeopp", high_accuracy=high_accuracy)
+    fast = geometry.compute(s, geometry.GeometrySettings(high_accuracy=high_accuracy))
+    zeopp = geometry.compute(
+        s, geometry.GeometrySettings(engine="zeopp", high_accuracy=high_accuracy)
+    )
     assert fast.lcd_A == pytest.approx(zeopp.lcd_A, abs=2e-4)
     assert fast.pld_A == pytest.approx(zeopp.pld_A, abs=2e-4)
     # same random points; under high accuracy a few fall differently where spheres meet
@@ -177,7 +187,7 @@ def test_zeopp_itself(high_accuracy):
 
 def test_zeopp_is_silent_and_repeatable(capfd):
     s = triclinic()
-    one, two = (geometry.compute(s, engine="zeopp") for _ in range(2))
+    one, two = (geometry.compute(s, geometry.GeometrySettings(engine="zeopp")) for _ in range(2))
     assert one == two
     assert capfd.readouterr() == ("", "")
 
@@ -280,13 +290,15 @@ def test_wrong_input():
     with pytest.raises(StructureError, match="Og"):
         geometry.compute(lattice([[0, 0, 0]], element="Og"))
     with pytest.raises(StructureError, match="Og"):
-        geometry.compute(lattice([[0, 0, 0]], element="Og"), engine="zeopp")
+        geometry.compute(
+            lattice([[0, 0, 0]], element="Og"), geometry.GeometrySettings(engine="zeopp")
+        )
     with pytest.raises(ConfigError, match="fast, zeopp"):
-        geometry.compute(triclinic(), engine="raspa")
-    with pytest.raises(ConfigError, match="asa_probe_A must be > 0"):
-        geometry.compute(triclinic(), asa_probe_A=0.0)
+        geometry.compute(triclinic(), geometry.GeometrySettings(engine="raspa"))
+    with pytest.raises(ConfigError, match="asa_probe_A must be above 0"):
+        geometry.compute(triclinic(), geometry.GeometrySettings(asa_probe_A=0.0))
     with pytest.raises(ConfigError, match="listed, canonical"):
-        geometry.compute(triclinic(), atom_order="random")
+        geometry.compute(triclinic(), geometry.GeometrySettings(atom_order="random"))
     with pytest.raises(StructureError, match="cannot be read"):
         geometry.describe("no such file.cif")
 

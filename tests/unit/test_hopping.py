@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
-from poreflux.diffusion import simulate
+from poreflux.diffusion import DiffusionSettings, compute
 from poreflux.diffusion.hopping import _walk_tensor, hopping_diffusivity
 from poreflux.diffusion.stage import HOPPING_ERROR, HOPPING_SPACING_A
 from poreflux.fields.forcefield import guest_parameters
@@ -147,7 +147,7 @@ MD = {
 def test_agrees_with_molecular_dynamics(cifs):
     """KOSJEJ at 150 K: barriers of several kT, yet hundreds of hops in 60 molecule-ns."""
     structure = read_cif(cifs / "KOSJEJ_clean.cif")
-    dynamics = simulate(structure, **MD, production_ps=1000.0)
+    dynamics = compute(structure, DiffusionSettings(**MD, production_ps=1000.0))
     assert dynamics.diffusive and dynamics.engine == "grid"
     energy = lj_grid(structure, CH4, grid_shape(structure, HOPPING_SPACING_A), 12.0)
     energy[energy > 2e4] = np.inf
@@ -160,8 +160,8 @@ def test_agrees_with_molecular_dynamics(cifs):
 def test_estimate_stands_in_where_dynamics_shows_nothing(cifs):
     structure = read_cif(cifs / "KOSJEJ_clean.cif")
     cold = MD | {"temperature_K": 60.0, "production_ps": 40.0}
-    bound = simulate(structure, **cold, rare_events="bound")
-    found = simulate(structure, **cold)
+    bound = compute(structure, DiffusionSettings(**cold, rare_events="bound"))
+    found = compute(structure, DiffusionSettings(**cold))
     assert bound.engine == "grid" and not bound.diffusive and "upper bound" in bound.note
     assert found.engine == "tst" and not found.diffusive
     assert 0 < found.d_m2_s < bound.d_m2_s and found.d_err_m2_s > 0

@@ -14,7 +14,7 @@ from poreflux.base.units import BOLTZMANN_BAR_A3_PER_K, GAS_CONSTANT_J_PER_MOL_K
 from poreflux.fields.channels import accessible
 from poreflux.fields.forcefield import guest_parameters, mixed_parameters
 from poreflux.fields.grid import lj_grid
-from poreflux.percolation import compute, thresholds
+from poreflux.percolation import PercolationSettings, compute, thresholds
 from poreflux.structures.crystal import make_structure
 
 CEILING = 1e9
@@ -198,7 +198,7 @@ def bare(**changes):
     """One carbon atom in a cubic cell; passes and minima are known by symmetry."""
     a = changes.pop("a", 9.0)
     s = make_structure((a,) * 3, (90.0,) * 3, ["C"], [[0.0, 0.0, 0.0]])
-    return s, compute(s, **changes)
+    return s, compute(s, PercolationSettings(**changes))
 
 
 def naive(structure, point_frac, cutoff_A=12.0):
@@ -231,7 +231,7 @@ def test_simple_cubic_lattice(a, spacing_A):
 def test_tetragonal_lattice_has_two_kinds_of_window():
     """Cell a, a, c: across c the window is a square of a, across the others a by c."""
     s = make_structure((5.0, 5.0, 5.6), (90.0,) * 3, ["C"], [[0.0, 0.0, 0.0]])
-    found = percolation_energies(compute(s, spacing_A=0.4))
+    found = percolation_energies(compute(s, PercolationSettings(spacing_A=0.4)))
     wide, tight = naive(s, [0.5, 0.0, 0.5]), naive(s, [0.5, 0.5, 0.0])
     assert tight > wide
     np.testing.assert_allclose(found, [wide, wide, tight], rtol=1e-6, atol=1e-3)
@@ -254,7 +254,7 @@ def walls(cell=((8.0, 9.1, 10.3), (80.0, 95.0, 104.0)), n=9, seed=4):
 
 def test_refined_energies_are_the_limit_of_ever_finer_grids():
     s = walls()
-    found = percolation_energies(compute(s, spacing_A=0.35, cap_K=CEILING))
+    found = percolation_energies(compute(s, PercolationSettings(spacing_A=0.35, cap_K=CEILING)))
     errors = []
     for h in (0.3, 0.1):
         shape = tuple(int(np.ceil(x / h)) for x in s.lengths_A)
@@ -266,7 +266,10 @@ def test_refined_energies_are_the_limit_of_ever_finer_grids():
 
 
 def test_refined_energies_do_not_depend_on_the_grid():
-    results = [percolation_energies(compute(walls(), spacing_A=h)) for h in (0.2, 0.3, 0.35)]
+    results = [
+        percolation_energies(compute(walls(), PercolationSettings(spacing_A=h)))
+        for h in (0.2, 0.3, 0.35)
+    ]
     for other in results[1:]:
         np.testing.assert_allclose(other, results[0], rtol=1e-6, atol=1e-3)
 
@@ -276,7 +279,10 @@ def test_supercell():
     s = make_structure(
         (8.0, 6.0, 7.2), (90.0, 100.0, 90.0), ["C", "O"], [[0.1, 0.2, 0.3], [0.6, 0.5, 0.75]]
     )
-    one, two = compute(s, spacing_A=0.4), compute(s.supercell((2, 1, 1)), spacing_A=0.4)
+    one, two = (
+        compute(s, PercolationSettings(spacing_A=0.4)),
+        compute(s.supercell((2, 1, 1)), PercolationSettings(spacing_A=0.4)),
+    )
     assert two.n_grid == 2 * one.n_grid
     intensive = [f.name for f in dataclasses.fields(one) if f.name not in ("n_grid", "n_channels")]
     for name in intensive:
@@ -327,7 +333,7 @@ def test_crystals_without_pores_have_finite_features(guest):
     fcc = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
     frac = np.vstack([fcc, fcc + np.array([0.5, 0, 0])])
     s = make_structure((4.21,) * 3, (90.0,) * 3, ["Mg"] * 4 + ["O"] * 4, frac)
-    found = compute(s, guest=guest)
+    found = compute(s, PercolationSettings(guest=guest))
     finite = dataclasses.asdict(found) | {"heat_of_adsorption_kJ_mol": 0.0}
     assert all(np.isfinite(value) for value in finite.values()), finite
     assert found.e_min_K == found.henry_free_energy_K == found.e_perc_1_K
@@ -389,7 +395,8 @@ def test_heat_of_adsorption_is_the_slope_of_the_henry_coefficient(structure):
     t, d = 298.0, 0.5
     # one and the same threshold in K, hence the same channels
     low, mid, high = (
-        compute(structure, temperature_K=x, threshold_kT=20.0 * t / x) for x in (t - d, t, t + d)
+        compute(structure, PercolationSettings(temperature_K=x, threshold_kT=20.0 * t / x))
+        for x in (t - d, t, t + d)
     )
     slope = math.log(high.henry_mol_kg_bar / low.henry_mol_kg_bar) / (1 / (t + d) - 1 / (t - d))
     q = GAS_CONSTANT_J_PER_MOL_K * slope / 1000.0
@@ -402,7 +409,7 @@ def test_tight_pockets_are_integrated_as_well_as_on_a_fine_grid():
     fine = lj_grid(s, guest_parameters("CH4"), (80, 90, 100), 12.0)
     lowest = fine.min()
     weight = np.exp((lowest - fine) / 60.0)
-    found = compute(s, temperature_K=60.0)
+    found = compute(s, PercolationSettings(temperature_K=60.0))
     expected = lowest - 60.0 * math.log(weight.mean())
     assert found.henry_free_energy_K == pytest.approx(expected, abs=1.0)
     participation = weight.sum() ** 2 / weight.size / (weight**2).sum()
@@ -429,7 +436,7 @@ def test_real_structures_hang_together(cifs):
 def test_large_cells_get_a_wider_spacing():
     s, found = bare(a=12.0, max_points=5000)
     assert found.n_grid <= 5000
-    assert compute(s, max_points=10**6).n_grid == 35**3
+    assert compute(s, PercolationSettings(max_points=10**6)).n_grid == 35**3
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid, spline_coefficients
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import cell_matrix, make_structure
-from poreflux.uptake import grid
+from poreflux.uptake import UptakeSettings, grid
 from poreflux.uptake import kernels as k
 from poreflux.uptake.statistics import blocking_error
 
@@ -59,7 +59,7 @@ def small(cifs):
 
 @pytest.fixture(scope="module")
 def isotherm(small):
-    return uptake.simulate(small, seed=3)
+    return uptake.compute(small, UptakeSettings(seed=3))
 
 
 @pytest.mark.parametrize("cell", [np.diag([25.0, 26.0, 24.0]), TRICLINIC])
@@ -108,7 +108,7 @@ def test_henry_limit_is_the_widom_integral(small, name):
     henry, error = weight.mean(), weight.std() / np.sqrt(len(u))
     options = {"guest": name, "block_pockets": False, "target_error": 0.002}
     # at the lowest no molecule is ever in the cell
-    for point in uptake.simulate(small, pressures_bar=[1e-9, 1e-4], **options):
+    for point in uptake.compute(small, UptakeSettings(pressures_bar=[1e-9, 1e-4], **options)):
         scale = point.fugacity_bar * small.volume_A3 / (BOLTZMANN_BAR_A3_PER_K * KELVIN)
         found = point.uptake_molecules_per_cell / scale
         found_error = found * point.uptake_err_mol_kg / point.uptake_mol_kg
@@ -274,17 +274,19 @@ def test_units_are_consistent(small, isotherm):
 
 
 def test_same_seed_same_bits_whatever_the_order(small):
-    one = uptake.simulate(small, pressures_bar=[1.0, 20.0], seed=5, **SHORT)
-    two = uptake.simulate(small, pressures_bar=[20.0, 1.0], seed=5, **SHORT)
+    one = uptake.compute(small, UptakeSettings(pressures_bar=[1.0, 20.0], seed=5, **SHORT))
+    two = uptake.compute(small, UptakeSettings(pressures_bar=[20.0, 1.0], seed=5, **SHORT))
     assert one == two[::-1]
-    other = uptake.simulate(small, pressures_bar=[1.0, 20.0], seed=6, **SHORT)
+    other = uptake.compute(small, UptakeSettings(pressures_bar=[1.0, 20.0], seed=6, **SHORT))
     assert one[0].uptake_mol_kg != other[0].uptake_mol_kg
 
 
 def test_supercell_has_the_same_uptake(small, isotherm):
     big = small.supercell((2, 1, 1))
     pressures = [p.pressure_bar for p in isotherm][::4]
-    for a, b in zip(isotherm[::4], uptake.simulate(big, pressures_bar=pressures), strict=True):
+    for a, b in zip(
+        isotherm[::4], uptake.compute(big, UptakeSettings(pressures_bar=pressures)), strict=True
+    ):
         error = np.hypot(a.uptake_err_mol_kg, b.uptake_err_mol_kg)
         assert abs(a.uptake_mol_kg - b.uptake_mol_kg) < 4 * error
         assert b.uptake_molecules_per_cell == pytest.approx(
@@ -295,13 +297,18 @@ def test_supercell_has_the_same_uptake(small, isotherm):
 def test_cif_entry_point(cifs, small):
     params = dict(SHORT, seed=2)
     from_file = uptake.isotherm(cifs / "JIVFUQ_clean.cif", 5.0, **params)
-    assert from_file == uptake.simulate(small, pressures_bar=[5.0], **params)
+    assert from_file == uptake.compute(small, UptakeSettings(pressures_bar=[5.0], **params))
 
 
 def test_tighter_target_takes_more_steps(small):
-    loose = uptake.simulate(small, pressures_bar=[10.0], **(SHORT | {"target_error": 0.05}))[0]
-    tight = uptake.simulate(
-        small, pressures_bar=[10.0], **(SHORT | {"target_error": 0.004, "max_steps": 3_000_000})
+    loose = uptake.compute(
+        small, UptakeSettings(pressures_bar=[10.0], **(SHORT | {"target_error": 0.05}))
+    )[0]
+    tight = uptake.compute(
+        small,
+        UptakeSettings(
+            pressures_bar=[10.0], **(SHORT | {"target_error": 0.004, "max_steps": 3_000_000})
+        ),
     )[0]
     assert tight.n_production > loose.n_production
     assert tight.uptake_err_mol_kg <= 0.004 * tight.uptake_mol_kg
@@ -389,11 +396,13 @@ def cage():
 
 
 def test_closed_cage_is_blocked_and_reported():
-    blocked = uptake.simulate(cage(), pressures_bar=[1.0, 10.0])
+    blocked = uptake.compute(cage(), UptakeSettings(pressures_bar=[1.0, 10.0]))
     for p in blocked:
         assert (p.uptake_mol_kg, p.uptake_err_mol_kg, p.pocket_share) == (0.0, 0.0, 1.0)
         assert p.converged and p.n_production == 0
-    free = uptake.simulate(cage(), pressures_bar=[10.0], block_pockets=False, **SHORT)[0]
+    free = uptake.compute(
+        cage(), UptakeSettings(pressures_bar=[10.0], block_pockets=False, **SHORT)
+    )[0]
     assert free.uptake_molecules_per_cell > 0.1
     assert free.pocket_share == 1.0
 
@@ -451,19 +460,19 @@ def test_supercell_too_small_is_an_error():
 )
 def test_bad_parameters_are_named(small, params, message):
     with pytest.raises(ConfigError, match=message):
-        uptake.simulate(small, **params)
+        uptake.compute(small, UptakeSettings(**params))
 
 
 def test_unknown_element_is_a_structure_error():
     odd = make_structure((12.0,) * 3, (90.0,) * 3, ["C", "Og"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     with pytest.raises(StructureError, match="Og"):
-        uptake.simulate(odd)
+        uptake.compute(odd)
 
 
 def test_missing_raspalib_says_what_to_install(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "raspalib", None)
     with pytest.raises(ExternalToolError, match="pip install raspalib"):
-        uptake.simulate(small, engine="raspa3", pressures_bar=[1.0])
+        uptake.compute(small, UptakeSettings(engine="raspa3", pressures_bar=[1.0]))
 
 
 @pytest.mark.slow("runs of RASPA3")
@@ -471,11 +480,13 @@ def test_agrees_with_raspa3(small):
     """Below 20 molecules in the box, where RASPA3's cycles have one length."""
     pytest.importorskip("raspalib", reason="RASPA3's Python module is not installed")
     params = {"pressures_bar": [0.2], "target_error": 0.01, "block_pockets": False}
-    ours = uptake.simulate(small, **params)[0]
-    theirs = uptake.simulate(
+    ours = uptake.compute(small, UptakeSettings(**params))[0]
+    theirs = uptake.compute(
         small,
-        engine="raspa3",
-        **params | {"production_steps": 80_000, "equilibration_steps": 2_000, "seed": 11},
+        UptakeSettings(
+            engine="raspa3",
+            **params | {"production_steps": 80_000, "equilibration_steps": 2_000, "seed": 11},
+        ),
     )[0]
     n_cells = np.prod(small.repeats(24.0))
     assert ours.uptake_molecules_per_cell * n_cells < 20

@@ -63,7 +63,7 @@ def test_kernel_compiles_for_a_gpu():
 def test_no_device_is_a_clear_reason(tmp_path, cifs):
     """device: cuda without one ends the stage with what to do, and stores no structure's result."""
     arguments = str(cifs), str(tmp_path), "cuda"
-    with pytest.raises(AssertionError, match=r"ConfigError: stage .*gcmc\.device: cpu"):
+    with pytest.raises(AssertionError, match=r"ConfigError: stage .*uptake\.device: cpu"):
         run_script("cuda_stage.py", *arguments, CUDA_VISIBLE_DEVICES="-1")
     # that of the structure without parameters, which failed before
     assert len(list(Store(tmp_path).entries())) == 1

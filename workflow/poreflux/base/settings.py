@@ -87,7 +87,9 @@ class Settings(BaseModel):
         for all mistakes at once.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
     # Where its keys stand in the configuration.
     block: ClassVar[str] = ""
 
@@ -142,6 +144,9 @@ def problems(
     """
     found = []
     for one in error.errors(include_url=False):
+        # pydantic counts the entries that are right
+        if one["type"] == "too_short" and len(one["input"]) >= one["ctx"]["min_length"]:
+            continue
         path, field, kinds = _locate(model, one["loc"])
         found.append((path, one, field, kinds))
     wrong_types = {path for path, one, *_ in found if one["type"] in _TYPES}
@@ -207,7 +212,8 @@ def _rule(one: Mapping, field: FieldInfo | None, value) -> str:
         word, name = bounds[kind]
         return f"must be {word} {context[name]:g}{unit}"
     if kind == "too_short":
-        return f"needs at least {context['min_length']} entries"
+        least = context["min_length"]
+        return "must not be empty: at least 1 entry" if least == 1 else f"needs {least} entries"
     if kind == "too_long":
         return f"must have at most {context['max_length']} entries"
     if kind == "string_pattern_mismatch":

@@ -15,7 +15,7 @@ of plain values by ``.model_dump(mode="json")``: what keys of the store are made
 from __future__ import annotations
 
 import copy
-import warnings
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, get_origin
@@ -26,6 +26,8 @@ from pydantic import ValidationError
 from poreflux.base.errors import ConfigError
 from poreflux.base.settings import inside, kinds_of, problems
 from poreflux.run.settings import StudyConfig
+
+log = logging.getLogger(__name__)
 
 __all__ = ["COMMAND_LINE", "OLD_NAMES", "StudyConfig", "complete", "load"]
 
@@ -82,10 +84,10 @@ def complete(config: Mapping, files: Iterable[str | Path] = ()) -> StudyConfig:
     ConfigError
         Names file, key, value, what is allowed and the nearest valid key; all mistakes at once.
 
-    Warns
+    Notes
     -----
-    FutureWarning
-        For each block under a name of :data:`OLD_NAMES`, which its new name may not stand beside.
+    A block under a name of :data:`OLD_NAMES` is logged as a warning, and an error beside its new
+    name in the same file.
     """
     sources = _Sources(files)
     given = _renamed(copy.deepcopy(dict(config)), sources)
@@ -127,6 +129,7 @@ class _Sources:
         return self.name(0) if self.trees else COMMAND_LINE
 
     def name(self, rank: int) -> str:
+        """The file of a rank, or the command line."""
         return COMMAND_LINE if rank < 0 else self.trees[rank][0]
 
     def rank(self, path: tuple, value) -> int:
@@ -169,11 +172,13 @@ def _renamed(config: dict, sources: _Sources) -> dict:
         rank = sources.rank((new,), block)
         if new in config and rank < 0 and sources.rank((new,), config[new]) < 0:
             raise _twice(COMMAND_LINE, old, new)
-        warnings.warn(
-            f"{sources.name(rank)}: the block {old!r} is called {new!r} now; the old name will "
-            "not be read after the next release",
-            FutureWarning,
-            stacklevel=3,
+        # Snakemake swallows Python's warnings
+        log.warning(
+            "%s: the block %r is called %r now; the old name will not be read after the next "
+            "release",
+            sources.name(rank),
+            old,
+            new,
         )
         config[new] = _merged((new,), block, config[new], sources) if new in config else block
     return config

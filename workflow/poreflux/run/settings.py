@@ -181,15 +181,13 @@ class UptakeCrosscheck(Settings):
 class UptakeBlock(UptakeParameters):
     """Uptake by grand canonical Monte Carlo, and its repetition with RASPA3."""
 
-    crosscheck: int | Many[str] = Field(
+    crosscheck: Annotated[int, Field(ge=0)] | Many[str] = Field(
         2,
         description="target structures to repeat with RASPA3: names, or how many of them",
     )
     crosscheck_params: UptakeCrosscheck = Field(
         default_factory=UptakeCrosscheck, description="what the cross-check does differently"
     )
-
-    _wanted = field_validator("crosscheck")(lambda value: _not_negative(value))
 
 
 class DiffusionCrosscheck(Settings):
@@ -212,7 +210,7 @@ class DiffusionCrosscheck(Settings):
 class DiffusionBlock(DiffusionParameters):
     """Self-diffusivity at infinite dilution by molecular dynamics, and its repetition."""
 
-    crosscheck: int | Many[str] = Field(
+    crosscheck: Annotated[int, Field(ge=0)] | Many[str] = Field(
         2,
         description="target structures to repeat with LAMMPS: names, or how many of them",
     )
@@ -220,21 +218,29 @@ class DiffusionBlock(DiffusionParameters):
         default_factory=DiffusionCrosscheck, description="what the cross-check does differently"
     )
 
-    _wanted = field_validator("crosscheck")(lambda value: _not_negative(value))
 
-
-def _not_negative(value):
-    if isinstance(value, int) and value < 0:
-        raise ValueError("must be at least 0")
-    return value
+# Labels of our own, whose names no others can have.
+OWN_LABELS = "uptake|isotherm|henry|diffusivity|uptake_.*bar"
 
 
 def _label_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise ValueError("must be a name of letters, digits, _ and -")
-    if re.fullmatch(r"uptake|isotherm|henry|diffusivity|uptake_.*bar", name):
+    if re.fullmatch(OWN_LABELS, name):
         raise ValueError("is a label of our own; choose another name")
     return name
+
+
+LabelName = Annotated[
+    str,
+    AfterValidator(_label_name),
+    Field(
+        json_schema_extra={
+            "pattern": "^[A-Za-z][A-Za-z0-9_-]*$",
+            "not": {"pattern": f"^({OWN_LABELS})$"},
+        }
+    ),
+]
 
 
 class LabelFile(Settings):
@@ -269,10 +275,21 @@ def _learner(name: str) -> str:
     return name
 
 
+Learner = Annotated[
+    str,
+    AfterValidator(_learner),
+    Field(
+        json_schema_extra={
+            "pattern": rf"^({'|'.join(algorithms())})(\+({'|'.join(FEATURE_SETS)}))?$"
+        }
+    ),
+]
+
+
 class Learning(Settings):
     """Pretraining and fine-tuning."""
 
-    learners: Distinct[Annotated[str, AfterValidator(_learner)]] = Field(
+    learners: Distinct[Learner] = Field(
         ("mlp", "xgboost", "gp+mobility"),
         min_length=1,
         description="learners to train, each with the features after a plus sign, or the "
@@ -466,7 +483,8 @@ class Synthesis(Settings):
         Field(min_length=1),
     ] = Field(
         default_factory=lambda: {"in_house": SynthesisCase()},
-        description="who takes the in-house role, by name",
+        description="who takes the in-house role, by name; if not given, in_house: the in-house "
+        "table",
     )
     structure: SynthesisStructure = Field(
         default_factory=SynthesisStructure,
@@ -542,7 +560,7 @@ class StudyConfig(Settings):
         default_factory=DiffusionBlock,
         description="self-diffusivity by molecular dynamics at infinite dilution",
     )
-    labels: dict[Annotated[str, AfterValidator(_label_name)], LabelFile] = Field(
+    labels: dict[LabelName, LabelFile] = Field(
         {},
         description="labels of your own, by name: columns of CSV files, to transfer from or to",
     )

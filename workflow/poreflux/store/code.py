@@ -1,8 +1,9 @@
 """Digests of library code: what a result was computed by, whatever the modules are called.
 
-The digest of a module counts its code (no comments, docstrings or formatting) and what it imports
-from the library, but no module's name or place: a module that moves, or is renamed, keeps its
-digest and those of all that import it, so that a store outlives the move.
+The digest of a module counts its code (no comments, docstrings, meanings of settings or
+formatting) and what it imports from the library, but no module's name or place: a module that
+moves, or is renamed, keeps its digest and those of all that import it, so that a store outlives
+the move.
 """
 
 from __future__ import annotations
@@ -162,4 +163,7 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:]
+        # a setting's meaning, in poreflux.<stage>.settings
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
+            node.keywords = [k for k in node.keywords if k.arg != "description"]
     return tree
