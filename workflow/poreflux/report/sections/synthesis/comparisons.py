@@ -10,12 +10,14 @@ from poreflux.report.statistics import finite
 from poreflux.report.synthesis_study import SynthesisStudy
 from poreflux.synthesis import LEAVE_ONE_OUT
 
-TRANSFER = ("transfer", "in_house")
+# What is compared with what: a variant, and the one without what it adds.
+TRANSFER_PAIR = ("transfer", "in_house")
 AUGMENTATIONS = (
     ("in_house_augmentation", "in_house"),
     ("augmentation", "baseline"),
     ("transfer_augmentation", "transfer"),
 )
+# Verdicts on a difference.
 YES, NO = "yes", "no"
 UNDECIDED, UNKNOWN = "undecided: interval holds zero", "not known: no interval"
 COMPARED = ("scheme", "variant", "against", "rmse_difference", "rmse_low", "rmse_high")

@@ -9,7 +9,7 @@ from poreflux.report.rendering import render
 from poreflux.report.sections.synthesis.comparisons import (
     AUGMENTATIONS,
     NO,
-    TRANSFER,
+    TRANSFER_PAIR,
     UNDECIDED,
     UNKNOWN,
     YES,
@@ -24,7 +24,7 @@ from poreflux.synthesis import LEAVE_ONE_OUT
 
 def headline(study: SynthesisStudy) -> Markup:
     """Whether transfer and augmentation help, over all cases."""
-    moved = comparisons_of(study, *TRANSFER)
+    moved = comparisons_of(study, *TRANSFER_PAIR)
     counts = tally(moved)
     grown = {pair: comparisons_of(study, *pair) for pair in AUGMENTATIONS}
     of_grown = tally(row for rows in grown.values() for row in rows)

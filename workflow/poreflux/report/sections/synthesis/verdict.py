@@ -9,28 +9,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from poreflux.report.figures.axes import draw_intervals, legend_above, rows_axis, zero_line
-from poreflux.report.figures.style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    grid,
-    styled,
-)
-from poreflux.report.figures.style import (
-    TRANSFER as TRANSFER_COLOUR,
-)
+from poreflux.report.figures.style import BLUE, GREY, ORANGE, TRANSFER, grid, styled
 from poreflux.report.numbers import NOT_A_NUMBER, significant
 from poreflux.report.rendering import Picture, Section, Table, render
 from poreflux.report.sections.synthesis.comparisons import (
     AUGMENTATIONS,
-    TRANSFER,
+    TRANSFER_PAIR,
     UNKNOWN,
     comparison,
     difference,
 )
 from poreflux.report.synthesis_study import SynthesisStudy, in_words, leave_one_out
 
-PAIRS = (TRANSFER, *AUGMENTATIONS)
+PAIRS = (TRANSFER_PAIR, *AUGMENTATIONS)
 # Variants whose errors are set side by side.
 SHOWN = ("in_house", "baseline", "transfer", "transfer_augmentation")
 
@@ -98,7 +89,9 @@ def _picture(study: SynthesisStudy) -> Picture | None:
     if not lines:
         return None
     questions = {variant: f"augmentation of: {in_words(against)}" for variant, against in PAIRS}
-    questions[TRANSFER[0]] = f"{in_words(TRANSFER[0])} against {in_words(TRANSFER[1])}"
+    questions[TRANSFER_PAIR[0]] = (
+        f"{in_words(TRANSFER_PAIR[0])} against {in_words(TRANSFER_PAIR[1])}"
+    )
     table = pd.DataFrame(lines, columns=["case", "question", "change", "low", "high"])
     return study.draw("verdicts", draw_verdicts(table, questions))
 
@@ -121,7 +114,7 @@ def draw_verdicts(table: pd.DataFrame, questions: Mapping[str, str]) -> Figure:
     for k, (question, label) in enumerate(questions.items()):
         rows = table[table["question"] == question]
         y = [cases.index(c) + (k - (len(questions) - 1) / 2) * step for c in rows["case"]]
-        colour = (TRANSFER_COLOUR, GREY, ORANGE, BLUE)[k % 4]
+        colour = (TRANSFER, GREY, ORANGE, BLUE)[k % 4]
         draw_intervals(axis, rows, "change", y, colour, "o" if k == 0 else "s", clear=True)
         axis.plot([], [], "o" if k == 0 else "s", color=colour, label=label)
     zero_line(axis)
