@@ -93,7 +93,7 @@ def test_nothing_changed(flow):
     assert why(flow, "KUVJIW_clean", "uptake").startswith("source: uptake: stored as")
 
 
-def test_a_gcmc_parameter_and_back_again(flow):
+def test_an_uptake_parameter_and_back_again(flow):
     before = tables(flow)
     set_config(flow, "uptake", "equilibration_steps", 1000, 1100)
     text = why(flow, "KUVJIW_clean", "uptake")

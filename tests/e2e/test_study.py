@@ -144,7 +144,7 @@ def test_shard_jobs_log_progress(workflow):
 
 
 def test_one_md_parameter_reruns_diffusion_and_what_follows(workflow):
-    jobs, _ = workflow.run("-n", "--config", "md={n_molecules: 41}")
+    jobs, _ = workflow.run("-n", "--config", "diffusion={n_molecules: 41}")
     assert jobs["simulate_diffusion"] == 2
     assert {"simulate_uptake", "describe_geometry", "pretrain_models"}.isdisjoint(jobs)
 

@@ -58,7 +58,7 @@ def test_costs_wait_for_everything_they_count(root, tmp_path):
 
 def test_wrong_key_stops_before_any_job(root, tmp_path):
     path = tmp_path / "my.yaml"
-    path.write_text("uptake: {temperatur_K: 300}\nshards: 0\n")
+    path.write_text("gcmc: {temperatur_K: 300}\nshards: 0\n")
     done = snakemake(root, tmp_path, "--configfile", str(path))
     assert done.returncode != 0
     text = done.stdout + done.stderr

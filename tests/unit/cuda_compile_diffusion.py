@@ -4,9 +4,9 @@ import json
 import sys
 
 import numba.cuda.dispatcher
-from numba import cuda, types
+from numba import cuda, from_dtype, types
 
-from poreflux.diffusion.cuda import advance_chains
+from poreflux.diffusion.cuda import CHAIN, HOST, advance_chains
 
 
 class Hopper:
@@ -19,6 +19,9 @@ numba.cuda.dispatcher.get_current_device = lambda: Hopper
 
 i8 = types.Array(types.int64, 2, "C")
 f8 = types.Array(types.float64, 2, "C")
-signature = types.void(i8, i8, f8, types.Array(types.float64, 1, "C"), f8, i8, f8, f8, f8, f8)
+chains, hosts, grids = (
+    types.Array(kind, 1, "C") for kind in (from_dtype(CHAIN), from_dtype(HOST), types.float64)
+)
+signature = types.void(chains, hosts, grids, f8, i8, f8, f8, f8, f8)
 ptx, _ = cuda.compile_ptx(advance_chains.py_func, signature, cc=(9, 0))
 json.dump(ptx, sys.stdout)

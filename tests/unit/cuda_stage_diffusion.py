@@ -18,7 +18,10 @@ from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import make_structure
 
 # What the device's kernel calls.
-OF_THE_KERNEL = ("step", "thermostat", "_gradient", "_plane", "_line", "_basis", "_hardening")
+OF_THE_KERNEL = (
+    "step", "thermostat", "molecule_of", "keep_molecule", "_wrapped", "_acceleration", "_gradient",
+    "_plane", "_line", "_hardening", "spline_weights_and_slopes",
+)  # fmt: skip
 
 
 def main() -> None:

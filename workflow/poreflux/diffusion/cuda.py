@@ -17,9 +17,17 @@ import numpy as np
 from numba import cuda, float64
 
 from poreflux.base.device import batches_of
-from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
 from poreflux.diffusion import grid_engine
-from poreflux.diffusion.grid_engine import PAD, Batch, step, thermostat
+from poreflux.diffusion.grid_engine import (
+    PAD,
+    Batch,
+    Integrator,
+    Potential,
+    keep_molecule,
+    molecule_of,
+    step,
+    thermostat,
+)
 from poreflux.diffusion.msd import lengthening
 
 if TYPE_CHECKING:
@@ -30,25 +38,29 @@ LAUNCH_STEPS = 20_000
 # Molecules of a block share so much memory; a thermostat has 45 at most.
 MOST_IN_BLOCK = 64
 WARP = 32
-# Columns of the table of chains: structure, first and last molecule, row of the first molecule's
-# first frame, molecules in a frame, frames, steps a frame
-HOST, FIRST, LAST, FRAMES_FROM, FRAME_SIZE, N_FRAMES, STEPS = range(7)
-# Columns of the tables of structures: where the grid lies, its points; matrix to the grid and
-# settings
-GRID_FROM, GRID_TO, NX, NY, NZ = range(5)
-INVERSE_CAP, KELVIN, THERMAL, TIMESTEP, TAU = range(9, 14)
+# What a chain has: structure, first and last molecule, row of the first molecule's first frame,
+# molecules in a frame, frames, steps per frame.
+IN_CHAIN = ("host", "first", "last", "frames_from", "frame_size", "n_frames", "steps")
+CHAIN = np.dtype([(name, np.int64) for name in IN_CHAIN], align=True)
+# What a structure has: where its grid lies, and the numbers of its Potential and Integrator.
+INTEGERS = ("grid_from", "grid_to", "stride_x", "stride_y")
+FLOATS = (
+    *("lx", "ly", "lz", "g00", "g01", "g02", "g10", "g11", "g12", "g20", "g21", "g22"),
+    *("inverse_cap", *Integrator._fields),
+)
+HOST = np.dtype(
+    [(name, np.int64) for name in INTEGERS] + [(name, np.float64) for name in FLOATS], align=True
+)
 
 
 @cuda.jit(cache=True)
-def advance_chains(
-    chains, hosts, numbers, grids, position, image, velocity, acceleration, friction, frames
-):
+def advance_chains(chains, hosts, grids, position, image, velocity, acceleration, friction, frames):
     """Block i takes chain i through its frames, thread m the chain's molecule m.
 
     Parameters
     ----------
-    chains : int64 (n_chains, 7); hosts : int64 (n_hosts, 5); numbers : float64 (n_hosts, 14)
-        See the constants of the module; units are those of :class:`grid_engine.Dynamics`.
+    chains : CHAIN (n_chains,); hosts : HOST (n_hosts,)
+        Tables.
     grids : float64, flat
         Padded spline coefficients of all structures, K.
     position, velocity, acceleration : float64 (n_molecules, 3); image : int64 (n_molecules, 3)
@@ -58,43 +70,41 @@ def advance_chains(
         Filled: unwrapped grid coordinates after each frame.
     """
     squares = cuda.shared.array((2, MOST_IN_BLOCK), float64)
-    chain, thread = cuda.blockIdx.x, cuda.threadIdx.x
-    h = chains[chain, HOST]
-    n = chains[chain, LAST] - chains[chain, FIRST]
-    m = chains[chain, FIRST] + thread
-    inside = thread < n
-    padded = grids[hosts[h, GRID_FROM] : hosts[h, GRID_TO]]
-    stride_y = hosts[h, NZ] + PAD[0] + PAD[1]
-    strides = ((hosts[h, NY] + PAD[0] + PAD[1]) * stride_y, stride_y)
-    lengths = (float(hosts[h, NX]), float(hosts[h, NY]), float(hosts[h, NZ]))
-    to_grid = (
-        numbers[h, 0], numbers[h, 1], numbers[h, 2],
-        numbers[h, 3], numbers[h, 4], numbers[h, 5],
-        numbers[h, 6], numbers[h, 7], numbers[h, 8],
+    i, thread = cuda.blockIdx.x, cuda.threadIdx.x
+    chain = chains[i]
+    host = hosts[chain["host"]]
+    # built here, for an argument of a launch is an array
+    potential = Potential(
+        grids[host["grid_from"] : host["grid_to"]],
+        (host["stride_x"], host["stride_y"]),
+        (host["lx"], host["ly"], host["lz"]),
+        (
+            host["g00"], host["g01"], host["g02"],
+            host["g10"], host["g11"], host["g12"],
+            host["g20"], host["g21"], host["g22"],
+        ),
+        host["inverse_cap"],
     )  # fmt: skip
-    inverse_cap, kelvin, thermal = numbers[h, INVERSE_CAP], numbers[h, KELVIN], numbers[h, THERMAL]
-    dt, tau = numbers[h, TIMESTEP], numbers[h, TAU]
+    integrator = Integrator(host["kelvin"], host["thermal"], host["timestep"], host["tau"])
+    lx, ly, lz = potential.lengths
+    dt, tau = integrator.timestep, integrator.tau
+    n = chain["last"] - chain["first"]
+    inside = thread < n
+    # a thread without a molecule holds the first, which it leaves alone
+    m = chain["first"] + (thread if inside else 0)
     dof = 3.0 * n
     rate = 1.0 / (tau * tau) if tau > 0.0 else 0.0
-    v1, v2, v3 = friction[chain, 0], friction[chain, 1], friction[chain, 2]
+    v1, v2, v3 = friction[i, 0], friction[i, 1], friction[i, 2]
     scale = 1.0
-    x = y = z = vx = vy = vz = ax = ay = az = 0.0
-    ix = iy = iz = 0
-    if inside:
-        x, y, z = position[m, 0], position[m, 1], position[m, 2]
-        ix, iy, iz = image[m, 0], image[m, 1], image[m, 2]
-        vx, vy, vz = velocity[m, 0], velocity[m, 1], velocity[m, 2]
-        ax, ay, az = acceleration[m, 0], acceleration[m, 1], acceleration[m, 2]
+    molecule = molecule_of(position, image, velocity, acceleration, m)
     side = 0
-    for frame in range(chains[chain, N_FRAMES]):
-        for _ in range(chains[chain, STEPS]):
+    for frame in range(chain["n_frames"]):
+        for _ in range(chain["steps"]):
             if inside:
-                x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az = step(
-                    padded, strides, lengths, to_grid, inverse_cap, kelvin, dt, scale,
-                    x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az,
-                )  # fmt: skip
+                molecule = step(potential, integrator, scale, molecule)
             if tau > 0.0:
                 if inside:
+                    vx, vy, vz = molecule.vx, molecule.vy, molecule.vz
                     squares[side, thread] = vx * vx + vy * vy + vz * vz
                 # two sides in turn: nobody writes where another may still read
                 cuda.syncthreads()
@@ -102,19 +112,19 @@ def advance_chains(
                 for other in range(n):
                     square += squares[side, other]
                 side = 1 - side
-                scale, v1, v2, v3 = thermostat(square / thermal, dof, rate, dt, v1, v2, v3)
+                kinetic = square / integrator.thermal
+                scale, v1, v2, v3 = thermostat(kinetic, dof, rate, dt, v1, v2, v3)
         if inside:
-            row = chains[chain, FRAMES_FROM] + frame * chains[chain, FRAME_SIZE] + thread
-            frames[row, 0] = x + ix * lengths[0]
-            frames[row, 1] = y + iy * lengths[1]
-            frames[row, 2] = z + iz * lengths[2]
+            row = chain["frames_from"] + frame * chain["frame_size"] + thread
+            frames[row, 0] = molecule.x + molecule.ix * lx
+            frames[row, 1] = molecule.y + molecule.iy * ly
+            frames[row, 2] = molecule.z + molecule.iz * lz
     if inside:
-        position[m, 0], position[m, 1], position[m, 2] = x, y, z
-        image[m, 0], image[m, 1], image[m, 2] = ix, iy, iz
-        velocity[m, 0], velocity[m, 1], velocity[m, 2] = vx * scale, vy * scale, vz * scale
-        acceleration[m, 0], acceleration[m, 1], acceleration[m, 2] = ax, ay, az
+        keep_molecule(molecule, position, image, velocity, acceleration, m)
+        for c in range(3):
+            velocity[m, c] *= scale
     if thread == 0:
-        friction[chain, 0], friction[chain, 1], friction[chain, 2] = v1, v2, v3
+        friction[i, 0], friction[i, 1], friction[i, 2] = v1, v2, v3
 
 
 def run_all(tasks: Sequence[DiffusionTask], threads: int = 1) -> None:
@@ -223,11 +233,14 @@ class _Device:
     def __init__(self, trajectories: list[grid_engine.Trajectory]):
         padded = [t.field.padded for t in trajectories]
         ends = np.cumsum([0, *map(len, padded)])
-        shapes = np.array([t.field.shape for t in trajectories])
-        hosts = np.column_stack([ends[:-1], ends[1:], shapes]).astype(np.int64)
-        numbers = np.array([_numbers(t) for t in trajectories])
-        arrays = hosts, numbers, np.concatenate(padded)
-        self._static = [cuda.to_device(array) for array in arrays]
+        hosts = np.array(
+            [
+                _host(t, start, end)
+                for t, start, end in zip(trajectories, ends[:-1], ends[1:], strict=True)
+            ],
+            HOST,
+        )
+        self._static = [cuda.to_device(hosts), cuda.to_device(np.concatenate(padded))]
 
     def advance(self, pieces: list[_Piece]) -> None:
         """One launch: states are moved on in place, frames handed to their pieces."""
@@ -244,8 +257,8 @@ class _Device:
                     piece.host, firsts[i] + first, firsts[i] + last, rows[i] + first, sizes[i],
                     piece.n_frames, piece.steps,
                 ))  # fmt: skip
-        chains = np.array(chains, np.int64)
-        threads = -(-int((chains[:, LAST] - chains[:, FIRST]).max()) // WARP) * WARP
+        chains = np.array(chains, CHAIN)
+        threads = -(-int((chains["last"] - chains["first"]).max()) // WARP) * WARP
         if threads > MOST_IN_BLOCK:
             raise ValueError(f"a thermostat has more than {MOST_IN_BLOCK} molecules")
         names = ("position", "image", "velocity", "acceleration", "friction")
@@ -265,10 +278,8 @@ class _Device:
             piece.take(part.reshape(piece.n_frames, sizes[i], 3))
 
 
-def _numbers(trajectory: grid_engine.Trajectory) -> list[float]:
-    """A row of the table ``numbers`` of :func:`advance_chains`."""
-    field, dynamics = trajectory.field, trajectory.dynamics
-    kelvin = BOLTZMANN_AMU_A2_FS2_PER_K / dynamics.mass_amu
-    thermal = BOLTZMANN_AMU_A2_FS2_PER_K * dynamics.temperature_K / dynamics.mass_amu
-    settings = (field.inverse_cap, kelvin, thermal, dynamics.timestep_fs, dynamics.tau_fs)
-    return [*field.to_grid.ravel(), *settings]
+def _host(trajectory: grid_engine.Trajectory, start: int, end: int) -> tuple:
+    """A row of the table of structures, whose grid lies from ``start`` to ``end``."""
+    _, strides, lengths, to_grid, inverse_cap = trajectory.field.potential
+    integrator = trajectory.dynamics.integrator
+    return start, end, *strides, *lengths, *to_grid, inverse_cap, *integrator

@@ -4,8 +4,9 @@ The potential is a periodic cubic B-spline on the unit cell. The molecules do no
 other (infinite dilution), so no supercell is needed; positions are kept inside the cell, with
 counts of the cells crossed.
 
-The kernels are plain functions of scalars and arrays, without allocations: each *chain*, some
-molecules that share a Nose-Hoover chain thermostat, runs from its own slices of the state.
+The kernels are plain functions of scalars, arrays and named tuples of them, without allocations:
+each *chain*, some molecules that share a Nose-Hoover chain thermostat, runs from its own slices of
+the state.
 Grid coordinates (0 to n along each axis) are used for positions, Cartesian ones for
 velocities; one matrix leads from one to the other, so that triclinic cells cost nothing.
 
@@ -23,13 +24,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from poreflux.base.random_stream import advance, normal, seeded, uniform
 from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
-from poreflux.fields.grid import spline_coefficients, spline_energy
+from poreflux.fields.grid import spline_coefficients, spline_energy, spline_weights_and_slopes
 
 # Points repeated around the grid, so that the kernel needs no modulo: the spline of a point in
 # cell i reads i - 1 to i + 2; one more because x - (tiny) + n may round to n.
@@ -37,6 +39,69 @@ PAD = (1, 3)
 # Independence-sampler moves a molecule at the start: proposals are nearly exact (they differ
 # from the target only inside a voxel), so that a few suffice.
 START_MOVES = 50
+
+# No reference counts (``_nrt``): the arrays are the caller's, who keeps them.
+_compile = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+# Becomes a part of the caller before compilation: left to LLVM, steps take a tenth longer.
+_inline = njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
+
+
+class Potential(NamedTuple):
+    """A :class:`Field` as the kernels take it.
+
+    Attributes
+    ----------
+    padded : float64, flat
+        See :attr:`Field.padded`.
+    strides : tuple of 2 ints
+        Of the padded array along x and y.
+    lengths : tuple of 3 floats
+        Points of the grid along each axis.
+    to_grid : tuple of 9 floats
+        Row by row, see :class:`Field`.
+    inverse_cap : float
+        1/K.
+    """
+
+    padded: np.ndarray
+    strides: tuple
+    lengths: tuple
+    to_grid: tuple
+    inverse_cap: float
+
+
+class Integrator(NamedTuple):
+    """:class:`Dynamics` as the kernels take it.
+
+    Attributes
+    ----------
+    kelvin, thermal : float
+        1 K and kT over the mass of a molecule, Å^2/fs^2.
+    timestep, tau : float
+        Time step and time constant of the thermostat (0: none), fs.
+    """
+
+    kelvin: float
+    thermal: float
+    timestep: float
+    tau: float
+
+
+class Molecule(NamedTuple):
+    """One row of a :class:`State`: position, image, velocity and acceleration."""
+
+    x: float
+    y: float
+    z: float
+    ix: int
+    iy: int
+    iz: int
+    vx: float
+    vy: float
+    vz: float
+    ax: float
+    ay: float
+    az: float
 
 
 @dataclass(frozen=True)
@@ -71,9 +136,20 @@ class Field:
         # np.pad's wrap mode repeats as often as needed, for grids narrower than the pad too
         return np.ascontiguousarray(np.pad(self.coefficients, (PAD,) * 3, mode="wrap")).ravel()
 
+    @property
+    def potential(self) -> Potential:
+        """What the kernels need of it."""
+        _, ny, nz = (n + sum(PAD) for n in self.shape)
+        return Potential(
+            padded=self.padded,
+            strides=(ny * nz, nz),
+            lengths=tuple(map(float, self.shape)),
+            to_grid=tuple(self.to_grid.ravel().tolist()),
+            inverse_cap=float(self.inverse_cap),
+        )
 
-@dataclass
-class State:
+
+class State(NamedTuple):
     """Where every molecule is; :func:`advance_state` moves it on in place.
 
     Attributes
@@ -106,6 +182,13 @@ class Dynamics:
     temperature_K: float
     timestep_fs: float
     tau_fs: float
+
+    @property
+    def integrator(self) -> Integrator:
+        """What the kernels need of it."""
+        kelvin = BOLTZMANN_AMU_A2_FS2_PER_K / self.mass_amu
+        thermal = BOLTZMANN_AMU_A2_FS2_PER_K * self.temperature_K / self.mass_amu
+        return Integrator(kelvin, thermal, float(self.timestep_fs), float(self.tau_fs))
 
 
 def make_field(energy_K: np.ndarray, cell: np.ndarray, cap_K: float) -> Field:
@@ -250,15 +333,8 @@ def _thermal(field, position, chain_size, dynamics, seed, first) -> State:
 
 def refresh_acceleration(field: Field, state: State, dynamics: Dynamics) -> None:
     """Recompute ``state.acceleration`` from the positions (after setting them by hand)."""
-    _accelerations(
-        field.padded,
-        *field.shape,
-        field.to_grid,
-        field.inverse_cap,
-        state.position,
-        BOLTZMANN_AMU_A2_FS2_PER_K / dynamics.mass_amu,
-        state.acceleration,
-    )
+    kelvin = dynamics.integrator.kelvin
+    _accelerations(field.potential, kelvin, state.position, state.acceleration)
 
 
 def advance_state(
@@ -298,24 +374,8 @@ def advance_state(
     """
     n_molecules = len(state.position)
     frames = np.empty((n_frames, n_molecules, 3))
-    _run(
-        field.padded,
-        *field.shape,
-        field.to_grid,
-        field.inverse_cap,
-        BOLTZMANN_AMU_A2_FS2_PER_K / dynamics.mass_amu,
-        BOLTZMANN_AMU_A2_FS2_PER_K * dynamics.temperature_K / dynamics.mass_amu,
-        dynamics.timestep_fs,
-        dynamics.tau_fs,
-        chain_size,
-        steps_per_frame,
-        state.position,
-        state.image,
-        state.velocity,
-        state.acceleration,
-        state.friction,
-        frames,
-    )
+    potential, integrator = field.potential, dynamics.integrator
+    _run(potential, integrator, state, chain_size, steps_per_frame, frames)
     return (frames / np.array(field.shape)) @ field.cell
 
 
@@ -432,7 +492,7 @@ class Trajectory:
         return advance_state(self.field, state, self.dynamics, self.chain_size, n_frames, steps)
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@_inline
 def _hardening(soft, inverse_cap):
     """E / g for a softened energy g (K), whose square is dE / dg.
 
@@ -486,24 +546,7 @@ def _draw_velocities(speed, seed, first, velocity):
             velocity[m, axis] = speed * normal(other, state)
 
 
-@njit(cache=True, inline="always", error_model="numpy")
-def _basis(t):
-    """Weights of the four grid points around fraction ``t``, and their derivatives."""
-    u = 1.0 - t
-    tt, uu = t * t, u * u
-    return (
-        uu * u * (1.0 / 6.0),
-        (4.0 - 6.0 * tt + 3.0 * tt * t) * (1.0 / 6.0),
-        (4.0 - 6.0 * uu + 3.0 * uu * u) * (1.0 / 6.0),
-        tt * t * (1.0 / 6.0),
-        -0.5 * uu,
-        (1.5 * t - 2.0) * t,
-        (2.0 - 1.5 * u) * u,
-        0.5 * tt,
-    )
-
-
-@njit(cache=True, inline="always", error_model="numpy")
+@_inline
 def _line(padded, o):
     """Four coefficients in a row."""
     # unsigned: a signed index costs a test for negative ones
@@ -511,7 +554,7 @@ def _line(padded, o):
     return padded[o], padded[o + np.uintp(1)], padded[o + np.uintp(2)], padded[o + np.uintp(3)]
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@_inline
 def _plane(padded, o, stride_y, wy):
     """Sums over y of four lines along z: with the weights, and with their derivatives."""
     a0, a1, a2, a3 = _line(padded, o)
@@ -531,12 +574,13 @@ def _plane(padded, o, stride_y, wy):
     )
 
 
-@njit(cache=True, inline="always", error_model="numpy")
-def _gradient(padded, stride_x, stride_y, inverse_cap, x, y, z):
+@_inline
+def _gradient(potential, x, y, z):
     """Gradient of the energy (K) with respect to grid coordinates ``x, y, z`` in [0, n]."""
+    padded, (stride_x, stride_y) = potential.padded, potential.strides
     i, j, k = int(x), int(y), int(z)
-    w0, w1, w2, w3, d0, d1, d2, d3 = _basis(x - i)
-    wy, wz = _basis(y - j), _basis(z - k)
+    w0, w1, w2, w3, d0, d1, d2, d3 = spline_weights_and_slopes(x - i)
+    wy, wz = spline_weights_and_slopes(y - j), spline_weights_and_slopes(z - k)
     base = i * stride_x + j * stride_y + k
     p0, p1, p2, p3, q0, q1, q2, q3 = _plane(padded, base, stride_y, wy)
     x0, x1, x2, x3 = d0 * p0, d0 * p1, d0 * p2, d0 * p3
@@ -554,7 +598,8 @@ def _gradient(padded, stride_x, stride_y, inverse_cap, x, y, z):
     x0, x1, x2, x3 = x0 + d3 * p0, x1 + d3 * p1, x2 + d3 * p2, x3 + d3 * p3
     y0, y1, y2, y3 = y0 + w3 * q0, y1 + w3 * q1, y2 + w3 * q2, y3 + w3 * q3
     z0, z1, z2, z3 = z0 + w3 * p0, z1 + w3 * p1, z2 + w3 * p2, z3 + w3 * p3
-    factor = _hardening(z0 * wz[0] + z1 * wz[1] + z2 * wz[2] + z3 * wz[3], inverse_cap)
+    soft = z0 * wz[0] + z1 * wz[1] + z2 * wz[2] + z3 * wz[3]
+    factor = _hardening(soft, potential.inverse_cap)
     factor *= factor
     return (
         factor * (x0 * wz[0] + x1 * wz[1] + x2 * wz[2] + x3 * wz[3]),
@@ -563,20 +608,27 @@ def _gradient(padded, stride_x, stride_y, inverse_cap, x, y, z):
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _accelerations(padded, nx, ny, nz, to_grid, inverse_cap, position, kelvin, acceleration):
-    stride_y = nz + PAD[0] + PAD[1]
-    stride_x = (ny + PAD[0] + PAD[1]) * stride_y
+@_inline
+def _acceleration(potential, kelvin, x, y, z):
+    """Cartesian acceleration (Å/fs^2) at grid coordinates ``x, y, z``."""
+    g00, g01, g02, g10, g11, g12, g20, g21, g22 = potential.to_grid
+    gx, gy, gz = _gradient(potential, x, y, z)
+    return (
+        -kelvin * (g00 * gx + g10 * gy + g20 * gz),
+        -kelvin * (g01 * gx + g11 * gy + g21 * gz),
+        -kelvin * (g02 * gx + g12 * gy + g22 * gz),
+    )
+
+
+@_compile
+def _accelerations(potential, kelvin, position, acceleration):
     for m in range(position.shape[0]):
         x, y, z = position[m, 0], position[m, 1], position[m, 2]
-        g = _gradient(padded, stride_x, stride_y, inverse_cap, x, y, z)
-        for c in range(3):
-            acceleration[m, c] = -kelvin * (
-                to_grid[0, c] * g[0] + to_grid[1, c] * g[1] + to_grid[2, c] * g[2]
-            )
+        ax, ay, az = _acceleration(potential, kelvin, x, y, z)
+        acceleration[m, 0], acceleration[m, 1], acceleration[m, 2] = ax, ay, az
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@_inline
 def thermostat(kinetic, dof, rate, dt, v1, v2, v3):
     """One step of a Nose-Hoover chain of three.
 
@@ -599,111 +651,82 @@ def thermostat(kinetic, dof, rate, dt, v1, v2, v3):
     return scale, v1, v2, v3
 
 
-@njit(cache=True, inline="always", error_model="numpy")
-def step(
-    padded, strides, lengths, to_grid, inverse_cap, kelvin, dt, scale,
-    x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az,
-):  # fmt: skip
-    """One molecule through one step of velocity Verlet; returns its state from ``x`` to ``az``.
-
-    ``scale`` is the thermostat's factor for the velocities of the step before, ``kelvin`` 1 K
-    over the mass of a molecule (Å^2/fs^2); ``strides`` and ``lengths`` are those of the padded
-    array (x and y) and of the grid (floats), ``to_grid`` a tuple of nine, row by row.
-    """
-    g00, g01, g02, g10, g11, g12, g20, g21, g22 = to_grid
-    lx, ly, lz = lengths
-    h = 0.5 * dt
-    vx = vx * scale + h * ax
-    vy = vy * scale + h * ay
-    vz = vz * scale + h * az
-    x += dt * (g00 * vx + g01 * vy + g02 * vz)
-    y += dt * (g10 * vx + g11 * vy + g12 * vz)
-    z += dt * (g20 * vx + g21 * vy + g22 * vz)
+@_inline
+def _wrapped(x, image, length):
+    """A coordinate that has left the cell, back inside, and the cells crossed."""
     if x < 0.0:
-        x += lx
-        ix -= 1
-    elif x >= lx:
-        x -= lx
-        ix += 1
-    if y < 0.0:
-        y += ly
-        iy -= 1
-    elif y >= ly:
-        y -= ly
-        iy += 1
-    if z < 0.0:
-        z += lz
-        iz -= 1
-    elif z >= lz:
-        z -= lz
-        iz += 1
-    gx, gy, gz = _gradient(padded, strides[0], strides[1], inverse_cap, x, y, z)
-    ax = -kelvin * (g00 * gx + g10 * gy + g20 * gz)
-    ay = -kelvin * (g01 * gx + g11 * gy + g21 * gz)
-    az = -kelvin * (g02 * gx + g12 * gy + g22 * gz)
-    vx += h * ax
-    vy += h * ay
-    vz += h * az
-    return x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az
+        return x + length, image - 1
+    if x >= length:
+        return x - length, image + 1
+    return x, image
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _run_chain(
-    padded,
-    nx,
-    ny,
-    nz,
-    to_grid,
-    inverse_cap,
-    kelvin,
-    thermal,
-    dt,
-    tau,
-    steps_per_frame,
-    first,
-    last,
-    position,
-    image,
-    velocity,
-    acceleration,
-    friction,
-    frames,
-):
-    """Molecules ``first`` to ``last - 1`` through all frames; ``friction``: theirs (3,).
+@_inline
+def step(potential, integrator, scale, molecule):
+    """A molecule through one step of velocity Verlet.
 
-    ``kelvin`` and ``thermal`` are 1 K and kT over the mass of a molecule, Å^2/fs^2.
+    ``scale`` is the thermostat's factor for the velocities of the step before.
     """
-    stride_y = nz + PAD[0] + PAD[1]
-    stride_x = (ny + PAD[0] + PAD[1]) * stride_y
-    rows = (
-        to_grid[0, 0], to_grid[0, 1], to_grid[0, 2],
-        to_grid[1, 0], to_grid[1, 1], to_grid[1, 2],
-        to_grid[2, 0], to_grid[2, 1], to_grid[2, 2],
+    g00, g01, g02, g10, g11, g12, g20, g21, g22 = potential.to_grid
+    lx, ly, lz = potential.lengths
+    dt = integrator.timestep
+    h = 0.5 * dt
+    vx = molecule.vx * scale + h * molecule.ax
+    vy = molecule.vy * scale + h * molecule.ay
+    vz = molecule.vz * scale + h * molecule.az
+    x = molecule.x + dt * (g00 * vx + g01 * vy + g02 * vz)
+    y = molecule.y + dt * (g10 * vx + g11 * vy + g12 * vz)
+    z = molecule.z + dt * (g20 * vx + g21 * vy + g22 * vz)
+    x, ix = _wrapped(x, molecule.ix, lx)
+    y, iy = _wrapped(y, molecule.iy, ly)
+    z, iz = _wrapped(z, molecule.iz, lz)
+    ax, ay, az = _acceleration(potential, integrator.kelvin, x, y, z)
+    return Molecule(x, y, z, ix, iy, iz, vx + h * ax, vy + h * ay, vz + h * az, ax, ay, az)
+
+
+@_inline
+def molecule_of(position, image, velocity, acceleration, m):
+    """Row ``m`` of the arrays of a :class:`State`."""
+    return Molecule(
+        position[m, 0], position[m, 1], position[m, 2], image[m, 0], image[m, 1], image[m, 2],
+        velocity[m, 0], velocity[m, 1], velocity[m, 2],
+        acceleration[m, 0], acceleration[m, 1], acceleration[m, 2],
     )  # fmt: skip
-    lx, ly, lz = float(nx), float(ny), float(nz)
+
+
+@_inline
+def keep_molecule(molecule, position, image, velocity, acceleration, m):
+    """Write row ``m`` of the arrays of a :class:`State`."""
+    position[m, 0], position[m, 1], position[m, 2] = molecule.x, molecule.y, molecule.z
+    image[m, 0], image[m, 1], image[m, 2] = molecule.ix, molecule.iy, molecule.iz
+    velocity[m, 0], velocity[m, 1], velocity[m, 2] = molecule.vx, molecule.vy, molecule.vz
+    acceleration[m, 0], acceleration[m, 1] = molecule.ax, molecule.ay
+    acceleration[m, 2] = molecule.az
+
+
+@_compile
+def _run_chain(potential, integrator, state, chain, first, last, steps_per_frame, frames):
+    """Molecules ``first`` to ``last - 1``, those of one chain, through all frames."""
+    position, image, friction = state.position, state.image, state.friction
+    velocity, acceleration = state.velocity, state.acceleration
+    lx, ly, lz = potential.lengths
+    dt, tau = integrator.timestep, integrator.tau
     dof = 3.0 * (last - first)
     rate = 1.0 / (tau * tau) if tau > 0.0 else 0.0
-    v1, v2, v3 = friction[0], friction[1], friction[2]
+    v1, v2, v3 = friction[chain, 0], friction[chain, 1], friction[chain, 2]
     scale = 1.0
     for frame in range(frames.shape[0]):
         for _ in range(steps_per_frame):
             square = 0.0
             for m in range(first, last):
-                x, y, z, ix, iy, iz, vx, vy, vz, ax, ay, az = step(
-                    padded, (stride_x, stride_y), (lx, ly, lz), rows,
-                    inverse_cap, kelvin, dt, scale,
-                    position[m, 0], position[m, 1], position[m, 2],
-                    image[m, 0], image[m, 1], image[m, 2],
-                    velocity[m, 0], velocity[m, 1], velocity[m, 2],
-                    acceleration[m, 0], acceleration[m, 1], acceleration[m, 2],
-                )  # fmt: skip
+                molecule = molecule_of(position, image, velocity, acceleration, m)
+                molecule = step(potential, integrator, scale, molecule)
+                vx, vy, vz = molecule.vx, molecule.vy, molecule.vz
                 square += vx * vx + vy * vy + vz * vz
-                position[m, 0], position[m, 1], position[m, 2] = x, y, z
-                image[m, 0], image[m, 1], image[m, 2] = ix, iy, iz
-                velocity[m, 0], velocity[m, 1], velocity[m, 2] = vx, vy, vz
-                acceleration[m, 0], acceleration[m, 1], acceleration[m, 2] = ax, ay, az
+                keep_molecule(molecule, position, image, velocity, acceleration, m)
             if tau > 0.0:
-                scale, v1, v2, v3 = thermostat(square / thermal, dof, rate, dt, v1, v2, v3)
+                kinetic = square / integrator.thermal
+                scale, v1, v2, v3 = thermostat(kinetic, dof, rate, dt, v1, v2, v3)
         for m in range(first, last):
             frames[frame, m, 0] = position[m, 0] + image[m, 0] * lx
             frames[frame, m, 1] = position[m, 1] + image[m, 1] * ly
@@ -711,50 +734,12 @@ def _run_chain(
     for m in range(first, last):
         for c in range(3):
             velocity[m, c] *= scale
-    friction[0], friction[1], friction[2] = v1, v2, v3
+    friction[chain, 0], friction[chain, 1], friction[chain, 2] = v1, v2, v3
 
 
-@njit(cache=True, nogil=True)
-def _run(
-    padded,
-    nx,
-    ny,
-    nz,
-    to_grid,
-    inverse_cap,
-    kelvin,
-    thermal,
-    dt,
-    tau,
-    chain_size,
-    steps_per_frame,
-    position,
-    image,
-    velocity,
-    acceleration,
-    friction,
-    frames,
-):
-    n = position.shape[0]
-    for chain in range(friction.shape[0]):
-        _run_chain(
-            padded,
-            nx,
-            ny,
-            nz,
-            to_grid,
-            inverse_cap,
-            kelvin,
-            thermal,
-            dt,
-            tau,
-            steps_per_frame,
-            chain * chain_size,
-            min(n, (chain + 1) * chain_size),
-            position,
-            image,
-            velocity,
-            acceleration,
-            friction[chain],
-            frames,
-        )
+@_compile
+def _run(potential, integrator, state, chain_size, steps_per_frame, frames):
+    n = state.position.shape[0]
+    for chain in range(state.friction.shape[0]):
+        first, last = chain * chain_size, min(n, (chain + 1) * chain_size)
+        _run_chain(potential, integrator, state, chain, first, last, steps_per_frame, frames)

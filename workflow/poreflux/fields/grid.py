@@ -180,15 +180,24 @@ def spline_weights(t):
     )
 
 
-@njit(cache=True, inline="always")
-def _slopes(t):
-    """Derivatives of :func:`spline_weights`."""
+@njit(cache=True, inline="always", error_model="numpy")
+def spline_weights_and_slopes(t):
+    """The four of :func:`spline_weights`, and their derivatives: eight numbers.
+
+    For dynamics, where divisions take time: a multiplication by 1/6 may round otherwise than the
+    division there, which Monte Carlo results rest on, so the two do not share the formula.
+    """
     u = 1.0 - t
+    tt, uu = t * t, u * u
     return (
-        -u * u / 2.0,
-        (-4.0 * t + 3.0 * t * t) / 2.0,
-        (4.0 * u - 3.0 * u * u) / 2.0,
-        t * t / 2.0,
+        uu * u * (1.0 / 6.0),
+        (4.0 - 6.0 * tt + 3.0 * tt * t) * (1.0 / 6.0),
+        (4.0 - 6.0 * uu + 3.0 * uu * u) * (1.0 / 6.0),
+        tt * t * (1.0 / 6.0),
+        -0.5 * uu,
+        (1.5 * t - 2.0) * t,
+        (2.0 - 1.5 * u) * u,
+        0.5 * tt,
     )
 
 
@@ -217,8 +226,8 @@ def spline_energy_gradient(coefficients, fx, fy, fz):
     nx, ny, nz = coefficients.shape
     x, y, z = (fx - math.floor(fx)) * nx, (fy - math.floor(fy)) * ny, (fz - math.floor(fz)) * nz
     i, j, k = int(x), int(y), int(z)
-    wx, wy, wz = spline_weights(x - i), spline_weights(y - j), spline_weights(z - k)
-    dx, dy, dz = _slopes(x - i), _slopes(y - j), _slopes(z - k)
+    wx, wy = spline_weights_and_slopes(x - i), spline_weights_and_slopes(y - j)
+    wz = spline_weights_and_slopes(z - k)
     e = gx = gy = gz = 0.0
     for a in range(4):
         ia = (i + a - 1) % nx
@@ -228,9 +237,9 @@ def spline_energy_gradient(coefficients, fx, fy, fz):
             for c in range(4):
                 value = coefficients[ia, jb, (k + c - 1) % nz]
                 line += wz[c] * value
-                slope += dz[c] * value
+                slope += wz[4 + c] * value
             e += wx[a] * wy[b] * line
-            gx += dx[a] * wy[b] * line
-            gy += wx[a] * dy[b] * line
+            gx += wx[4 + a] * wy[b] * line
+            gy += wx[a] * wy[4 + b] * line
             gz += wx[a] * wy[b] * slope
     return e, gx * nx, gy * ny, gz * nz
