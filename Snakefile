@@ -1,6 +1,6 @@
 # Poreflux: structures -> geometry, energy, percolation, uptake, diffusion -> features, labels -> learning
 # -> report.
-# One file under rules/ a stage, in the order in which data flow.
+# The files under rules/ stand in the order in which data flow.
 
 from snakemake.utils import min_version
 
@@ -12,19 +12,8 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 include: "rules/common.smk"
 include: "rules/structures.smk"
-include: "rules/geometry.smk"
-include: "rules/energy.smk"
-include: "rules/percolation.smk"
-include: "rules/uptake.smk"
-include: "rules/diffusion.smk"
-include: "rules/collect.smk"
-include: "rules/imported.smk"
-include: "rules/features.smk"
-include: "rules/labels.smk"
-include: "rules/pretrain.smk"
-include: "rules/finetune.smk"
-include: "rules/importance.smk"
-include: "rules/predict.smk"
+include: "rules/stages.smk"
+include: "rules/learning.smk"
 include: "rules/report.smk"
 include: "rules/synthesis.smk"
 
@@ -32,54 +21,54 @@ include: "rules/synthesis.smk"
 rule all:
     default_target: True
     input:
-        default_pages,
+        lambda wildcards: PLAN.default_pages(),
 
 
 rule geometry:
     input:
-        stage_tables("geometry"),
+        PLAN.tables("geometry"),
 
 
 rule energy:
     input:
-        stage_tables("energy"),
+        PLAN.tables("energy"),
 
 
 rule percolation:
     input:
-        stage_tables("percolation"),
+        PLAN.tables("percolation"),
 
 
 rule descriptors:
     input:
-        f"{RESULTS}/report/descriptors/index.html",
+        PLAN.page("descriptors"),
 
 
 rule uptake:
     input:
-        stage_tables("uptake"),
+        PLAN.tables("uptake"),
 
 
 rule diffusion:
     input:
-        stage_tables("diffusion"),
+        PLAN.tables("diffusion"),
 
 
 rule study:
     input:
-        study_tables,
+        lambda wildcards: PLAN.study_tables(),
 
 
 rule synthesis:
     input:
-        synthesis_page,
+        lambda wildcards: PLAN.synthesis_page(),
 
 
 rule predict:
     input:
-        predictions,
+        lambda wildcards: PLAN.predictions(),
 
 
 rule validate:
     input:
-        crosscheck_tables(),
+        PLAN.crosscheck_tables(),

@@ -25,7 +25,7 @@ from scipy.spatial import cKDTree
 
 from poreflux.base.errors import StructureError
 from poreflux.fields.forcefield import framework_parameters
-from poreflux.structures import packages as sources
+from poreflux.structures import packages
 
 log = logging.getLogger("choose_structures")
 
@@ -60,7 +60,7 @@ def choose_target(count: int, seed: int) -> str:
     limits = {"volume": 12000.0, "atoms": 400, "distance": 0.8}
     candidates = [
         row["filename"]
-        for row in sources.core_mof_table("2019-ASR")
+        for row in packages.core_mof_table("2019-ASR")
         if re.match(r"[A-Z]{6}(\d\d)?_", row["filename"])
         and row["Extension"] == "clean"
         and not row["DISORDER"].strip()
@@ -68,7 +68,7 @@ def choose_target(count: int, seed: int) -> str:
     ]
     passing = [
         name
-        for name, cif in sources.core_mof_cifs("2019-ASR", candidates)
+        for name, cif in packages.core_mof_cifs("2019-ASR", candidates)
         if _acceptable(cif, **limits)
     ]
     families: dict[str, str] = {}
@@ -157,7 +157,7 @@ class Block:
 def choose_source(count: int, seed: int, seconds: float) -> str:
     """Names of hypothetical MOFs drawn at random among those that pass the rules."""
     limits = SourceLimits()
-    _, database = sources._pormake()
+    _, database = packages._pormake()
     blocks = _blocks(database)
     nets = sorted(path.stem for path in (database / "topologies").glob("*.cgd"))
     random.Random(seed).shuffle(nets)
@@ -185,7 +185,7 @@ def choose_source(count: int, seed: int, seconds: float) -> str:
 
 def _blocks(database: Path) -> dict[str, Block]:
     """The building blocks that may be used, by name."""
-    pormake, _ = sources._pormake()
+    pormake, _ = packages._pormake()
     known = framework_parameters().keys()
     not_metals = {"B", "Si", "Ge", "As", "Sb", "Te"}
     blocks = {}
@@ -231,7 +231,7 @@ def _structures_of_net(
     net: str, blocks: dict[str, Block], most: int, seed: int, limits: SourceLimits
 ) -> dict[str, float]:
     """Up to ``most`` structures on one net, each with its crude largest pore diameter in Å."""
-    text = (sources._pormake()[1] / "topologies" / f"{net}.cgd").read_text()
+    text = (packages._pormake()[1] / "topologies" / f"{net}.cgd").read_text()
     # Reading a net takes up to a second, so most are set aside by the text of their file.
     records = [line.split() for line in text.splitlines() if line.strip()]
     cells = [[float(number) for number in record[1:]] for record in records if record[0] == "CELL"]
@@ -240,7 +240,7 @@ def _structures_of_net(
     if net not in COMMON_NETS and gemmi.UnitCell(*cells[0]).volume > limits.net_volume:
         return {}
     try:
-        topology = sources._topology(net)
+        topology = packages._topology(net)
     except StructureError:
         return {}
     if topology.n_slots > limits.slots:
@@ -257,7 +257,7 @@ def _structures_of_net(
             continue
         tried.add(name)
         try:
-            size = _check(sources.assemble_pormake(name), limits)
+            size = _check(packages.assemble_pormake(name), limits)
         except StructureError:
             continue
         if size is not None:
@@ -321,10 +321,10 @@ def _fits(topology, node_type: int, name: str, fits: dict, rmsd: float) -> bool:
     """Whether a block's connection points point along the edges of a node type."""
     key = (node_type, name)
     if key not in fits:
-        pormake, database = sources._pormake()
+        pormake, database = packages._pormake()
         block = pormake.BuildingBlock(database / "bbs" / f"{name}.xyz")
         target = topology.local_structure(int(np.argmax(topology.node_types == node_type)))
-        with sources._quiet_double_precision():
+        with packages._quiet_double_precision():
             fits[key] = pormake.Locator().calculate_rmsd(target, block, 4) < rmsd
     return fits[key]
 
@@ -336,7 +336,7 @@ def _check(framework, limits: SourceLimits) -> float | None:
 
     atoms = framework.atoms
     cell = atoms.cell.array
-    if atoms.get_volume() > limits.volume or sources._smallest_width(cell) < limits.width:
+    if atoms.get_volume() > limits.volume or packages._smallest_width(cell) < limits.width:
         return None
     if framework.info["max_rmsd"] >= limits.rmsd:
         return None
@@ -427,10 +427,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if arguments.domain == "target":
         text = choose_target(arguments.count or 400, arguments.seed)
-        output = arguments.output or sources.TARGET_LIST
+        output = arguments.output or packages.TARGET_LIST
     else:
         text = choose_source(arguments.count or 240, arguments.seed, arguments.seconds)
-        output = arguments.output or sources.SOURCE_LIST
+        output = arguments.output or packages.SOURCE_LIST
     output.write_text(text, encoding="utf-8")
     log.info("wrote %s", output)
 

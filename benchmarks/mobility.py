@@ -19,8 +19,7 @@ import pandas as pd
 
 from poreflux import percolation
 from poreflux.data.features import LEAST_MOBILITY
-from poreflux.structures import cif
-from poreflux.structures import packages as sources
+from poreflux.structures import cif, packages
 
 FILE = "lim-kim-2022/core2019_self_diffusivity.csv.gz"
 SCALES = (1.0, 0.7, 0.5)
@@ -54,7 +53,7 @@ def main() -> None:
     names = list(labels.sample(options.number, random_state=1).index)
     found = {
         name: [decades(cif.parse_cif(data), scale) for scale in SCALES]
-        for name, data in sources.core_mof_cifs("2019-ASR", names)
+        for name, data in packages.core_mof_cifs("2019-ASR", names)
     }
     values = np.array(list(found.values()))
     finest = values[:, -1, 0]

@@ -23,7 +23,7 @@ from poreflux import energy
 from poreflux.base.processes import run_isolated
 from poreflux.fields.forcefield import guest_parameters, mixed_parameters
 from poreflux.run import intake, stages
-from poreflux.run.config import complete, load_schema
+from poreflux.run.config import complete
 from poreflux.store import Store
 from poreflux.structures.cif import parse_cif
 
@@ -255,7 +255,7 @@ def main() -> None:
     if options.number:
         published = published.sample(options.number, random_state=options.seed)
     store = Store(options.store)
-    config = complete({}, load_schema(ROOT / "config" / "schema.json"), [])
+    config = complete({}).model_dump(mode="json")
     params = {name: stages.stage_params(config, name) for name in ("geometry", "energy")}
     params["energy"]["bins"] = BINS
 

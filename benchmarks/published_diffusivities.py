@@ -40,6 +40,7 @@ from poreflux.fields.grid import grid_shape, lj_grid
 from poreflux.run import intake, stages
 from poreflux.store import Store
 from poreflux.structures.crystal import Structure
+from poreflux.structures.images import CELLS_AROUND
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -142,8 +143,7 @@ def room_in_pockets(structure: Structure) -> float:
     energies = lj_grid(structure, methane, grid_shape(structure, 0.35), 12.0)
     channels = channels_of_guest(energies, 20.0, 298.0, 20_000.0)[0].mask
     points = np.argwhere(np.ones_like(channels)) / channels.shape @ structure.cell
-    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    images = (structure.frac[:, None] + shifts).reshape(-1, 3) @ structure.cell
+    images = (structure.frac[:, None] + CELLS_AROUND).reshape(-1, 3) @ structure.cell
     free = cKDTree(images).query(points, distance_upper_bound=ROOM_A)[0] > ROOM_A
     return float(1.0 - channels.ravel()[free].mean()) if free.any() else math.nan
 

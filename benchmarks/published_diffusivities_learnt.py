@@ -22,7 +22,7 @@ import pandas as pd
 from poreflux.data.features import feature_table
 from poreflux.data.labels import from_stages, uptake_at, values_of
 from poreflux.learning.study import pretrain, run_size
-from poreflux.report.models import PUBLISHED_R2
+from poreflux.report.published import R2 as PUBLISHED_R2
 
 FILE = "lim-kim-2022/core2019_self_diffusivity.csv.gz"
 DRAWN = {

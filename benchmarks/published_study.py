@@ -28,7 +28,7 @@ import pandas as pd
 from scipy.stats import permutation_test
 
 from poreflux.learning.importance import distances
-from poreflux.report.summary import rank_correlation
+from poreflux.report.statistics import rank_correlation
 
 PAIR = ["learner", "size", "draw"]
 

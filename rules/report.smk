@@ -1,26 +1,33 @@
-"""Stage report: every table of the study on one page."""
+"""The report: every table of the study on one page, and what the study cost."""
+
+REPORTED = (SOURCE, TARGET)
+FACTS = {
+    "study": CONFIG.study,
+    "config": CONFIG.model_dump(mode="json"),
+    "engines": PLAN.engines(),
+}
 
 
 rule collect_costs:
     """Sum up the CPU time that every stage took when its artifacts were made."""
     input:
-        [report_tables(stage) for stage in ("structures", *stages.STAGES)],
-        crosscheck_tables(),
-        f"{RESULTS}/study/scores.parquet",
+        [PLAN.tables(stage, REPORTED) for stage in ("structures", *STAGES)],
+        PLAN.crosscheck_tables(),
+        PLAN.table("study", "scores"),
     output:
-        table=f"{RESULTS}/study/cost.parquet",
+        table=PLAN.table("study", "cost"),
     log:
-        f"{LOGS}/collect_costs/study.log",
+        f"{PLAN.logs}/collect_costs/study.log",
     conda:
         "../envs/learning.yaml"
     resources:
         mem_mb=1000,
         runtime=30,
     params:
-        *compared_code("poreflux.run.usage"),
-        study=CONFIG["study"],
-        config=handed(CONFIG),
-        store=handed(CONFIG["store"]),
+        *words(study=CONFIG.study),
+        *code_of("collect_costs"),
+        plan=for_script(PLAN),
+        store=for_script(CONFIG.store),
     message:
         "Summing up CPU times"
     script:
@@ -30,35 +37,34 @@ rule collect_costs:
 rule build_report:
     """Write the page and its figures from the tables of the study."""
     input:
-        structures=report_tables("structures"),
-        geometry=report_tables("geometry"),
-        energy=report_tables("energy"),
-        percolation=report_tables("percolation"),
-        uptake=report_tables("uptake"),
-        diffusion=[t for t in report_tables("diffusion") if "/target/" in t],
-        crosschecks=crosscheck_tables(),
-        pretraining=f"{RESULTS}/study/pretraining.parquet",
-        scores=f"{RESULTS}/study/scores.parquet",
-        importance=f"{RESULTS}/study/importance.parquet",
-        cost=f"{RESULTS}/study/cost.parquet",
+        structures=PLAN.tables("structures", REPORTED),
+        geometry=PLAN.tables("geometry", REPORTED),
+        energy=PLAN.tables("energy", REPORTED),
+        percolation=PLAN.tables("percolation", REPORTED),
+        uptake=PLAN.tables("uptake", REPORTED),
+        diffusion=PLAN.tables("diffusion", [TARGET]),
+        crosschecks=PLAN.crosscheck_tables(),
+        pretraining=PLAN.table("study", "pretraining"),
+        scores=PLAN.table("study", "scores"),
+        importance=PLAN.table("study", "importance"),
+        cost=PLAN.table("study", "cost"),
     output:
-        html=f"{RESULTS}/report/index.html",
-        figures=directory(f"{RESULTS}/report/figures"),
+        html=PLAN.page(),
+        figures=directory(f"{PLAN.results}/report/figures"),
     log:
-        f"{LOGS}/build_report/report.log",
+        f"{PLAN.logs}/build_report/report.log",
     benchmark:
-        f"{LOGS}/build_report/report.benchmark.tsv"
+        f"{PLAN.logs}/build_report/report.benchmark.tsv"
     conda:
         "../envs/report.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        *compared(**CONFIG, engines=report_engines()),
-        *compared_code("poreflux.report"),
-        study=CONFIG["study"],
-        config=handed(CONFIG),
-        engines=handed(report_engines()),
+        *words(**FACTS),
+        *code_of("build_report"),
+        *file_words(TEMPLATES),
+        facts=for_script(FACTS),
     message:
         "Writing the report"
     script:
@@ -68,26 +74,25 @@ rule build_report:
 rule build_descriptor_report:
     """Write the page on structures and descriptors alone, of every set: no simulation needed."""
     input:
-        structures=descriptor_tables("structures"),
-        geometry=descriptor_tables("geometry"),
-        energy=descriptor_tables("energy"),
-        percolation=descriptor_tables("percolation"),
+        structures=PLAN.tables("structures"),
+        geometry=PLAN.tables("geometry"),
+        energy=PLAN.tables("energy"),
+        percolation=PLAN.tables("percolation"),
     output:
-        html=f"{RESULTS}/report/descriptors/index.html",
-        figures=directory(f"{RESULTS}/report/descriptors/figures"),
+        html=PLAN.page("descriptors"),
+        figures=directory(f"{PLAN.results}/report/descriptors/figures"),
     log:
-        f"{LOGS}/build_report/descriptors.log",
+        f"{PLAN.logs}/build_report/descriptors.log",
     conda:
         "../envs/report.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        *compared(**CONFIG, engines=report_engines()),
-        *compared_code("poreflux.report"),
-        study=CONFIG["study"],
-        config=handed(CONFIG),
-        engines=handed(report_engines()),
+        *words(**FACTS),
+        *code_of("build_report"),
+        *file_words(TEMPLATES),
+        facts=for_script(FACTS),
         sections=["structures", "descriptors"],
     message:
         "Writing the report on structures and descriptors"

@@ -1,6 +1,13 @@
 """Stage structures: CIFs and package names become checked structures with a content hash."""
 
 
+def origin(wildcards):
+    """What says where a set's structures come from: its CIFs, or a package and its archive."""
+    spec = PLAN.sets[wildcards.set].spec
+    keys = ("cifs",) if spec.get("cifs") else ("package", "archive")
+    return {k: spec[k] for k in keys if k in spec}
+
+
 rule read_structures:
     """Read, build and check the structures of one shard."""
     input:
@@ -8,35 +15,29 @@ rule read_structures:
             path for path in members_of_shard(wildcards).values() if path
         ],
     output:
-        table=shard_table("structures"),
+        table=PLAN.shard_table("structures"),
     log:
-        f"{LOGS}/read_structures/{{set}}-{{shard}}.log",
+        f"{PLAN.logs}/read_structures/{{set}}-{{shard}}.log",
     benchmark:
-        f"{LOGS}/read_structures/{{set}}-{{shard}}.benchmark.tsv"
+        f"{PLAN.logs}/read_structures/{{set}}-{{shard}}.benchmark.tsv"
     conda:
         "../envs/simulation.yaml"
-    threads: CONFIG["threads_per_shard"]
+    threads: CONFIG.threads_per_shard
     resources:
         mem_mb=memory(800),
-        runtime=lambda wildcards, attempt: attempt * 60,
+        runtime=more_each_attempt(60),
     params:
-        *compared(
-            structure_checks=CONFIG["structure_checks"], limits=EACH_STRUCTURES_LIMITS
+        *words(
+            structure_checks=CONFIG.structure_checks.model_dump(mode="json"),
+            limits=LIMITS_PER_STRUCTURE,
         ),
-        *compared_code("poreflux.run.intake"),
-        compared_members,
+        *code_of("read_structures"),
+        members_word,
         members=lambda wildcards, input: members_of_shard(wildcards),
-        spec=lambda wildcards: {
-            k: v
-            for k, v in SETS[wildcards.set].items()
-            if k
-            in (
-                ["cifs"] if SETS[wildcards.set].get("cifs") else ["package", "archive"]
-            )
-        },
-        checks=handed(CONFIG["structure_checks"]),
-        limits=handed(CONFIG["limits"]),
-        store=handed(CONFIG["store"]),
+        spec=origin,
+        checks=for_script(CONFIG.structure_checks.model_dump(mode="json")),
+        limits=for_script(LIMITS),
+        store=for_script(CONFIG.store),
     message:
         "Reading structures: {wildcards.set}, shard {wildcards.shard}"
     script:

@@ -1,35 +1,46 @@
-"""Stage synthesis: from synthesis conditions to particle size, literature to laboratory."""
+"""Synthesis: from conditions to particle size, from the literature to the laboratory."""
 
-SYNTHESIS = CONFIG["synthesis"] or {"cases": {}}
-SYNTHESIS_ENGINES = {
-    "synthesis": {name: package_version(name) for name in packages_of("xgboost")}
+from poreflux.learning.learners import get_learner
+from poreflux.store import package_version
+from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
+
+CONDITIONS = PLAN.synthesis_settings
+SYNTHESIS_FACTS = {
+    "study": CONFIG.study,
+    "config": CONFIG.model_dump(mode="json"),
+    "engines": {
+        "synthesis": {
+            name: package_version(name) for name in get_learner("xgboost").packages
+        }
+    },
 }
-SYNTHESIS_RESULTS = f"{RESULTS}/synthesis"
-if CONFIG["synthesis"]:
-    # its own checks, before any job
-    Schema.from_config(SYNTHESIS["columns"])
+
+
+def synthesis_table(name):
+    """Path of a table of the synthesis study."""
+    return PLAN.table("synthesis", name)
 
 
 rule check_conditions:
     """Read both tables, check every cell and record the rows left out."""
     input:
-        literature=SYNTHESIS_FILES.get("literature", []),
-        in_house=SYNTHESIS_FILES.get("in_house", []),
+        literature=PLAN.synthesis_files.get("literature", []),
+        in_house=PLAN.synthesis_files.get("in_house", []),
     output:
-        literature=f"{SYNTHESIS_RESULTS}/literature.parquet",
-        in_house=f"{SYNTHESIS_RESULTS}/in_house.parquet",
-        dropped=f"{SYNTHESIS_RESULTS}/dropped.parquet",
+        literature=synthesis_table("literature"),
+        in_house=synthesis_table("in_house"),
+        dropped=synthesis_table("dropped"),
     log:
-        f"{LOGS}/check_conditions/synthesis.log",
+        f"{PLAN.logs}/check_conditions/synthesis.log",
     conda:
         "../envs/learning.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        *compared(columns=SYNTHESIS.get("columns")),
-        *compared_code("poreflux.synthesis.table"),
-        columns=handed(SYNTHESIS.get("columns")),
+        *words(columns=CONDITIONS["columns"]),
+        *code_of("check_conditions"),
+        columns=for_script(CONDITIONS["columns"]),
     message:
         "Checking the tables of synthesis conditions"
     script:
@@ -39,29 +50,26 @@ rule check_conditions:
 rule evaluate_case:
     """Compare and interpret every variant on one case."""
     input:
-        literature=f"{SYNTHESIS_RESULTS}/literature.parquet",
-        in_house=f"{SYNTHESIS_RESULTS}/in_house.parquet",
+        literature=synthesis_table("literature"),
+        in_house=synthesis_table("in_house"),
     output:
-        [
-            f"{SYNTHESIS_RESULTS}/cases/{{case}}/{table}.parquet"
-            for table in SYNTHESIS_TABLES
-        ],
+        [synthesis_table(f"cases/{{case}}/{table}") for table in SYNTHESIS_TABLES],
     log:
-        f"{LOGS}/evaluate_case/{{case}}.log",
+        f"{PLAN.logs}/evaluate_case/{{case}}.log",
     benchmark:
-        f"{LOGS}/evaluate_case/{{case}}.benchmark.tsv"
+        f"{PLAN.logs}/evaluate_case/{{case}}.benchmark.tsv"
     conda:
         "../envs/learning.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 2000,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        mem_mb=more_each_attempt(2000),
+        runtime=more_each_attempt(120),
     params:
-        *compared(synthesis=synthesis_settings(), seed=CONFIG["seed"]),
-        *compared_code("poreflux.synthesis.stored"),
-        case=lambda wildcards: SYNTHESIS["cases"][wildcards.case],
-        settings=handed(synthesis_settings()),
-        seed=handed(CONFIG["seed"]),
-        store=handed(CONFIG["store"]),
+        *words(synthesis=CONDITIONS, seed=CONFIG.seed),
+        *code_of("evaluate_case"),
+        case=lambda wildcards: PLAN.synthesis_cases[wildcards.case],
+        settings=for_script(CONDITIONS),
+        seed=for_script(CONFIG.seed),
+        store=for_script(CONFIG.store),
     message:
         "Comparing ways of transfer: {wildcards.case}"
     script:
@@ -72,14 +80,14 @@ rule collect_cases:
     """Join the tables of all cases."""
     input:
         expand(
-            f"{SYNTHESIS_RESULTS}/cases/{{case}}/{{table}}.parquet",
-            case=SYNTHESIS["cases"],
+            synthesis_table(f"cases/{{case}}/{{table}}"),
+            case=PLAN.synthesis_cases,
             table=SYNTHESIS_TABLES,
         ),
     output:
-        expand(f"{SYNTHESIS_RESULTS}/{{table}}.parquet", table=SYNTHESIS_TABLES),
+        expand(synthesis_table(f"{{table}}"), table=SYNTHESIS_TABLES),
     log:
-        f"{LOGS}/collect_cases/synthesis.log",
+        f"{PLAN.logs}/collect_cases/synthesis.log",
     conda:
         "../envs/learning.yaml"
     resources:
@@ -94,26 +102,26 @@ rule collect_cases:
 rule predict_conditions:
     """Predict the target of conditions that were never run, by the first case's best variant."""
     input:
-        new=SYNTHESIS_FILES.get("new_conditions", []),
-        literature=f"{SYNTHESIS_RESULTS}/literature.parquet",
-        in_house=f"{SYNTHESIS_RESULTS}/in_house.parquet",
-        scores=f"{SYNTHESIS_RESULTS}/scores.parquet",
+        new=PLAN.synthesis_files.get("new_conditions", []),
+        literature=synthesis_table("literature"),
+        in_house=synthesis_table("in_house"),
+        scores=synthesis_table("scores"),
     output:
-        table=f"{SYNTHESIS_RESULTS}/new_conditions.parquet",
-        csv=f"{SYNTHESIS_RESULTS}/new_conditions.csv",
+        table=synthesis_table("new_conditions"),
+        csv=f"{PLAN.results}/synthesis/new_conditions.csv",
     log:
-        f"{LOGS}/predict_conditions/synthesis.log",
+        f"{PLAN.logs}/predict_conditions/synthesis.log",
     conda:
         "../envs/learning.yaml"
     resources:
         mem_mb=1000,
         runtime=30,
     params:
-        *compared(synthesis=synthesis_settings(), seed=CONFIG["seed"]),
-        *compared_code("poreflux.synthesis.case"),
-        case=lambda wildcards: next(iter(SYNTHESIS["cases"].items())),
-        settings=handed(synthesis_settings()),
-        seed=handed(CONFIG["seed"]),
+        *words(synthesis=CONDITIONS, seed=CONFIG.seed),
+        *code_of("predict_conditions"),
+        case=lambda wildcards: next(iter(PLAN.synthesis_cases.items())),
+        settings=for_script(CONDITIONS),
+        seed=for_script(CONFIG.seed),
     message:
         "Predicting new conditions"
     script:
@@ -123,25 +131,26 @@ rule predict_conditions:
 rule build_synthesis_report:
     """Write the page on transfer between the tables of synthesis conditions."""
     input:
-        expand(f"{SYNTHESIS_RESULTS}/{{table}}.parquet", table=SYNTHESIS_TABLES),
-        f"{SYNTHESIS_RESULTS}/dropped.parquet",
-        synthesis_predictions(),
+        expand(synthesis_table(f"{{table}}"), table=SYNTHESIS_TABLES),
+        synthesis_table("dropped"),
+        synthesis_table("new_conditions")
+        if "new_conditions" in PLAN.synthesis_files
+        else [],
     output:
-        html=f"{RESULTS}/report/synthesis/index.html",
-        figures=directory(f"{RESULTS}/report/synthesis/figures"),
+        html=PLAN.page("synthesis"),
+        figures=directory(f"{PLAN.results}/report/synthesis/figures"),
     log:
-        f"{LOGS}/build_report/synthesis.log",
+        f"{PLAN.logs}/build_report/synthesis.log",
     conda:
         "../envs/report.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        *compared(**CONFIG, engines=SYNTHESIS_ENGINES),
-        *compared_code("poreflux.report.synthesis"),
-        study=CONFIG["study"],
-        config=handed(CONFIG),
-        engines=handed(SYNTHESIS_ENGINES),
+        *words(**SYNTHESIS_FACTS),
+        *code_of("build_synthesis_report"),
+        *file_words(TEMPLATES),
+        facts=for_script(SYNTHESIS_FACTS),
     message:
         "Writing the report on synthesis"
     script:

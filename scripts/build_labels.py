@@ -12,10 +12,10 @@ start_job(job)
 structures = pd.read_parquet(job.input.structures) if job.input.structures else None
 tables = []
 for label, path in job.params.files.items():
-    if label in job.params.told:
-        told = {k: v for k, v in job.params.told[label].items() if k != "file"}
-        rows = read(path, told.get("key", "name"))
-        tables.append(labels.from_file(label, rows, structures, file=path, **told))
+    if label in job.params.own:
+        given = {k: v for k, v in job.params.own[label].items() if k != "file"}
+        rows = read(path, given.get("key", "name"))
+        tables.append(labels.from_file(label, rows, structures, file=path, **given))
     else:
         tables.append(labels.from_stages(label, pd.read_parquet(path)))
 write_table(pd.concat(tables, ignore_index=True), job.output.table)

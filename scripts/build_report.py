@@ -11,9 +11,4 @@ job = snakemake  # noqa: F821
 start_job(job)
 # results/<study>/target/uptake.parquet is the table target/uptake
 tables = {f"{Path(p).parent.name}/{Path(p).stem}": pd.read_parquet(p) for p in job.input}
-facts = {
-    "study": job.params.study,
-    "config": job.params.config,
-    "engines": job.params.engines,
-}
-build(tables, facts, Path(job.output.html).parent, job.params.get("sections"))
+build(tables, job.params.facts, Path(job.output.html).parent, job.params.get("sections"))

@@ -9,10 +9,5 @@ from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
 start_job(job)
-facts = {
-    "study": job.params.study,
-    "config": job.params.config,
-    "engines": job.params.engines,
-}
 tables = {Path(path).stem: pd.read_parquet(path) for path in job.input}
-build(tables, facts, Path(job.output.html).parent)
+build(tables, job.params.facts, Path(job.output.html).parent)

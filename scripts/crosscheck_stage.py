@@ -1,10 +1,10 @@
-"""Repeat a few structures of a stage with the reference code."""
+"""Compute a few structures of a stage again with the reference code."""
 
 import pandas as pd
 
 from poreflux.base.tables import concatenate, write_table
 from poreflux.run.crosscheck import compare
-from poreflux.run.job import start_job, store_of
+from poreflux.run.job import limits_of, start_job, store_of
 
 job = snakemake  # noqa: F821
 start_job(job)
@@ -15,8 +15,6 @@ table = compare(
     job.params.wanted,
     job.params.settings,
     store=store_of(job),
-    workers=job.threads,
-    seconds=job.params.limits["seconds"],
-    memory_mb=job.params.limits["memory_mb"],
+    limits=limits_of(job),
 )
 write_table(table, job.output.table)

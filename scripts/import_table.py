@@ -10,8 +10,8 @@ job = snakemake  # noqa: F821
 start_job(job)
 known = pd.read_parquet(job.input.structures) if job.input.structures else None
 tables = {
-    stage: imported.stage_table(stage, **told, pressures_bar=job.params.pressures_bar, known=known)
-    for stage, told in job.params.told.items()
+    stage: imported.stage_table(stage, **given, pressures_bar=job.params.pressures_bar, known=known)
+    for stage, given in job.params.tables.items()
 }
 stage = job.wildcards.imported.rpartition("/")[2]
 table = imported.structures(list(tables.values())) if stage == "structures" else tables[stage]

@@ -2,7 +2,7 @@
 
 from poreflux.base.tables import write_table
 from poreflux.run.intake import read_structures
-from poreflux.run.job import start_job, store_of
+from poreflux.run.job import limits_of, start_job, store_of
 
 job = snakemake  # noqa: F821
 start_job(job)
@@ -11,8 +11,6 @@ table = read_structures(
     job.params.spec,
     store=store_of(job),
     checks=job.params.checks,
-    workers=job.threads,
-    seconds=job.params.limits["seconds"],
-    memory_mb=job.params.limits["memory_mb"],
+    limits=limits_of(job),
 )
 write_table(table, job.output.table)

@@ -22,9 +22,9 @@ def test_descriptors_of_whole_archives_are_planned_without_simulation(root, tmp_
     assert done.returncode == 0, done.stderr
     jobs = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
     # three archives in sixteen shards
-    for rule in ("read_structures", "describe_geometry", "map_percolation"):
+    for rule in ("read_structures", "geometry_shard", "percolation_shard"):
         assert jobs[rule] == "48"
-    assert "simulate_uptake" not in jobs and "pretrain_models" not in jobs
+    assert "uptake_shard" not in jobs and "pretrain_models" not in jobs
 
 
 @pytest.mark.parametrize("config", ["config.yaml"])
@@ -33,11 +33,11 @@ def test_dry_run_plans_every_stage(root, tmp_path, config):
     assert done.returncode == 0, done.stderr
     for rule in (
         "read_structures",
-        "describe_geometry",
-        "build_energy_histogram",
-        "map_percolation",
-        "simulate_uptake",
-        "simulate_diffusion",
+        "geometry_shard",
+        "energy_shard",
+        "percolation_shard",
+        "uptake_shard",
+        "diffusion_shard",
         "build_features",
         "pretrain_models",
         "finetune_models",
@@ -52,13 +52,13 @@ def test_costs_wait_for_everything_they_count(root, tmp_path):
     table = "results/tiny/study/cost.parquet"
     done = snakemake(root, tmp_path, "-n", table, "--configfile", config)
     assert done.returncode == 0, done.stderr
-    for rule in ("crosscheck_uptake", "crosscheck_diffusion", "finetune_models"):
+    for rule in ("uptake_crosscheck", "diffusion_crosscheck", "finetune_models"):
         assert rule in done.stdout, rule
 
 
 def test_wrong_key_stops_before_any_job(root, tmp_path):
     path = tmp_path / "my.yaml"
-    path.write_text("gcmc: {temperatur_K: 300}\n")
+    path.write_text("uptake: {temperatur_K: 300}\n")
     done = snakemake(root, tmp_path, "--configfile", str(path))
     assert done.returncode != 0
     text = done.stdout + done.stderr
@@ -131,7 +131,7 @@ def test_adding_a_cif_touches_one_shard(root, tmp_path, cifs):
             counts[words[0]] = int(words[1])
     assert counts == {
         "read_structures": 1,
-        "build_energy_histogram": 1,
+        "energy_shard": 1,
         "collect_tables": 1,
         "total": 3,
     }

@@ -4,9 +4,10 @@ import json
 import sys
 
 import numba.cuda.dispatcher
-from numba import cuda, types
+from numba import cuda, from_dtype, types
 
-from poreflux.uptake.cuda import advance_lanes
+from poreflux.uptake.cuda import HOST, LANE, advance_lanes
+from poreflux.uptake.kernels import STATE
 
 
 class Hopper:
@@ -24,11 +25,11 @@ def array(kind, dimensions=1):
 
 
 i4, i8, f4, f8 = types.int32, types.int64, types.float32, types.float64
+lane, host, state = map(from_dtype, (LANE, HOST, STATE))
 signature = types.void(
-    array(i8), array(i8), i8, array(i8, 2), array(i8, 2), array(f8, 2), array(f4), array(f4),
-    array(i8, 2), array(i4), array(i8, 2), array(f8, 2), array(f8, 2), array(i8, 2), array(i4),
-    array(f8, 2), array(i4), array(i4), array(i4), array(i8, 2), array(f8, 2),
-    array(types.uint64, 2), array(f8, 2), array(f8, 2),
+    array(i8), array(i8), array(lane), array(host), array(f4), array(f4), array(i4), array(i8, 3),
+    array(f8, 3), array(i4), array(f8, 2), array(i4), array(i4), array(i4), array(state),
+    array(f8, 2), array(f8, 2),
 )  # fmt: skip
 ptx, _ = cuda.compile_ptx(advance_lanes.py_func, signature, cc=(9, 0))
 json.dump(ptx, sys.stdout)

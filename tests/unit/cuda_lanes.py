@@ -54,7 +54,7 @@ def main() -> None:
                 "molecules": run.chain.n_molecules,
                 "positions": run.chain.positions().tobytes().hex(),
                 "drift_K": run.chain.energy_drift()[1],
-                "random": int(run.chain.rng[0]),
+                "random": int(run.chain.state["rng"][0]),
                 "bins": len(run.chain.count),
             }
             for isotherm in all_of_them

@@ -10,9 +10,9 @@ import pytest
 
 from poreflux.base.errors import StructureError
 from poreflux.run import intake
+from poreflux.run.artifacts import Limits
 from poreflux.store import Store
-from poreflux.structures import checks, cif
-from poreflux.structures import packages as sources
+from poreflux.structures import checks, cif, packages
 from poreflux.structures.crystal import Structure, cell_matrix, make_structure
 
 RIGHT = (90.0, 90.0, 90.0)
@@ -251,17 +251,17 @@ def test_what_cannot_be_built_is_not_tried_again(cifs, tmp_path, monkeypatch):
     def read(seconds):
         table = intake.read_structures(
             dict.fromkeys(names, ""), {"package": "pormake"},
-            store=Store(tmp_path / "store"), checks={}, seconds=seconds,
+            store=Store(tmp_path / "store"), checks={}, limits=Limits(seconds=seconds),
         )  # fmt: skip
         return table.set_index("name")
 
-    monkeypatch.setattr(sources, "build_pormake", build)
+    monkeypatch.setattr(packages, "build_pormake", build)
     first = read(seconds=2)
     assert list(first["status"]) == ["failed", "ok", "failed"]
     assert first.loc["collides", "reason"] == "could not be built: collides: atoms overlap"
     assert "limits.seconds" in first.loc["hangs", "reason"]
     # now everything could be built, but only what met a limit is tried again
-    monkeypatch.setattr(sources, "build_pormake", lambda name: cif)
+    monkeypatch.setattr(packages, "build_pormake", lambda name: cif)
     second = read(seconds=60)
     assert list(second["status"]) == ["failed", "ok", "ok"]
     pd.testing.assert_frame_equal(second.loc[["collides", "fits"]], first.loc[["collides", "fits"]])

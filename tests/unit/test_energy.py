@@ -6,7 +6,7 @@ import pytest
 
 from poreflux import energy
 from poreflux.base.errors import ConfigError
-from poreflux.structures import packages as sources
+from poreflux.structures import packages
 from poreflux.structures.cif import parse_cif
 from poreflux.structures.crystal import make_structure
 
@@ -43,7 +43,7 @@ def test_published_rows_of_listed_atoms_alone(reference, name):
     table = pd.read_csv(reference / "lim-kim-2022" / "core2019_descriptors_10bin.csv.gz")
     published = table.set_index("mof").loc[name]
     columns = [c for c in table if c.startswith("hist_")]
-    data = sources.core_mof_cif("2019-ASR", name)
+    data = packages.core_mof_cif("2019-ASR", name)
     listed = energy.compute(parse_cif(data, symmetry="as-listed"), bins=10)
     np.testing.assert_allclose(listed.histogram, published[columns].to_numpy(float), atol=1e-6)
     expanded = energy.compute(parse_cif(data), bins=10)
@@ -56,7 +56,7 @@ def test_published_counts(reference):
     columns = [c for c in table if c.startswith("hist_")]
     sample = table.sample(60, random_state=5).set_index("mof")
     exact = 0
-    for name, data in sources.core_mof_cifs("2019-ASR", list(sample.index)):
+    for name, data in packages.core_mof_cifs("2019-ASR", list(sample.index)):
         h = energy.compute(parse_cif(data), bins=10)
         published = sample.loc[name, columns].to_numpy(float)
         exact += np.abs(h.histogram - published).max() < 1e-6

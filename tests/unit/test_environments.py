@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from poreflux import learning
+from poreflux.learning import learners
 from poreflux.run import stages
 from poreflux.store.code import _file
 
@@ -67,9 +67,9 @@ def imported(path):
     return names
 
 
-def third_party(root, script):
-    """Packages that a script and the library modules that it draws on import at once."""
-    todo, seen = imported(root / "scripts" / f"{script}.py"), set()
+def third_party(path):
+    """Packages that a file and the library modules that it draws on import at once."""
+    todo, seen = imported(path), set()
     while todo:
         name = todo.pop()
         path = _file(name)
@@ -85,8 +85,10 @@ def test_engines_that_are_imported_when_called_are_there(root):
     for stage in stages.STAGES.values():
         for names in stage.packages.values():
             assert set(names) <= set(packages)
-    used = set().union(*learning.PACKAGES.values())
-    assert used <= set(packages_of(root / "envs" / "learning.yaml"))
+    packages = set(packages_of(root / "envs" / "learning.yaml"))
+    for learner in map(learners.get_learner, learners.algorithms()):
+        assert set(learner.packages) <= packages
+        assert third_party(_file(learner.module)) <= packages
 
 
 @pytest.mark.parametrize("name", ["simulation", "learning", "report"])
@@ -95,7 +97,7 @@ def test_an_environment_is_pinned_and_complete(root, pins, name):
     assert set(scripts) == {"simulation", "learning", "report"}
     packages = packages_of(root / "envs" / f"{name}.yaml")
     assert packages == {package: pins[package] for package in packages}
-    needed = {script: third_party(root, script) for script in sorted(scripts[name])}
+    needed = {s: third_party(root / "scripts" / f"{s}.py") for s in sorted(scripts[name])}
     assert all("pandas" in p for p in needed.values())
     assert not {s: lacking for s, p in needed.items() if (lacking := p - set(packages))}
 

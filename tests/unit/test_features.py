@@ -10,10 +10,10 @@ from poreflux.data.features import (
     PERCOLATION_SHARES,
     diffusion_labels,
     feature_table,
-    labelled,
+    labelled_rows,
     matrix,
+    select_features,
     uptake_labels,
-    used,
     why_none,
 )
 
@@ -133,9 +133,9 @@ def test_labelled_rows_are_unique_by_content_and_free_of_order():
     features = feature_table(*stage_tables())
     features.loc[3, "content_hash"] = features.loc[0, "content_hash"]
     labels = pd.Series({"mof0": 1.0, "mof1": 2.0, "mof3": 4.0, "unknown": 5.0})
-    rows, y = labelled(features, labels)
+    rows, y = labelled_rows(features, labels)
     assert rows["name"].tolist() == ["mof0", "mof1"] and y.tolist() == [1.0, 2.0]
-    shuffled, y_shuffled = labelled(features.iloc[::-1], labels.iloc[::-1])
+    shuffled, y_shuffled = labelled_rows(features.iloc[::-1], labels.iloc[::-1])
     pd.testing.assert_frame_equal(shuffled, rows)
     np.testing.assert_array_equal(y_shuffled, y)
 
@@ -193,8 +193,10 @@ def test_logarithms_of_diameters_and_cumulative_shares():
 def test_a_feature_set_uses_its_columns_alone():
     geometry, energy = stage_tables()
     table = feature_table(geometry, energy, percolation_table(geometry))
-    assert used(table, "paper55").shape == (4, 2 + 55)
-    assert used(table, "percolation").shape == (4, 2 + 17)
-    np.testing.assert_array_equal(matrix(used(table, "all"), "all")[0], matrix(table, "all")[0])
+    assert select_features(table, "paper55").shape == (4, 2 + 55)
+    assert select_features(table, "percolation").shape == (4, 2 + 17)
+    np.testing.assert_array_equal(
+        matrix(select_features(table, "all"), "all")[0], matrix(table, "all")[0]
+    )
     with pytest.raises(DataError, match="needs the table of the stage percolation"):
         matrix(feature_table(geometry, energy), "percolation")

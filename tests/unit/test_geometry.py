@@ -11,11 +11,11 @@ import pytest
 from poreflux import geometry
 from poreflux.base.errors import ConfigError, StructureError
 from poreflux.geometry.network import voronoi_network
-from poreflux.geometry.periodic import half_diagonal_A, images
+from poreflux.geometry.periodic import half_diagonal_A
 from poreflux.geometry.radii import RADII_A, atom_radii
 from poreflux.geometry.sampling import _rand, _seeded
 from poreflux.geometry.spheres import spheres_of
-from poreflux.structures import packages as sources
+from poreflux.structures import packages
 from poreflux.structures.cif import parse_cif, read_cif
 from poreflux.structures.crystal import make_structure
 
@@ -242,25 +242,6 @@ def test_random_numbers_are_those_of_the_c_library():
         assert [_rand(state) for _ in range(1000)] == [libc.rand() for _ in range(1000)]
 
 
-def test_images_are_all_there():
-    s = make_structure((4, 5, 6), (60, 75, 110), ["C"] * 3, np.random.default_rng(1).random((3, 3)))
-    points, owner, shift = images(s.frac, s.cell, 7.0)
-    np.testing.assert_allclose(points, (s.frac[owner] + shift) @ s.cell)
-    np.testing.assert_array_equal(owner[:3], [0, 1, 2])
-    assert not shift[:3].any()
-    steps = np.stack(np.meshgrid(*[np.arange(-6, 7)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    reach = 7.0 / s.perpendicular_widths_A
-    inside = [
-        (i, *n)
-        for i in range(3)
-        for n in steps
-        if ((s.frac[i] + n >= -reach) & (s.frac[i] + n <= 1 + reach)).all()
-    ]
-    assert sorted(inside) == sorted(
-        (int(o), *map(int, n)) for o, n in zip(owner, shift, strict=True)
-    )
-
-
 def test_half_diagonal_of_a_box():
     s = make_structure((4, 6, 12), RIGHT, ["C"], [[0, 0, 0]])
     assert half_diagonal_A(s, (1, 1, 1)) == pytest.approx(7.0)
@@ -339,5 +320,5 @@ def test_published_values_from_the_archive(reference):
     table = published_table(reference)
     names = ["ENITAX_clean", "QUKQAQ_clean", "cm503311x_OH-mil-53-Al-lp-ortho_clean"]
     pytest.importorskip("CoRE_MOF")
-    for name, data in sources.core_mof_cifs("2019-ASR", names):
+    for name, data in packages.core_mof_cifs("2019-ASR", names):
         check(geometry.compute(parse_cif(data)), table.loc[name])

@@ -20,13 +20,15 @@ def test_names_of_labels():
     assert labels.uptake_at(5.8) == "uptake_5.8bar" and labels.uptake_at(100.0) == "uptake_100bar"
     assert labels.pressure_of("uptake_0.25bar") == 0.25
     assert math.isnan(labels.pressure_of("henry"))
-    expanded = labels.expand(["uptake", "henry", "uptake_1bar", "gap"], [0.5, 1.0], ["gap"])
+    expanded = labels.requested_labels(
+        ["uptake", "henry", "uptake_1bar", "gap"], [0.5, 1.0], ["gap"]
+    )
     assert expanded == ["uptake_0.5bar", "uptake_1bar", "henry", "gap"]
     with pytest.raises(ConfigError, match=r"'gap'.*diffusivity"):
-        labels.expand(["gap"], [1.0])
+        labels.requested_labels(["gap"], [1.0])
     mixed = ["isotherm", "uptake_30bar", "uptake_5bar", "gap"]
-    assert labels.expand(["isotherm"], [0.5]) == ["isotherm"]
-    assert labels.single(mixed, [30.0, 0.5]) == [
+    assert labels.requested_labels(["isotherm"], [0.5]) == ["isotherm"]
+    assert labels.scalar_labels(mixed, [30.0, 0.5]) == [
         "uptake_30bar", "uptake_0.5bar", "uptake_5bar", "gap"
     ]  # fmt: skip
     assert sorted(mixed, key=labels.rank_of) == ["uptake_5bar", "uptake_30bar", "gap", "isotherm"]

@@ -5,7 +5,7 @@ import pytest
 
 from poreflux.base.errors import DataError
 from poreflux.learning.boosting import (
-    Structure,
+    TreeStructure,
     boost,
     choose_structure,
     contributions,
@@ -26,7 +26,7 @@ def rows():
     return x, 2.0 * x[:, 0] + np.sin(3.0 * x[:, 1]) + 0.1 * stream.normal(size=60)
 
 
-STRUCTURE = Structure(max_depth=3, n_trees=40)
+STRUCTURE = TreeStructure(max_depth=3, n_trees=40)
 
 
 def test_a_row_of_weight_two_is_a_row_given_twice(rows):
@@ -46,7 +46,7 @@ def test_training_is_the_same_every_time(rows):
 def test_a_continued_booster_keeps_its_trees_and_adds_more(rows):
     x, y = rows
     before = boost(x[:30], y[:30], STRUCTURE)
-    after = boost(x[30:], y[30:], Structure(3, 10), start=before)
+    after = boost(x[30:], y[30:], TreeStructure(3, 10), start=before)
     assert np.array_equal(predict(after, x, STRUCTURE.n_trees), predict(before, x))
     assert after.num_boosted_rounds() == 50
     gone = np.square(predict(before, x[30:]) - y[30:]).mean()

@@ -42,12 +42,12 @@ def test_the_mean_is_that_of_its_parts_and_stored_ones_predict_the_same():
     shares = stack.shares[:, None]
     mean = shares * stack.processes.predict(x) + (1 - shares) * stack.boosters.predict(x)
     np.testing.assert_array_equal(stack.predict(x), mean)
-    again = ensemble.from_bytes(ensemble.to_bytes(stack))
-    assert ensemble.to_bytes(again) == ensemble.to_bytes(stack)
+    again = ensemble.from_bytes(stack.to_bytes())
+    assert again.to_bytes() == stack.to_bytes()
     np.testing.assert_array_equal(again.predict(x), mean)
     np.testing.assert_array_equal(stack.select([2]).predict(x)[0], mean[2])
     parts = [ensemble.fit(x, y, splits[k : k + 1], seeds=[k + 1], source=source) for k in range(3)]
-    np.testing.assert_array_equal(ensemble.join(parts).predict(x), mean)
+    np.testing.assert_array_equal(ensemble.Pairs.join(parts).predict(x), mean)
     # the members are those of the learners by themselves
     rows = np.sort(np.concatenate([splits[0].train, splits[0].validation]))
     whole = [Split(rows, rows[:0], rows[:0])]
@@ -66,4 +66,4 @@ def test_what_is_held_out_has_no_say():
     other = y.copy()
     other[outside] = 99.0
     one, two = (ensemble.fit(x, values, splits, seeds=[1]) for values in (y, other))
-    assert ensemble.to_bytes(one) == ensemble.to_bytes(two)
+    assert one.to_bytes() == two.to_bytes()

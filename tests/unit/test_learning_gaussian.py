@@ -41,7 +41,7 @@ def test_learns_a_smooth_function_and_leaves_the_test_rows_alone():
     changed = y.copy()
     changed[parts.test] += 100.0
     again = gaussian.fit(x, changed, [parts], seeds=[0])
-    assert gaussian.to_bytes(again) == gaussian.to_bytes(model)
+    assert again.to_bytes() == model.to_bytes()
 
 
 def test_bytes_and_selection():
@@ -49,7 +49,7 @@ def test_bytes_and_selection():
     splits = [split(len(y), seed) for seed in range(3)]
     source = gaussian.fit(x, y + 1.0, splits[:1], seeds=[5])
     model = gaussian.fit(x, y, splits, seeds=[0, 1, 2], source=source)
-    back = gaussian.from_bytes(gaussian.to_bytes(model))
+    back = gaussian.from_bytes(model.to_bytes())
     assert len(back) == 3
     np.testing.assert_array_equal(back.predict(x), model.predict(x))
     np.testing.assert_array_equal(model.select([2]).predict(x)[0], model.predict(x)[2])

@@ -51,7 +51,7 @@ def test_equal_to_scikit_learn_with_the_same_seed(learner):
     if learner == "formula":
         model = Formula(lambda x: x[:, 0] - x[:, 3])
     elif learner == "mlp":
-        model = mlp.fit(x, y, [split(90, seed=0)], phase=mlp.PROTOCOLS["fast"].direct, seeds=[0])
+        model = mlp.train(x, y, [split(90, seed=0)], phase=mlp.PROTOCOLS["fast"].direct, seeds=[0])
     else:
         model = xgb.fit(x, y, [split(90, seed=0)], seeds=[0])
     ours = importance.importance(model, x, y, names_of(6), n_repeats=7, seed=11)

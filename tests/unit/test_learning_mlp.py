@@ -21,7 +21,7 @@ def data(n=200, d=6, seed=0):
 
 def fit(x, y, splits, phase=SHORT, **options):
     options.setdefault("seeds", list(range(len(splits))))
-    return mlp.fit(x, y, splits, phase=phase, **options)
+    return mlp.train(x, y, splits, phase=phase, **options)
 
 
 @pytest.mark.parametrize("batch_size", [None, 32])
@@ -52,7 +52,7 @@ def test_a_model_that_stops_leaves_the_others_undisturbed():
 def test_training_is_repeatable_to_the_bit():
     x, y = data()
     splits = draws(len(x), 60, 3, seed=1)
-    assert mlp.to_bytes(fit(x, y, splits)) == mlp.to_bytes(fit(x, y, splits))
+    assert fit(x, y, splits).to_bytes() == fit(x, y, splits).to_bytes()
 
 
 def test_training_is_adam_on_the_mean_squared_error():
@@ -140,7 +140,7 @@ def test_outputs_on_the_same_layers_learn_their_own_labels():
     for predicted, known in zip(networks.predict(x), labels.T, strict=True):
         assert r2(known[part.test], predicted[part.test]) > 0.9
     again = fit(x, labels, [part], LEARN)
-    assert mlp.to_bytes(again) == mlp.to_bytes(networks)
+    assert again.to_bytes() == networks.to_bytes()
     # fine-tuning starts from the mean of the outputs, and not at all where nothing is learnt
     still = replace(SHORT, max_steps=1, learning_rate=0.0)
     (moved,) = fit(x, y, [part], still, source=networks).predict(x)
@@ -211,7 +211,7 @@ def test_networks_survive_bytes_and_selection():
     x, y = data()
     source = fit(x, y, [split(len(x), seed=0)])
     networks = fit(x, y, draws(len(x), 60, 3, seed=1), source=source)
-    copy = mlp.from_bytes(mlp.to_bytes(networks))
+    copy = mlp.from_bytes(networks.to_bytes())
     for field in fields(mlp.Networks):
         np.testing.assert_array_equal(getattr(copy, field.name), getattr(networks, field.name))
     picked = networks.select([2, 0])
@@ -258,8 +258,8 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(kind, monkeypatch):
         phase = replace(phase, batch_size=16, patience=None, anneal=True)
     options = {"phase": phase, "seeds": [1, 2, 3]}
     if kind == "frozen":
-        options["source"] = mlp.fit(x, 2 * y, splits[:1], phase=phase, seeds=[9])
-    whole = mlp.fit(x, y, splits, **options)
+        options["source"] = mlp.train(x, 2 * y, splits[:1], phase=phase, seeds=[9])
+    whole = mlp.train(x, y, splits, **options)
 
     class KilledError(Exception):
         pass
@@ -273,15 +273,15 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(kind, monkeypatch):
 
     for _ in range(3):
         with pytest.raises(KilledError):
-            mlp.fit(x, y, splits, **options, checkpoint=kept, step=killed)
+            mlp.train(x, y, splits, **options, checkpoint=kept, step=killed)
     saved = dict(kept)
-    resumed = mlp.fit(x, y, splits, **options, checkpoint=kept)
-    assert mlp.to_bytes(resumed) == mlp.to_bytes(whole)
+    resumed = mlp.train(x, y, splits, **options, checkpoint=kept)
+    assert resumed.to_bytes() == whole.to_bytes()
     # it did go on, and did not start anew
     assert len(saved) == 1 and saved != kept
     # what is broken is not used
     broken = Kept({name: data[:100] for name, data in saved.items()})
-    assert mlp.to_bytes(mlp.fit(x, y, splits, **options, checkpoint=broken)) == mlp.to_bytes(whole)
+    assert mlp.train(x, y, splits, **options, checkpoint=broken).to_bytes() == whole.to_bytes()
 
 
 def test_equal_labels_have_no_r2():

@@ -11,9 +11,9 @@ import torch
 from poreflux.base.errors import DataError
 from poreflux.data.features import GEOMETRY_COLUMNS, matrix
 from poreflux.data.labels import ISOTHERM, uptake_at
-from poreflux.learning import parse_learner, study
+from poreflux.learning import study
 from poreflux.learning.container import pack, unpack
-from poreflux.learning.learners import mlp
+from poreflux.learning.learners import get_learner, mlp
 from poreflux.learning.trained import REST, TEST, Pretrained, TrainedSize
 
 torch.set_num_threads(1)
@@ -79,7 +79,7 @@ def test_pretraining_scores_are_those_of_the_stored_model_on_the_test_share(smal
         assert model.n == 120 and len(model.test_hashes) == 24
         tested = source.set_index("content_hash").loc[list(model.test_hashes)].reset_index()
         y = uptakes[model.label].loc[tested["name"]].to_numpy()
-        x, _ = matrix(tested, parse_learner(model.learner)[1])
+        x, _ = matrix(tested, get_learner(model.learner).feature_set)
         predicted = Pretrained.from_bytes(model.to_bytes()).load().predict(x)[0]
         assert model.rmse == pytest.approx(np.sqrt(np.mean((predicted - y) ** 2)))
         assert model.r2 > 0.7
@@ -92,9 +92,9 @@ def test_an_isotherm_hands_on_all_of_its_uptakes(small_study, learner):
     if learner == "mlp":
         model = study.pretrain(source, pd.DataFrame(uptakes), ISOTHERM, learner=learner, **FAST)
     else:
-        model = study.together(mine, ISOTHERM)
+        model = study.join_sources(mine, ISOTHERM)
         assert model.rmse == pytest.approx(np.mean([m.rmse for m in mine]))
-    x, _ = matrix(target, parse_learner(learner)[1])
+    x, _ = matrix(target, get_learner(learner).feature_set)
     for predicted, single in zip(model.load().predict(x), mine, strict=True):
         alone = single.load().predict(x)[0]
         assert learner == "mlp" or (predicted == alone).all()
@@ -139,7 +139,7 @@ def test_stored_models_hold_everything_needed_to_score_them(small_study, which):
     trained = TrainedSize.from_bytes(models)
     assert trained.to_bytes() == models
     rows = target.set_index("content_hash").loc[list(trained.content_hashes)].reset_index()
-    x, names = matrix(rows, parse_learner(LEARNERS[which])[1])
+    x, names = matrix(rows, get_learner(LEARNERS[which]).feature_set)
     assert tuple(names) == trained.feature_names
     for group in trained.groups:
         predicted = group.model.predict(x)
@@ -213,7 +213,7 @@ def test_joined_networks_predict_as_they_did_apart(frozen):
     parts = [mlp.initialise(seeds, **scaling) for seeds in ([1, 2], [3, 4])]
     if frozen:
         parts = [parts[0].select([0, 0, 1]), parts[0].select([0])]
-    joined = mlp.join(parts)
+    joined = mlp.Networks.join(parts)
     apart = np.concatenate([part.predict(x) for part in parts])
     np.testing.assert_array_equal(joined.predict(x), apart)
     assert len(joined.first_weight) == (2 if frozen else 4)

@@ -69,8 +69,8 @@ def test_a_source_that_predicts_a_constant_says_nothing(target):
 
 def test_bytes_hold_all_and_a_source_keeps_no_more_rows_than_are_used(source, target, monkeypatch):
     x, y, draws = target
-    again = weighted.from_bytes(weighted.to_bytes(source))
-    assert weighted.to_bytes(again) == weighted.to_bytes(source)
+    again = weighted.from_bytes(source.to_bytes())
+    assert again.to_bytes() == source.to_bytes()
     assert np.array_equal(again.predict(x), source.predict(x))
     assert again.source.structure == source.source.structure
     # 72 % of 400 rows are the source's training rows

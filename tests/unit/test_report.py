@@ -4,14 +4,25 @@ import copy
 import hashlib
 import math
 import re
+import tomllib
 from html.parser import HTMLParser
 
+import jinja2
 import numpy as np
 import pandas as pd
 import pytest
 
 from poreflux import report
-from poreflux.report import figures, page, summary
+from poreflux.report import numbers
+from poreflux.report.figures import style
+from poreflux.report.rendering import render
+from poreflux.report.scores import score_summary
+from poreflux.report.sections.importance import draw_distances, importance_distances
+from poreflux.report.sections.pretraining import draw_pretraining
+from poreflux.report.sections.structures import complete_structures, failures, warning_counts
+from poreflux.report.sections.transfer import draw_learning_curves, draw_score_bars
+from poreflux.report.sources import with_source
+from poreflux.report.statistics import rank_correlation
 from poreflux.report.study import Study
 from poreflux.run import config as poreflux_config
 
@@ -212,7 +223,6 @@ def complete_tables():
 
 
 def complete_facts(root, **changes):
-    schema = poreflux_config.load_schema(root / "config" / "schema.json")
     given = {
         "study": "demo",
         "energy": {"bins": BINS},
@@ -225,7 +235,7 @@ def complete_facts(root, **changes):
             "target": {"package": "core-mof", "names": ["b"]},
         },
     }
-    config = poreflux_config.complete(given | changes, schema)
+    config = poreflux_config.complete(given | changes).model_dump(mode="json")
     engines = {"geometry": {"pyzeo": "0.1.6"}, "learning": {"torch": "2.13.0"}}
     return {"study": "demo", "config": config, "engines": engines}
 
@@ -280,7 +290,7 @@ def built(tables, facts, folder):
 
 def render_only(monkeypatch, *names):
     """Draw every figure but render these alone, which is most of the time."""
-    save = figures.save
+    save = style.save
 
     def save_some(figure, folder, name):
         if name in names:
@@ -289,7 +299,7 @@ def render_only(monkeypatch, *names):
             for kind in ("png", "svg"):
                 (folder / f"{name}.{kind}").write_text(name)
 
-    monkeypatch.setattr(figures, "save", save_some)
+    monkeypatch.setattr(style, "save", save_some)
 
 
 @pytest.fixture
@@ -357,7 +367,7 @@ def test_warnings_are_counted_by_code():
             "warnings": ["close_contacts: C, H 0.8 Å; no_metal: C H4", "close_contacts: x: y", ""],
         }
     )
-    found = summary.warning_counts({"t/structures": table}, ["t", "absent"])
+    found = warning_counts({"t/structures": table}, ["t", "absent"])
     assert found[["set", "code", "structures", "example"]].values.tolist() == [
         ["t", "close_contacts", 2, "x: y"],
         ["t", "no_metal", 1, "C H4"],
@@ -505,9 +515,9 @@ def test_reasons_follow_the_configuration(root, tables, tmp_path, quick):
     some = {k: t for k, t in tables.items() if "crosscheck" not in k and k != "target/diffusion"}
     structures = complete_facts(root)["config"]["structures"]
     structures["target"]["stages"].remove("diffusion")
-    facts = complete_facts(root, gcmc={"crosscheck": 0}, structures=structures)
+    facts = complete_facts(root, uptake={"crosscheck": 0}, structures=structures)
     text = built(some, facts, tmp_path).text
-    assert "the cross-check is switched off (gcmc.crosscheck)" in text
+    assert "the cross-check is switched off (uptake.crosscheck)" in text
     assert "target does not pass through diffusion (structures.target.stages)" in text
 
 
@@ -576,6 +586,35 @@ def test_names_are_escaped(tables, facts, tmp_path, monkeypatch):
     assert "b" in read.tags and "script" not in read.tags and "i" not in read.tags
 
 
+def test_templates_escape_what_they_print(tables, facts, tmp_path, quick):
+    assert '">&lt;b&gt;x &amp; &#34;y&#34; not shown' in render("missing", what=EVIL, why="")
+    evil = "<script>alert(1)</script>"
+    some = copy.deepcopy(tables)
+    for key in [k for k in some if k.startswith("target/")]:
+        some[key]["name"] = some[key]["name"].replace("core049", evil)
+    for key in ("study/scores", "study/pretraining"):
+        some[key]["learner"] = some[key]["learner"].replace("mlp", evil)
+    read = built(some, facts | {"engines": {evil: {evil: evil}}}, tmp_path)
+    assert f"core048, {evil}" in read.text or f"{evil}, core0" in read.text
+    assert f"Best model of the diffusivity: {evil}" in read.text or f"({evil}, size" in read.text
+    text = (tmp_path / "index.html").read_text()
+    assert "script" not in read.tags and "<script" not in text
+
+
+def test_a_template_is_given_every_name_that_it_uses():
+    with pytest.raises(jinja2.UndefinedError):
+        render("missing", what="x")
+
+
+def test_every_template_is_installed(root):
+    package = root / "workflow" / "poreflux"
+    files = {p.relative_to(package).as_posix() for p in package.glob("report/templates/**/*.*")}
+    assert {"report/templates/style.css", "report/templates/synthesis/verdict.html.j2"} <= files
+    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    listed = {f for p in patterns["package-data"]["poreflux"] for f in package.glob(p)}
+    assert {package / name for name in files} <= listed
+
+
 def test_stale_figures_go(tables, facts, tmp_path, quick):
     built(tables, facts, tmp_path)
     (tmp_path / "figures" / "notes.txt").write_text("mine")
@@ -597,7 +636,7 @@ def test_importance_per_learner(tables, facts, tmp_path, quick):
 
 def importances(*rows):
     columns = ["kind", "source_pressure_bar", "feature", "pfi_normalised"]
-    return summary.with_source(pd.DataFrame(rows, columns=columns))
+    return with_source(pd.DataFrame(rows, columns=columns))
 
 
 def test_distance_by_hand():
@@ -613,7 +652,7 @@ def test_distance_by_hand():
         ("source", 3.0, "a", 0.0),  # rests on nothing
         ("source", 3.0, "b", 0.0),
     )
-    top, distances = summary.importance_distances(table)
+    top, distances = importance_distances(table)
     assert list(top.index) == ["a", "b"]
     found = distances.set_index("source")
     assert found["distance"].to_dict() == pytest.approx({1.0: 0.5, 2.0: 0.1})  # 3-4-5
@@ -627,16 +666,28 @@ def test_distance_looks_at_the_leading_features_only():
     # the source differs in the two last features alone
     rows += [("source", 5.0, f, w) for f, w in zip(features[:10], weights, strict=False)]
     rows += [("source", 5.0, "f10", 0.9), ("source", 5.0, "f11", 0.0)]
-    assert summary.importance_distances(importances(*rows))[1]["distance"].to_list() == [0.0]
+    assert importance_distances(importances(*rows))[1]["distance"].to_list() == [0.0]
 
 
 def test_distances_are_those_of_the_importance_stage(tables):
-    from poreflux.learning import importance
+    from poreflux.learning.importance import distances
 
-    expected = importance.distances(tables["study/importance"])
-    found = summary.importance_distances(summary.with_source(tables["study/importance"]))[1]
+    expected = distances(tables["study/importance"])
+    found = importance_distances(with_source(tables["study/importance"]))[1]
     assert found["distance"].to_list() == pytest.approx(expected["distance"].to_list())
     assert found["rank"].to_list() == expected["rank"].to_list()
+
+
+def test_what_the_report_cannot_import_it_says_alike():
+    """What stands in modules that need torch, XGBoost, gemmi or numba, which the report lacks."""
+    from poreflux.fields.forcefield import guest_parameters
+    from poreflux.learning.importance import TOP
+    from poreflux.learning.splits import FRACTIONS
+    from poreflux.report.sections import descriptors, importance, transfer
+
+    assert importance.TOP_FEATURES == TOP
+    assert transfer.TEST_SHARE == FRACTIONS[2]
+    assert descriptors.METHANE_DIAMETER_A == guest_parameters("CH4").sigma_A
 
 
 @pytest.mark.parametrize("kind", ["dl", "source"])
@@ -666,7 +717,7 @@ def test_a_source_that_is_no_uptake_goes_by_its_name(tables, facts, tmp_path, qu
             source_label=table["source_label"].where(~first, "henry"),
             source_pressure_bar=table["source_pressure_bar"].where(~first),
         )
-    found = summary.with_source(named["study/scores"])
+    found = with_source(named["study/scores"])
     assert found.loc[found["kind"] == "dl", "source"].isna().all()
     assert set(found.loc[found["kind"] == "tl", "source"]) >= {"henry", "100 bar"}
     text = built(named, facts, tmp_path).text
@@ -772,7 +823,7 @@ def test_a_label_without_a_unit_that_the_scores_do_not_name(root, tables, tmp_pa
 
 def test_curves_are_of_the_label():
     table = pd.DataFrame({"size": [40], "q1": [0.1], "median": [0.2], "q3": [0.3]})
-    drawn = figures.learning_curves({"mlp": {"direct": table}}, "log K")
+    drawn = draw_learning_curves({"mlp": {"direct": table}}, "log K")
     assert drawn.axes[0].get_ylabel() == "R² of log K"
 
 
@@ -790,23 +841,23 @@ def test_named_sources_stand_by_pressure_too(tables, facts, tmp_path, quick):
     assert [row[0] for row in cells(tmp_path, "Scores on 30")[1:]] == expected
     shown = [row[3] for row in cells(tmp_path, "Medians over draws, R²")[1:]]
     assert shown == 4 * ["–", *expected]
-    _, distances = summary.importance_distances(summary.with_source(some["study/importance"]))
+    _, distances = importance_distances(with_source(some["study/importance"]))
     assert distances["source"].tolist() == expected
     gains = pd.DataFrame(columns=["learner", "source", "distance", "gain"])
-    axis = figures.distances(distances, gains).axes[0]
+    axis = draw_distances(distances, gains).axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == expected
 
 
 def test_an_axis_keeps_the_order_where_the_first_learner_lacks_a_source(tables):
-    table = summary.with_source(with_isotherm(tables)["study/pretraining"])
+    table = with_source(with_isotherm(tables)["study/pretraining"])
     table = table[(table["learner"] != "mlp") | (table["source"] != "10 bar")]
-    axis = figures.pretraining(table.sort_values("learner", kind="stable")).axes[0]
+    axis = draw_pretraining(table.sort_values("learner", kind="stable")).axes[0]
     found = [label.get_text() for label in axis.get_xticklabels()]
     assert found == ["1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
-    scores = summary.score_summary(summary.with_source(with_isotherm(tables)["study/scores"]))
+    scores = score_summary(with_source(with_isotherm(tables)["study/scores"]))
     rows = scores[scores["learner"] == "mlp"]
     rows = rows[(rows["size"] != 40) | (rows["source"] != "10 bar")]
-    found = [label.get_text() for label in figures.score_bars(rows).axes[-1].get_xticklabels()]
+    found = [label.get_text() for label in draw_score_bars(rows).axes[-1].get_xticklabels()]
     assert found == ["direct", "1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
 
 
@@ -903,15 +954,15 @@ def test_what_a_file_does_not_hold_has_not_failed():
     table = pd.DataFrame({"name": ["a", "b", "c"], "status": ["ok", "ok", "failed"]})
     some = {"x/structures": table.assign(status="ok"), "x/geometry": table}
     some["x/uptake"] = table.iloc[:1]
-    assert summary.complete_structures(some, "x") == (1, 1, 3)
+    assert complete_structures(some, "x") == (1, 1, 3)
 
 
 def test_a_tie_is_no_win():
     rows = [("dl", math.nan, 0, 0.5), ("dl", math.nan, 1, 0.5), ("dl", math.nan, 2, 0.9)]
     rows += [("tl", 1.0, 0, 0.5), ("tl", 1.0, 1, 0.6), ("tl", 1.0, 3, 0.9)]
     table = pd.DataFrame(rows, columns=["kind", "source_pressure_bar", "draw", "r2"])
-    table = summary.with_source(table.assign(learner="mlp", size=10, rmse=1.0, mae=1.0))
-    row = summary.score_summary(table).set_index("kind").loc["tl"]
+    table = with_source(table.assign(learner="mlp", size=10, rmse=1.0, mae=1.0))
+    row = score_summary(table).set_index("kind").loc["tl"]
     # draw 2 has no transfer and draw 3 no direct score: neither is a pair
     assert (row["wins"], row["pairs"], row["n"]) == (1, 2, 3)
     assert row["gain"] == pytest.approx(0.05)
@@ -924,7 +975,7 @@ def test_failures_count_in_the_first_stage_only():
     second = pd.DataFrame(
         {"name": ["a", "b"], "status": "failed", "reason": ["atoms 0.1 apart", "took 9 s"]}
     )
-    found = summary.failures({"x/structures": first, "x/geometry": second}, ["x"])
+    found = failures({"x/structures": first, "x/geometry": second}, ["x"])
     assert found[["stage", "reason", "structures"]].to_numpy().tolist() == [
         ["structures", "atoms 0.1 apart", 1],
         ["geometry", "took 9 s", 1],
@@ -932,10 +983,10 @@ def test_failures_count_in_the_first_stage_only():
 
 
 def test_rank_correlation():
-    assert summary.rank_correlation([1, 2, 3, 4], [1, 4, 9, 16]) == pytest.approx(1.0)
-    assert summary.rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1.0)
-    assert math.isnan(summary.rank_correlation([1, 2], [3, 4]))
-    assert math.isnan(summary.rank_correlation([1, 1, 1], [3, 4, 5]))
+    assert rank_correlation([1, 2, 3, 4], [1, 4, 9, 16]) == pytest.approx(1.0)
+    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1.0)
+    assert math.isnan(rank_correlation([1, 2], [3, 4]))
+    assert math.isnan(rank_correlation([1, 1, 1], [3, 4, 5]))
 
 
 def test_feature_labels(tmp_path):
@@ -950,17 +1001,16 @@ def test_feature_labels(tmp_path):
 @pytest.mark.parametrize(
     ("made", "text"),
     [
-        (page.significant(9.999e-9), "1.00 × 10⁻⁸"),
-        (page.significant(-0.0012), "−0.00120"),
-        (page.significant(99999.6), "1.00 × 10⁵"),
-        (page.with_error(1.234e-8, 5e-10), "(1.23 ± 0.05) × 10⁻⁸"),
-        (page.with_error(0.0, 0.1), "0"),
-        (page.with_error(2.0, math.nan), "2.00"),
-        (page.decimal(-0.001), "0.00"),
-        (page.decimal(None), "–"),
-        (page.percent(math.nan), "–"),
-        (page.duration(5400.0), "1.5 h"),
-        (page.escaped(EVIL), "&lt;b&gt;x &amp; &quot;y&quot;"),
+        (numbers.significant(9.999e-9), "1.00 × 10⁻⁸"),
+        (numbers.significant(-0.0012), "−0.00120"),
+        (numbers.significant(99999.6), "1.00 × 10⁵"),
+        (numbers.with_error(1.234e-8, 5e-10), "(1.23 ± 0.05) × 10⁻⁸"),
+        (numbers.with_error(0.0, 0.1), "0"),
+        (numbers.with_error(2.0, math.nan), "2.00"),
+        (numbers.decimal(-0.001), "0.00"),
+        (numbers.decimal(None), "–"),
+        (numbers.percent(math.nan), "–"),
+        (numbers.duration(5400.0), "1.5 h"),
     ],
 )
 def test_numbers_as_text(made, text):

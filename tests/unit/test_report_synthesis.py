@@ -8,10 +8,26 @@ import pandas as pd
 import pytest
 from test_report import EVIL, Page, render_only
 
-from poreflux.report import page, synthesis
-from poreflux.report.synthesis import SynthesisStudy
+from poreflux.report import numbers, synthesis
+from poreflux.report.sections.synthesis.comparisons import (
+    AUGMENTATIONS,
+    NO,
+    UNDECIDED,
+    UNKNOWN,
+    YES,
+    judged,
+)
+from poreflux.report.sections.synthesis.interpretation import chosen_levels
+from poreflux.report.synthesis_study import (
+    METHOD_WORDS,
+    STAGE_WORDS,
+    VARIANT_WORDS,
+    SynthesisStudy,
+    in_words,
+)
+from poreflux.synthesis import K_FOLD, LEAVE_ONE_OUT
 
-VARIANTS = tuple(synthesis.VARIANT_WORDS)
+VARIANTS = tuple(VARIANT_WORDS)
 FEATURES = ("time_h", "zn_mol_per_L")
 FIGURES = ("rmse", "parity", "differences", "importance", "dependence", "levels")
 OPTIONAL = ("dropped", "new_conditions")
@@ -27,10 +43,10 @@ def one_case(name, *, transfer=LEANING, augmentation=OPEN, n_levels=3, seed=1):
     rmse = {v: 20.0 + 3 * k for k, v in enumerate(VARIANTS)}
     rmse |= {"in_house": 20.0, "transfer": 20.0 + transfer[0]}
     given = {("transfer", "in_house"): transfer}
-    given |= {pair: augmentation for pair in synthesis.AUGMENTATIONS}
+    given |= {pair: augmentation for pair in AUGMENTATIONS}
     scores, comparisons, predictions, choices = [], [], [], []
     size = 30.0 + 10 * np.arange(7) + rng.random(7)
-    for scheme in (synthesis.LEAVE_ONE_OUT, "k-fold"):
+    for scheme in (LEAVE_ONE_OUT, K_FOLD):
         for variant in VARIANTS:
             line = {"scheme": scheme, "variant": variant, "n_conditions": 7, "n_predictions": 7}
             for metric, value in (("rmse", rmse[variant]), ("mae", 9.0), ("r2", 0.5)):
@@ -40,7 +56,7 @@ def one_case(name, *, transfer=LEANING, augmentation=OPEN, n_levels=3, seed=1):
                 if against == variant:
                     continue
                 value, low, high = given.get((variant, against), (0.5, -1.0, 2.0))
-                if scheme == "k-fold":  # must not be asked
+                if scheme == K_FOLD:  # must not be asked
                     value, low, high = 50.0, 40.0, 60.0
                 comparisons.append(
                     {
@@ -228,16 +244,16 @@ def test_words_follow_the_intervals(whole):
 @pytest.mark.parametrize(
     ("low", "high", "word"),
     [
-        (-2.0, -1.0, synthesis.YES),
-        (1.0, 2.0, synthesis.NO),
-        (-1.0, 1.0, synthesis.UNDECIDED),
-        (-1.0, 0.0, synthesis.UNDECIDED),
-        (0.0, 0.0, synthesis.UNDECIDED),
-        (math.nan, 1.0, synthesis.UNKNOWN),
+        (-2.0, -1.0, YES),
+        (1.0, 2.0, NO),
+        (-1.0, 1.0, UNDECIDED),
+        (-1.0, 0.0, UNDECIDED),
+        (0.0, 0.0, UNDECIDED),
+        (math.nan, 1.0, UNKNOWN),
     ],
 )
 def test_judgements(low, high, word):
-    assert synthesis.judged(low, high) == word
+    assert judged(low, high) == word
 
 
 def test_numbers_of_the_tables(whole):
@@ -339,11 +355,11 @@ def test_case_without_rows_of_a_table(tmp_path, quick):
 def test_levels_that_are_drawn():
     rows = one_case("a", n_levels=12)["dependence"]
     rows = rows[rows["level"] != ""].reset_index(drop=True)
-    shown, hidden = synthesis.chosen_levels(rows)
+    shown, hidden = chosen_levels(rows)
     # level 0 has in-house rows; predictions are 50 + k with the median at 55.5
     assert set(shown["level"]) == {f"level {k}" for k in (0, 1, 2, 3, 8, 9, 10, 11)}
     assert hidden == {"solvent": 4}
-    few, none = synthesis.chosen_levels(rows[rows["level"].isin(["level 1", "level 2"])])
+    few, none = chosen_levels(rows[rows["level"].isin(["level 1", "level 2"])])
     assert set(few["level"]) == {"level 1", "level 2"} and none == {"solvent": 0}
 
 
@@ -364,18 +380,28 @@ def test_columns_in_words(tmp_path):
     assert study.feature("ratio") == "ratio"
     assert study.feature("zinc_source") == "zinc source"
     assert study.quantity("a") == "particle size (nm)"
-    assert synthesis.in_words("something_new") == "something new"
+    assert in_words("something_new") == "something new"
+
+
+def test_every_name_has_its_words():
+    """The modules that name them need XGBoost, which the report lacks."""
+    from poreflux.learning.variants import VARIANTS as names
+    from poreflux.synthesis.interpretation import AFTER, BEFORE, GAIN, PERMUTATION, SHAP
+
+    assert set(VARIANT_WORDS) == set(names)
+    assert set(STAGE_WORDS) == {BEFORE, AFTER}
+    assert set(METHOD_WORDS) == {GAIN, PERMUTATION, SHAP}
 
 
 @pytest.mark.parametrize(
     ("made", "text"),
     [
-        (page.with_interval(13.92, 9.767, 18.07), "13.9 (9.8 to 18.1)"),
-        (page.with_interval(-30.2, -71.0, 12.2, 2), "−30 (−71 to 12)"),
-        (page.with_interval(2e-9, 1e-9, 3e-9), "2.00 × 10⁻⁹ (1.00 × 10⁻⁹ to 3.00 × 10⁻⁹)"),
-        (page.with_interval(12.0, math.nan, 1.0), "12.0"),
-        (page.with_interval(0.0, 0.0, 0.0), "0"),
-        (page.with_interval(math.nan, 1.0, 2.0), "–"),
+        (numbers.with_interval(13.92, 9.767, 18.07), "13.9 (9.8 to 18.1)"),
+        (numbers.with_interval(-30.2, -71.0, 12.2, 2), "−30 (−71 to 12)"),
+        (numbers.with_interval(2e-9, 1e-9, 3e-9), "2.00 × 10⁻⁹ (1.00 × 10⁻⁹ to 3.00 × 10⁻⁹)"),
+        (numbers.with_interval(12.0, math.nan, 1.0), "12.0"),
+        (numbers.with_interval(0.0, 0.0, 0.0), "0"),
+        (numbers.with_interval(math.nan, 1.0, 2.0), "–"),
     ],
 )
 def test_intervals_as_text(made, text):

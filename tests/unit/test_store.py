@@ -13,7 +13,7 @@ from poreflux.base.canonical import digest
 from poreflux.base.errors import StoreError
 from poreflux.base.files import write_atomically
 from poreflux.diffusion.lammps_engine import run_folder
-from poreflux.run import cli
+from poreflux.run import cli, commands
 from poreflux.run.cli import main
 from poreflux.store import Ingredients, Store
 from poreflux.store import code as code_module
@@ -271,7 +271,7 @@ def test_the_command_line_takes_the_store_of_the_study(tmp_path, monkeypatch):
     path.write_text(f"store: {tmp_path / 'mine'}\n")
 
     def root(*arguments):
-        return cli._store_of(cli._parser().parse_args(arguments)).root.name
+        return commands._store_of(cli._parser().parse_args(arguments)).root.name
 
     why = ("store", "why", "name", "uptake")
     assert root(*why, "--configfile", str(path)) == "mine"

@@ -8,18 +8,18 @@ import pytest
 
 from poreflux.base.errors import ConfigError, DataError
 from poreflux.learning import boosting
-from poreflux.learning.boosting import Structure, boost, predict
+from poreflux.learning.boosting import TreeStructure, boost, predict
 from poreflux.learning.variants import (
     VARIANTS,
     Encoder,
-    Model,
+    FittedVariant,
     Rows,
-    Settings,
-    Task,
+    TransferSettings,
+    TransferTask,
     fit,
     pretrain,
 )
-from poreflux.run.config import complete, load_schema
+from poreflux.run.config import complete
 from poreflux.synthesis import K_FOLD, LEAVE_ONE_OUT, toy
 from poreflux.synthesis.case import from_bytes, predict_conditions, rows_of, run_case, to_bytes
 from poreflux.synthesis.interpretation import (
@@ -35,7 +35,7 @@ from poreflux.synthesis.interpretation import (
 from poreflux.synthesis.table import Column, Schema, make_case, read_table
 from poreflux.synthesis.validation import folds_of, score, validate
 
-SETTINGS = Settings(max_depths=(2,), max_trees=80, tuning_repeats=1, inner_folds=3)
+SETTINGS = TransferSettings(max_depths=(2,), max_trees=80, tuning_repeats=1, inner_folds=3)
 LINEAR = Schema(
     "y", Column("nm"), "lab", {"a": Column("mol/L"), "b": Column("h")}, ("solvent",), {}
 )
@@ -76,22 +76,22 @@ def pretrained(literature):
 
 @pytest.fixture(scope="module")
 def task(literature, in_house, pretrained):
-    return Task(literature, in_house, pretrained, SETTINGS, 1)
+    return TransferTask(literature, in_house, pretrained, SETTINGS, 1)
 
 
 def with_settings(task, **changes):
-    return Task(
+    return TransferTask(
         task.literature,
         task.in_house,
         task.pretrained,
-        Settings(**{**task.settings.__dict__, **changes}),
+        TransferSettings(**{**task.settings.__dict__, **changes}),
         task.seed,
     )
 
 
 def test_the_simplest_variants_are_what_they_say(task, literature, in_house):
     assert np.allclose(fit("mean", task).predict(literature), in_house.y.mean())
-    other = Task(literature, made(14, 3), task.pretrained, SETTINGS, 1)
+    other = TransferTask(literature, made(14, 3), task.pretrained, SETTINGS, 1)
     alone = fit("literature", task).predict(in_house)
     assert np.array_equal(alone, fit("literature", other).predict(in_house))
     # the literature knows the dependence but not the level of this laboratory
@@ -113,7 +113,7 @@ def test_weight_one_is_the_union_and_a_large_weight_the_in_house_rows_alone(task
 def test_the_weight_is_the_one_that_predicts_held_out_conditions(task, literature):
     """A laboratory like the literature needs no weight; one of another level needs much."""
     assert fit("transfer", task).chosen["weight"] > 1.0
-    alike = Task(literature, made(14, 2), task.pretrained, SETTINGS, 1)
+    alike = TransferTask(literature, made(14, 2), task.pretrained, SETTINGS, 1)
     assert fit("transfer", alike).chosen["weight"] <= 10.0
 
 
@@ -121,7 +121,7 @@ def test_where_only_the_level_differs_the_continued_booster_finds_it(literature,
     """A few trees shift a known dependence; rows of two levels in one table blur it."""
     fresh = made(60, 9, offset=OFFSET)
     for seed in range(2, 6):
-        task = Task(literature, made(14, seed, offset=OFFSET), pretrained, SETTINGS, 1)
+        task = TransferTask(literature, made(14, seed, offset=OFFSET), pretrained, SETTINGS, 1)
         error = {v: np.abs(fit(v, task).predict(fresh) - fresh.y).mean() for v in VARIANTS}
         others = [error[v] for v in VARIANTS if v != "continued"]
         assert error["continued"] < min(others)
@@ -131,7 +131,7 @@ def test_where_only_the_level_differs_the_continued_booster_finds_it(literature,
 
 def test_a_booster_is_continued_only_as_far_as_it_helps(task, literature):
     assert fit("continued", task).chosen["added_trees"] > 5
-    same = Task(literature, literature[:14], task.pretrained, SETTINGS, 1)
+    same = TransferTask(literature, literature[:14], task.pretrained, SETTINGS, 1)
     few = fit("continued", same).chosen["added_trees"]
     assert few < fit("continued", task).chosen["added_trees"]
 
@@ -285,8 +285,8 @@ def test_importance_falls_on_the_columns_that_matter(literature, in_house, pretr
 def test_every_row_is_shuffled_through_the_model_that_never_saw_it(literature, in_house):
     """Two models of which one is constant: only the other's rows can lose."""
     encoder = Encoder.of(literature)
-    real = Model(encoder, boost(encoder(literature), literature.y, Structure(2, 60)))
-    flat = Model(None, None, 0.0)
+    real = FittedVariant(encoder, boost(encoder(literature), literature.y, TreeStructure(2, 60)))
+    flat = FittedVariant(None, None, 0.0)
     held = [in_house.groups < "c03", in_house.groups >= "c03"]
     centred = Rows(in_house.numbers, in_house.levels, in_house.y - OFFSET, in_house.groups)
     share = permutation_share([real, flat], held, centred, LINEAR.features, 10, 1)
@@ -393,7 +393,7 @@ def example(root):
     import yaml
 
     given = yaml.safe_load((root / "config" / "synthesis.yaml").read_text(encoding="utf-8"))
-    config = complete(given, load_schema(root / "config" / "schema.json"))["synthesis"]
+    config = complete(given).model_dump(mode="json")["synthesis"]
     schema = Schema.from_config(config["columns"])
     tables = [read_table(root / config[name], schema)[0] for name in ("literature", "in_house")]
     return schema, config, make_case("example", *tables, schema)
@@ -402,7 +402,7 @@ def example(root):
 def test_on_the_example_transfer_beats_the_in_house_rows_alone(example):
     """As the generating model says it must: clear of zero, in nm and on the logarithm."""
     schema, config, case = example
-    settings = Settings.from_config(config)
+    settings = TransferSettings.from_config(config)
     literature = rows_of(case.literature, schema, groups="group")
     in_house = rows_of(case.in_house, schema)
     folds = [f for f in folds_of(in_house, 5, 1, seed=1) if f.scheme == LEAVE_ONE_OUT]
@@ -467,7 +467,7 @@ def test_the_published_tables_are_read_as_their_description_says(reference, root
     import yaml
 
     given = yaml.safe_load((root / "config" / "zif8.yaml").read_text(encoding="utf-8"))
-    config = complete(given, load_schema(root / "config" / "schema.json"))["synthesis"]
+    config = complete(given).model_dump(mode="json")["synthesis"]
     schema = Schema.from_config(config["columns"])
     folder = reference / "zif8"
     literature, dropped = read_table(folder / "literature.csv", schema)

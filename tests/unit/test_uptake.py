@@ -222,13 +222,13 @@ def test_insertions_fall_as_the_proposal_density_says():
     chain = chain_in(energy, np.diag([24.0] * 3), block_pockets=False)
     chain.set_fugacity(5.0)
     host = chain.host
-    density = np.array([k.proposal_density(f, chain.constants) for f in host.factors])
+    density = np.array([k.proposal_density(f, chain.proposal) for f in host.factors])
     assert density.mean() == pytest.approx(1.0, rel=1e-6)
     outside = np.ones(n**3, bool)
     outside[host.voxels] = False
     assert outside.any() and (density[outside] == 0.0).all()
     assert (density[host.voxels] > 0.0).all()
-    odds, first, other = chain.alias.reshape(-1, k.ALIAS).T
+    odds, first, other = chain.proposal.alias.reshape(-1, k.ALIAS).T
     share = np.zeros(n**3)
     np.add.at(share, first, odds / k.TWO_31 / len(first))
     np.add.at(share, other, (1.0 - odds / k.TWO_31) / len(first))
@@ -239,14 +239,14 @@ def test_compiled_pair_energy_is_that_of_the_plain_loop():
     """The vectorised sums of the CPU and the plain loop that a GPU runs give the same bits."""
     x, y, z = np.random.default_rng(3).random((3, 82))
     box = np.array([25.0, 3.0, 26.0, -4.0, 2.0, 27.0])
-    constants = np.zeros(k.CONSTANTS)
-    constants[[k.SIGMA2, k.CUTOFF2, k.FOUR_EPSILON]] = 3.73**2, 144.0, 592.0
-    neighbours = np.array([0, 1, 1, 0], np.int32)
+    conditions = k.Conditions(1 / KELVIN, 1.0, 592.0, 3.73**2, 144.0, 1.0, 5000.0, 0.25)
+    ones, order = np.ones(3, np.int64), np.arange(82, dtype=np.int32)
+    cells = k.Cells(ones, box, box, ones, np.array([0, 1, 1, 0], np.int32))
     for counts, skip in (([0, 0], -1), ([3, 40], 1), ([41, 41], 58), ([38, 39], 77)):
-        arguments = (
-            x, y, z, np.array(counts, np.int32), 41, neighbours, 2, box, constants, np.zeros(41), 0,
-            0.3, 0.6, 0.9, skip,
+        guests = k.Guests(
+            x, y, z, x, x, order, order, np.array(counts, np.int32), 41, np.zeros(41)
         )  # fmt: skip
+        arguments = conditions, cells, guests, 0, 0.3, 0.6, 0.9, skip
         assert k.pair_energy(*arguments) == k.pair_energy.py_func(*arguments)
 
 
@@ -315,9 +315,9 @@ def test_paper_protocol_takes_50_000_cycles():
     isotherm = grid.IsothermRun(chain, [0.5, 1.0], grid.Schedule("paper"))
     grid.run_all(isotherm)
     for run, fugacity in zip(isotherm.runs, (0.5, 1.0), strict=True):
-        integers = run.chain.integers
-        assert integers[k.N_CYCLES] == grid.PAPER_CYCLES
-        assert integers[k.N_STEPS] == 20 * grid.PAPER_CYCLES
+        state = run.chain.state[0]
+        assert state["n_cycles"] == grid.PAPER_CYCLES
+        assert state["n_steps"] == 20 * grid.PAPER_CYCLES
         assert run.n_equilibration + run.n_production == 1_000_000
         expected = ideal_number(run.chain, fugacity)
         assert abs(run.estimate.mean - expected) < 4 * run.estimate.error + 1e-6

@@ -63,7 +63,7 @@ def feature_table(
     Returns
     -------
     DataFrame
-        One row a structure that is ``ok`` in all tables, in the order of ``geometry``: name,
+        One row per structure that is ``ok`` in all tables, in the order of ``geometry``: name,
         content_hash, geometry (Å, m2/cm3, m2/g, share of the volume), histogram shares,
         percolation (K, shares), relative mobilities. Without any row, name and content_hash alone
         where a stage failed for all: its columns are then unknown.
@@ -207,7 +207,7 @@ def matrix(features: pd.DataFrame, feature_set: str = "paper55") -> tuple[np.nda
     return np.hstack([x for x, _ in blocks]), [name for _, names in blocks for name in names]
 
 
-def used(features: pd.DataFrame, feature_set: str) -> pd.DataFrame:
+def select_features(features: pd.DataFrame, feature_set: str) -> pd.DataFrame:
     """The columns that a feature set draws on, beside name and content hash."""
     return features[[*IDENTITY_COLUMNS, *matrix(features.head(0), feature_set)[1]]]
 
@@ -266,17 +266,17 @@ def _by_name(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
     return pd.Series(values.to_numpy(dtype=np.float64), index=pd.Index(rows["name"], name="name"))
 
 
-def labelled(
+def labelled_rows(
     features: pd.DataFrame, labels: pd.Series | pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """The rows that can be learnt from: one a structure, in an order that no input order changes.
+    """The rows that can be learnt from: one per structure, in an order that no input order changes.
 
     Parameters
     ----------
     features : DataFrame
         As :func:`feature_table` gives it.
     labels : Series or DataFrame
-        Indexed by name; K columns are K labels a structure.
+        Indexed by name; K columns are K labels per structure.
 
     Returns
     -------

@@ -154,7 +154,7 @@ def stage_table(
     whole = np.isfinite(values).all(axis=1)
     table["status"] = np.where(whole, "ok", "failed")
     table["reason"] = np.where(whole, "", f"a number is missing in {where}")
-    table = _among(table, known, where)
+    table = _with_content_hashes(table, known, where)
     if stage == "uptake":
         table = _by_pressure(table, pressures_bar)
     if stage == "diffusion" and "diffusive" not in table:
@@ -192,7 +192,9 @@ def _base(column: str) -> str:
     return column.partition("@")[0]
 
 
-def _among(table: pd.DataFrame, known: pd.DataFrame | None, where: str) -> pd.DataFrame:
+def _with_content_hashes(
+    table: pd.DataFrame, known: pd.DataFrame | None, where: str
+) -> pd.DataFrame:
     """With content hashes: those of the structures known, or what stands for one."""
     if known is None:
         return table.assign(content_hash=[name_hash(n) for n in table["name"]])
@@ -213,7 +215,7 @@ def _among(table: pd.DataFrame, known: pd.DataFrame | None, where: str) -> pd.Da
 
 
 def _by_pressure(table: pd.DataFrame, pressures_bar: Sequence[float]) -> pd.DataFrame:
-    """One row a structure and pressure, as the stage writes them; failed structures have one."""
+    """One row per structure and pressure, as the stage writes them; failed structures have one."""
     good, bad = table[table["status"] == "ok"], table[table["status"] != "ok"]
     parts = [bad[list(KEY_COLUMNS)]]
     for p in pressures_bar:

@@ -1,6 +1,6 @@
 """Labels by name: what a model learns, from a stage's table or from a file of the user's own.
 
-A label is a number a structure. ``uptake_65bar``, ``henry`` and ``diffusivity`` come from our
+A label is one number per structure. ``uptake_65bar``, ``henry`` and ``diffusivity`` come from our
 stages; others are columns of CSV files that the configuration names under ``labels:``. Learning
 knows only names and numbers, so that any label can be the source and any other the target.
 """
@@ -58,7 +58,7 @@ def kind_of(label: str) -> str:
     return UPTAKE if _AT_PRESSURE.fullmatch(label) else label
 
 
-def expand(
+def requested_labels(
     names: Sequence[str], pressures_bar: Sequence[float], own: Sequence[str] = ()
 ) -> list[str]:
     """The labels that a configuration asks for, ``uptake`` at every pressure.
@@ -78,26 +78,26 @@ def expand(
         If a name is none of them.
     """
     known = (UPTAKE, ISOTHERM, HENRY, DIFFUSIVITY, *own)
-    expanded: list[str] = []
+    requested: list[str] = []
     for name in names:
         if kind_of(name) not in known:
             raise ConfigError(
                 f"there is no label {name!r}; there are: {', '.join(known)} (or uptake_65bar for "
                 "one pressure); labels of your own are described under labels:"
             )
-        expanded += map(uptake_at, pressures_bar) if name == UPTAKE else [name]
-    return list(dict.fromkeys(expanded))
+        requested += map(uptake_at, pressures_bar) if name == UPTAKE else [name]
+    return list(dict.fromkeys(requested))
 
 
-def single(names: Sequence[str], pressures_bar: Sequence[float]) -> list[str]:
-    """The labels of one number a structure behind expanded ``names``.
+def scalar_labels(names: Sequence[str], pressures_bar: Sequence[float]) -> list[str]:
+    """The labels of one number per structure behind the ``names`` of :func:`requested_labels`.
 
     ``isotherm`` stands for the uptakes at all of ``pressures_bar``.
     """
-    found: list[str] = []
+    scalar: list[str] = []
     for name in names:
-        found += map(uptake_at, pressures_bar) if name == ISOTHERM else [name]
-    return list(dict.fromkeys(found))
+        scalar += map(uptake_at, pressures_bar) if name == ISOTHERM else [name]
+    return list(dict.fromkeys(scalar))
 
 
 def isotherms_of(table: pd.DataFrame) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def isotherms_of(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by name, a column a pressure in rising order; structures that have not all of
+        Indexed by name, one column per pressure in rising order; structures that have not all of
         them are left out.
 
     Raises
@@ -182,7 +182,7 @@ def from_file(
     label : str
         Its name.
     rows : DataFrame
-        The user's table: a row a structure.
+        The user's table: one row per structure.
     structures : DataFrame
         Columns name, content_hash, status of the set.
     column : str

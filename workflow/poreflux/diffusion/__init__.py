@@ -5,14 +5,15 @@ the kernels beside it run where the stage's own packages are not installed.
 """
 
 __all__ = [
+    "DiffusionSettings",
+    "DiffusionTask",
     "Diffusivity",
-    "Settings",
-    "Task",
+    "compute",
+    "from_cif",
     "lengthened",
     "prepare",
     "run_on_gpu",
     "self_diffusivity",
-    "simulate",
     "warm_up",
 ]
 

@@ -23,7 +23,7 @@ from poreflux.diffusion.grid_engine import PAD, Batch, step, thermostat
 from poreflux.diffusion.msd import lengthening
 
 if TYPE_CHECKING:
-    from poreflux.diffusion.stage import Task
+    from poreflux.diffusion.stage import DiffusionTask
 
 # About how many steps a launch takes a molecule: a second or so.
 LAUNCH_STEPS = 20_000
@@ -117,12 +117,12 @@ def advance_chains(
         friction[chain, 0], friction[chain, 1], friction[chain, 2] = v1, v2, v3
 
 
-def run_all(tasks: Sequence[Task], threads: int = 1) -> None:
+def run_all(tasks: Sequence[DiffusionTask], threads: int = 1) -> None:
     """Run the dynamics of many structures on the device until all are done.
 
     Parameters
     ----------
-    tasks : sequence of Task
+    tasks : sequence of DiffusionTask
         Those not yet run, engine ``grid``. As many at a time go to the device as its memory holds.
     threads : int
         Threads of the host, for starts and analyses.
@@ -133,18 +133,18 @@ def run_all(tasks: Sequence[Task], threads: int = 1) -> None:
         If there is no device that can be used.
     """
     with ThreadPoolExecutor(threads) as pool:
-        for batch in batches_of(tasks, device_bytes, "md.device"):
+        for batch in batches_of(tasks, device_bytes, "diffusion.device"):
             _run_batch(batch, pool)
 
 
-def device_bytes(task: Task) -> int:
+def device_bytes(task: DiffusionTask) -> int:
     """About what a structure takes on the device: its grid, states, and frames of a launch."""
     points = int(np.prod(np.array(task.field.shape) + sum(PAD)))
     frames = 2 + LAUNCH_STEPS // task.settings.steps_per_frame
     return 8 * points + task.settings.n_molecules * (96 + 24 * frames)
 
 
-def _run_batch(tasks: list[Task], pool: ThreadPoolExecutor) -> None:
+def _run_batch(tasks: list[DiffusionTask], pool: ThreadPoolExecutor) -> None:
     runs = [_Run(host, task) for host, task in enumerate(tasks)]
     device = _Device([run.trajectory for run in runs])
     while waiting := [run for run in runs if run.wanted]:
@@ -178,7 +178,7 @@ class _Piece:
 class _Run:
     """A task under way."""
 
-    def __init__(self, host: int, task: Task):
+    def __init__(self, host: int, task: DiffusionTask):
         self.host, self.task = host, task
         self.trajectory = task.trajectory()
         self._requests = lengthening(**task.growth())

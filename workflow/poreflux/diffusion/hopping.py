@@ -1,4 +1,4 @@
-"""Self-diffusivity from hops between basins, where molecular dynamics is too short to see them.
+"""Self-diffusivity from hops between basins, where molecular dynamics is too short to show them.
 
 Transition-state theory on the energy grid: the cell is divided into basins; a molecule in
 equilibrium leaves one across the surface towards another at the rate of one-way crossings. The
@@ -14,20 +14,27 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
-from poreflux.fields.channels import lattice_vector
+from poreflux.fields.lattice import (
+    ACROSS,
+    NEIGHBOURS,
+    ends_of_link,
+    find,
+    lattice_vector,
+    pack,
+    separate_nodes,
+    unite,
+)
 
-# A basin less deep than this, in kT below the lowest way out, is a part of its neighbour: a
-# molecule passes through it without settling.
+# A basin whose lowest way out is less than this many kT above its floor is a part of its
+# neighbour: a molecule passes through it without settling.
 SHALLOW_KT = 2.0
-# Nothing hops where more than this share of the molecules is in basins that reach their own images
-# without a barrier.
+# Nothing hops where more than this share of the molecules is in basins that no barrier parts from
+# their own images.
 FREE_SHARE = 0.01
 # Faces within this distance make up the local direction of a dividing surface.
 PATCH_A = 1.0
 # Faces whose weight is below this share of the heaviest of their surface are left out.
 LIGHT = 1e-4
-
-_NEAR = np.array([s for s in np.ndindex(3, 3, 3) if s != (1, 1, 1)]) - 1
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,8 @@ class Hopping:
     n_basins, n_surfaces : int
         Size of the network: basins, and dividing surfaces between them.
     lowest_kT : float
-        The least of the barriers that were taken for such, from the shallower side; a small one
-        says that the molecules hardly settle in between.
+        The lowest barrier that counts as one, from the shallower side, kT; if it is small, the
+        molecules hardly settle in between.
     """
 
     tensor_A2_fs: np.ndarray
@@ -68,8 +75,8 @@ def hopping_diffusivity(
     Parameters
     ----------
     energy_K : ndarray (nx, ny, nz)
-        Energy at fractional coordinates (i/nx, j/ny, k/nz), K; infinite where the guest is not
-        to be.
+        Energy at fractional coordinates (i/nx, j/ny, k/nz), K; infinite where the guest must
+        not be.
     cell : ndarray (3, 3)
         Lattice vectors in rows, Å.
     temperature_K : float
@@ -77,7 +84,7 @@ def hopping_diffusivity(
     thermal_A2_fs2 : float
         kT over the mass of a guest, Å^2/fs^2.
     shallow_kT : float
-        Basins less deep than this join their neighbours.
+        Basins that are less deep than this join their neighbours, kT.
 
     Returns
     -------
@@ -105,7 +112,7 @@ def hopping_diffusivity(
     A surface made of the faces of grid cells is jagged: each face counts with its projection on
     the direction of the surface around it.
 
-    Every crossing is taken for a hop that ends where the surface leads to. Molecules that turn
+    Every crossing counts as a hop that ends in the basin behind the surface. Molecules that turn
     back at once make the estimate too high, those that fly on through the next window too low.
 
     References
@@ -118,13 +125,18 @@ def hopping_diffusivity(
     order = np.argsort(flat, kind="stable")[: np.count_nonzero(np.isfinite(flat))]
     if not len(order):
         raise ValueError("no point of the grid has a finite energy")
-    distances = np.linalg.norm(_NEAR @ (cell / np.array(energy.shape)[:, None]), axis=1)
-    labels, shifts = _catchments(energy, order, _NEAR, distances)
+    distances = np.linalg.norm(NEIGHBOURS @ (cell / np.array(energy.shape)[:, None]), axis=1)
+    labels, shifts = _catchments(energy, order, NEIGHBOURS, distances)
     minima = np.unique(labels[labels >= 0])
     faces, face_shifts, heights = _faces(energy, labels, shifts)
     ends = np.searchsorted(minima, faces[:, 2:])
     root, root_shift, free, lowest_K = _joined(
-        ends, face_shifts, heights, flat[minima], shallow_kT * temperature_K
+        ends,
+        face_shifts,
+        np.argsort(heights, kind="stable"),
+        heights,
+        flat[minima],
+        shallow_kT * temperature_K,
     )
 
     # faces between joined basins, in one direction for each surface
@@ -145,7 +157,7 @@ def hopping_diffusivity(
     weight = np.exp((flat[order[0]] - heights[apart]) / temperature_K)
     crossings = np.bincount(surface, weight * area_A2, minlength=len(keys))
 
-    # what the basins hold that a surface leads to
+    # what the basins at the ends of a surface hold
     used = np.unique(keys[:, :2])
     voxel_A3 = abs(np.linalg.det(cell)) / energy.size
     holder = root[np.searchsorted(minima, labels.ravel()[order])]
@@ -161,28 +173,20 @@ def hopping_diffusivity(
     return Hopping(tensor, len(used), len(keys), float(lowest_K / temperature_K))
 
 
-def _joined(ends, shifts, heights, floors, shallow_K):
-    """Basins after the shallow ones have joined their neighbours.
+@njit(cache=True)
+def _joined(ends, across, order, heights, floors, shallow_K):
+    """Basins after the shallow ones have joined their neighbours, faces taken in ``order``.
 
     Returns the representative of each basin, the packed lattice vector to the image of it in
     cell 0, which representatives would join their own images, and the least barrier left.
     """
-    parent = np.arange(len(floors))
-    to_parent = np.zeros(len(floors), np.int64)
-
-    def find(node):
-        shift = 0
-        while parent[node] != node:
-            shift += to_parent[node]
-            node = parent[node]
-        return node, shift
-
+    n = len(floors)
+    parent, shift = separate_nodes(n)
     floor = floors.copy()
-    free = np.zeros(len(floors), bool)
+    free = np.zeros(n, np.bool_)
     lowest = math.inf
-    for face in np.argsort(heights, kind="stable"):
-        (one, to_one), (two, to_two) = find(ends[face, 0]), find(ends[face, 1])
-        by = shifts[face] + to_two - to_one
+    for face in order:
+        one, two, by = ends_of_link(parent, shift, ends[face, 0], ends[face, 1], across[face])
         if one == two and by == 0:
             continue
         barrier = heights[face] - max(floor[one], floor[two])
@@ -191,15 +195,15 @@ def _joined(ends, shifts, heights, floors, shallow_K):
         elif one == two:
             free[one] = True
         else:
-            # the image of two in cell `by` belongs with that of one in cell 0
-            parent[two], to_parent[two] = one, -by
+            unite(parent, shift, one, two, by)
             # what runs through high above the floor is a way out, not a channel
             if floor[two] < floor[one]:
                 floor[one], free[one] = floor[two], free[two]
-    found = [find(node) for node in range(len(floors))]
-    root, shift = np.array(found).T
-    free &= root == np.arange(len(root))
-    return root, shift, free, lowest
+    root, to_root = np.empty(n, np.int64), np.empty(n, np.int64)
+    for node in range(n):
+        root[node], to_root[node] = find(parent, shift, node)
+        free[node] &= root[node] == node
+    return root, to_root, free, lowest
 
 
 def _areas(faces, sign, surface, heights, shape, cell, temperature_K) -> np.ndarray:
@@ -273,7 +277,7 @@ def _catchments(energy, order, sides, distances):
             if slope > steepest:
                 steepest = slope
                 label = labels[ii, jj, kk]
-                shift = (ci << 42) + (cj << 21) + ck + shifts[ii, jj, kk]
+                shift = pack(ci, cj, ck) + shifts[ii, jj, kk]
         labels[i, j, k] = label
         shifts[i, j, k] = shift
     return labels, shifts
@@ -298,15 +302,15 @@ def _faces(energy, labels, shifts):
                     if axis == 0:
                         ii += 1
                         if ii == nx:
-                            ii, by = 0, np.int64(1) << 42
+                            ii, by = 0, ACROSS[0]
                     elif axis == 1:
                         jj += 1
                         if jj == ny:
-                            jj, by = 0, np.int64(1) << 21
+                            jj, by = 0, ACROSS[1]
                     else:
                         kk += 1
                         if kk == nz:
-                            kk, by = 0, np.int64(1)
+                            kk, by = 0, ACROSS[2]
                     if labels[ii, jj, kk] < 0:
                         continue
                     by += shifts[ii, jj, kk] - shifts[i, j, k]

@@ -30,6 +30,7 @@ from poreflux.base.units import AVOGADRO_PER_MOL, BOLTZMANN_J_PER_K
 from poreflux.diffusion.grid_engine import Dynamics
 from poreflux.fields.forcefield import Guest, framework_parameters, mixed_parameters
 from poreflux.structures.crystal import Structure
+from poreflux.structures.images import CELLS_AROUND
 
 log = logging.getLogger(__name__)
 
@@ -590,8 +591,7 @@ def _pack(
 ) -> np.ndarray:
     # images of atoms within reach of a guest inside the cell
     margin = (distance_A + 0.5) / supercell.perpendicular_widths_A
-    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    images = (supercell.frac[None] + shifts[:, None]).reshape(-1, 3)
+    images = (supercell.frac[None] + CELLS_AROUND[:, None]).reshape(-1, 3)
     near = ((images > -margin) & (images < 1.0 + margin)).all(axis=1)
     host = images[near] @ supercell.cell
     _write_xyz(folder / "host.xyz", host)

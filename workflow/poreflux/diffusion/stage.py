@@ -30,22 +30,24 @@ from poreflux.base.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_
 from poreflux.diffusion import grid_engine, lammps_engine
 from poreflux.diffusion.hopping import hopping_diffusivity
 from poreflux.diffusion.msd import DiffusionFit, lengthened
-from poreflux.diffusion.settings import Settings
+from poreflux.diffusion.settings import DiffusionSettings
 from poreflux.fields.channels import Accessibility, accessible, channels_of_guest
-from poreflux.fields.forcefield import framework_parameters
+from poreflux.fields.forcefield import framework_parameters, guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure
+from poreflux.structures.images import CELLS_AROUND
 
 __all__ = [
+    "DiffusionSettings",
+    "DiffusionTask",
     "Diffusivity",
-    "Settings",
-    "Task",
+    "compute",
+    "from_cif",
     "lengthened",
     "prepare",
     "run_on_gpu",
     "self_diffusivity",
-    "simulate",
     "warm_up",
 ]
 
@@ -116,15 +118,25 @@ class Diffusivity:
     note: str
 
 
-def self_diffusivity(path: str | Path, **params) -> Diffusivity:
+def from_cif(
+    path: str | Path,
+    settings: DiffusionSettings | None = None,
+    *,
+    keep_dir: str | Path | None = None,
+    **params,
+) -> Diffusivity:
     """Self-diffusivity of a guest in the structure in a CIF file.
 
     Parameters
     ----------
     path : str or Path
         A CIF file.
+    settings : DiffusionSettings, optional
+        The defaults if not given.
+    keep_dir
+        See :func:`compute`.
     **params
-        See :class:`Settings`.
+        Settings that differ from these.
 
     Returns
     -------
@@ -135,22 +147,39 @@ def self_diffusivity(path: str | Path, **params) -> Diffusivity:
     StructureError
         If the file is no usable structure.
     ConfigError
-        If a parameter is out of range.
+        If a setting is out of range.
     ExternalToolError
         If Packmol or LAMMPS fails or is missing.
     """
-    return simulate(read_cif(path), **params)
+    chosen = DiffusionSettings.chosen(settings, params)
+    return compute(read_cif(path), chosen, keep_dir=keep_dir)
 
 
-def simulate(structure: Structure, **params) -> Diffusivity:
+def self_diffusivity(path: str | Path, **params) -> Diffusivity:
+    """Self-diffusivity of a guest in the structure in a CIF file, see :func:`from_cif`."""
+    return from_cif(path, **params)
+
+
+def compute(
+    structure: Structure,
+    settings: DiffusionSettings | None = None,
+    *,
+    keep_dir: str | Path | None = None,
+    run_dir: str | Path | None = None,
+) -> Diffusivity:
     """Self-diffusivity of a guest in a rigid framework at infinite dilution.
 
     Parameters
     ----------
     structure : Structure
         The framework.
-    **params
-        See :class:`Settings`.
+    settings : DiffusionSettings, optional
+        The defaults if not given.
+    keep_dir : str or Path, optional
+        Where the LAMMPS engine leaves its files, ready for ``lmp -in in.lammps``. A run with the
+        same settings that was cut short there is continued.
+    run_dir : str or Path, optional
+        The same, but removed when the run is done.
 
     Returns
     -------
@@ -159,7 +188,7 @@ def simulate(structure: Structure, **params) -> Diffusivity:
     Raises
     ------
     ConfigError
-        If a parameter is out of range, the guest unknown, or there is no CUDA device to use.
+        If there is no CUDA device to use.
     StructureError
         If an element has no parameters.
     ExternalToolError
@@ -172,26 +201,28 @@ def simulate(structure: Structure, **params) -> Diffusivity:
     longest lattice vector L as mean free path, held back by the lowest barrier there can be;
     about 1e-15 m^2/s for CH4 at 20 kT.
     """
-    task = Task(structure, Settings(**params))
+    task = DiffusionTask(structure, settings or DiffusionSettings())
     if task.settings.device == "cuda" and task.settings.engine == "grid":
         run_on_gpu([task])
     else:
-        task.run()
+        task.run(keep_dir, run_dir)
     return task.result
 
 
-class Task:
+class DiffusionTask:
     """A self-diffusivity ready to be simulated: the framework's potential and its channels.
 
     Parameters
     ----------
     structure : Structure
         The rigid framework.
-    settings : Settings
-        The parameters.
+    settings : DiffusionSettings
+        What it is computed with.
 
     Attributes
     ----------
+    guest : Guest
+        The guest's parameters.
     result : Diffusivity or None
         Known from the start where there is no channel, else once a run is done.
     field : grid_engine.Field
@@ -203,10 +234,11 @@ class Task:
         If an element has no parameters.
     """
 
-    def __init__(self, structure: Structure, settings: Settings):
+    def __init__(self, structure: Structure, settings: DiffusionSettings):
         self.structure, self.settings = structure, settings
+        self.guest = guest_parameters(settings.guest)
         shape = grid_shape(structure, settings.spacing_A)
-        self._energy = lj_grid(structure, settings.molecule, shape, settings.cutoff_A)
+        self._energy = lj_grid(structure, self.guest, shape, settings.cutoff_A)
         self._pores, self._in_pockets = channels_of_guest(
             self._energy, settings.block_threshold_kT, settings.temperature_K, settings.cap_K
         )
@@ -217,16 +249,15 @@ class Task:
         self.field = grid_engine.make_field(self._energy, structure.cell, settings.cap_K)
         self._cavity_A = largest_cavity_A(structure, self._pores.mask)
 
-    def run(self) -> None:
-        """Simulate on the CPU."""
+    def run(self, keep_dir: str | Path | None = None, run_dir: str | Path | None = None) -> None:
+        """Simulate on the CPU; for the folders see :func:`compute`."""
         if self.result is not None:
             return
         settings = self.settings
         with ExitStack() as stack:
             folder = None
             if settings.engine == "lammps" or settings.starts == "packmol":
-                kept = settings.keep_dir, settings.run_dir
-                folder = stack.enter_context(lammps_engine.run_folder(*kept))
+                folder = stack.enter_context(lammps_engine.run_folder(keep_dir, run_dir))
             trajectory = self.trajectory(folder)
             self.conclude(*lengthened(trajectory.positions, **self.growth()))
 
@@ -236,7 +267,7 @@ class Task:
         """The run at its start; ``folder`` is for the files of LAMMPS and Packmol."""
         settings = self.settings
         dynamics = grid_engine.Dynamics(
-            mass_amu=settings.molecule.mass_amu,
+            mass_amu=self.guest.mass_amu,
             temperature_K=settings.temperature_K,
             timestep_fs=settings.timestep_fs,
             tau_fs=1000.0 * settings.thermostat_ps,
@@ -271,7 +302,7 @@ class Task:
             guests = grid_engine.cartesian(self.field, boltzmann(0))
         return lammps_engine.Trajectory(
             self.structure,
-            settings.molecule,
+            self.guest,
             dynamics,
             folder,
             n_molecules=n_molecules,
@@ -328,18 +359,18 @@ class Task:
         return _hopping(bound, self.structure, self.settings)
 
 
-def prepare(structure: Structure, **params) -> Task:
-    """The part of :func:`simulate` before the dynamics, for :func:`run_on_gpu`."""
-    return Task(structure, Settings(**params))
+def prepare(structure: Structure, settings: DiffusionSettings | None = None) -> DiffusionTask:
+    """The part of :func:`compute` before the dynamics, for :func:`run_on_gpu`."""
+    return DiffusionTask(structure, settings or DiffusionSettings())
 
 
-def run_on_gpu(tasks: Sequence[Task], threads: int = 1) -> None:
+def run_on_gpu(tasks: Sequence[DiffusionTask], threads: int = 1) -> None:
     """Run the dynamics of many structures together on a CUDA device.
 
     Parameters
     ----------
-    tasks : sequence of Task
-        From :func:`prepare`, engine ``grid``; :meth:`Task.points` has the results after.
+    tasks : sequence of DiffusionTask
+        From :func:`prepare`, engine ``grid``; :meth:`DiffusionTask.points` has the results after.
     threads : int
         Threads of the host.
 
@@ -386,12 +417,11 @@ def largest_cavity_A(structure: Structure, mask: np.ndarray) -> float:
         return 0.0
     points = points / shape @ structure.cell
     sigma = framework_parameters()
-    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
     species = np.array(structure.species)
     free = np.full(len(points), np.inf)
     for element in sorted(set(structure.species)):
         frac = structure.frac[species == element]
-        images = (frac[:, None] + shifts).reshape(-1, 3) @ structure.cell
+        images = (frac[:, None] + CELLS_AROUND).reshape(-1, 3) @ structure.cell
         nearest, _ = cKDTree(images).query(points)
         free = np.minimum(free, nearest - sigma[element][1] / 2.0)
     return float(max(0.0, 2.0 * free.max()))
@@ -449,9 +479,9 @@ def _result(
     )
 
 
-def _hopping(bound: Diffusivity, structure: Structure, settings: Settings) -> Diffusivity:
+def _hopping(bound: Diffusivity, structure: Structure, settings: DiffusionSettings) -> Diffusivity:
     """``bound`` with the estimate of transition-state theory in place of the bound, if lower."""
-    guest, temperature_K = settings.molecule, settings.temperature_K
+    guest, temperature_K = guest_parameters(settings.guest), settings.temperature_K
     spacing_A = max(HOPPING_SPACING_A, (structure.volume_A3 / HOPPING_POINTS) ** (1 / 3))
     energy = lj_grid(structure, guest, grid_shape(structure, spacing_A), settings.cutoff_A)
     # hops lead over points of this grid: a window between two of them would not be found
@@ -480,9 +510,9 @@ def _hopping(bound: Diffusivity, structure: Structure, settings: Settings) -> Di
     )
 
 
-def _no_channel(structure: Structure, settings: Settings) -> Diffusivity:
+def _no_channel(structure: Structure, settings: DiffusionSettings) -> Diffusivity:
     threshold_kT = settings.block_threshold_kT
-    mass_amu = settings.molecule.mass_amu
+    mass_amu = guest_parameters(settings.guest).mass_amu
     thermal = BOLTZMANN_AMU_A2_FS2_PER_K * settings.temperature_K / mass_amu
     speed = math.sqrt(8.0 / math.pi * thermal)
     bound = max(structure.lengths_A) * speed * math.exp(-threshold_kT) / 3.0

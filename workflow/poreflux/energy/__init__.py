@@ -6,7 +6,9 @@ the kernels beside it run where the stage's own packages are not installed.
 
 __all__ = [
     "EnergyHistogram",
+    "EnergySettings",
     "compute",
+    "from_cif",
     "histogram",
     "warm_up",
 ]

@@ -8,13 +8,12 @@ Lorentz-Berthelot mixing, plain Lennard-Jones cut at 12.8 Å, energies clipped t
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from poreflux.base.errors import ConfigError
+from poreflux.energy.settings import EnergySettings
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import lj_grid
 from poreflux.structures.cif import read_cif
@@ -35,31 +34,15 @@ class EnergyHistogram:
         }
 
 
-def compute(
-    structure: Structure,
-    *,
-    bins: int = 50,
-    guest: str = "CH4",
-    spacing_A: float = 1.0,
-    cutoff_A: float = 12.8,
-    range_K: tuple[float, float] = (-4000.0, 5000.0),
-) -> EnergyHistogram:
+def compute(structure: Structure, settings: EnergySettings | None = None) -> EnergyHistogram:
     """Energy histogram of one guest site in a framework.
 
     Parameters
     ----------
     structure : Structure
         The framework.
-    bins : int
-        Number of equal bins over ``range_K``.
-    guest : str
-        Name of a guest in ``fields/parameters/guests``.
-    spacing_A : float
-        Wanted spacing; floor(length / spacing) points are laid along each cell edge.
-    cutoff_A : float
-        Lennard-Jones cutoff.
-    range_K : pair of floats
-        Energies are clipped to this range, so the outer bins hold all that lies beyond.
+    settings : EnergySettings, optional
+        The defaults if not given.
 
     Returns
     -------
@@ -69,18 +52,13 @@ def compute(
     ------
     StructureError
         If an element has no Lennard-Jones parameters.
-    ConfigError
-        If a parameter is out of range.
     """
-    low, high = range_K
-    for name, value in (("bins", bins), ("spacing_A", spacing_A), ("cutoff_A", cutoff_A)):
-        if not (math.isfinite(value) and value > 0):
-            raise ConfigError(f"energy.{name} must be above 0, got {value!r}")
-    if not low < high:
-        raise ConfigError(f"energy.range_K must rise, got {low:g} and {high:g}")
-    shape = tuple(max(1, int(np.floor(x / spacing_A + 1e-9))) for x in structure.lengths_A)
-    energy = lj_grid(structure, guest_parameters(guest), shape, cutoff_A)
-    counts, _ = np.histogram(np.clip(energy, low, high), bins=bins, range=(low, high))
+    settings = settings or EnergySettings()
+    low, high = settings.range_K
+    spacing = settings.spacing_A
+    shape = tuple(max(1, int(np.floor(x / spacing + 1e-9))) for x in structure.lengths_A)
+    energy = lj_grid(structure, guest_parameters(settings.guest), shape, settings.cutoff_A)
+    counts, _ = np.histogram(np.clip(energy, low, high), bins=settings.bins, range=(low, high))
     return EnergyHistogram(n_grid=energy.size, histogram=counts / energy.size)
 
 
@@ -89,6 +67,28 @@ def warm_up() -> None:
     compute(make_structure((9.0,) * 3, (90.0,) * 3, ["C"], [[0.0, 0.0, 0.0]]))
 
 
+def from_cif(path: str | Path, settings: EnergySettings | None = None, **params) -> EnergyHistogram:
+    """Energy histogram of one guest site in the structure in a CIF file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CIF file.
+    settings : EnergySettings, optional
+        The defaults if not given.
+    **params
+        Settings that differ from these.
+
+    Raises
+    ------
+    StructureError
+        If the file is no usable structure, or an element has no Lennard-Jones parameters.
+    ConfigError
+        If a setting is out of range.
+    """
+    return compute(read_cif(path), EnergySettings.chosen(settings, params))
+
+
 def histogram(path: str | Path, **params) -> EnergyHistogram:
-    """Energy histogram of the CIF file ``path``; see :func:`compute` for the parameters."""
-    return compute(read_cif(path), **params)
+    """Energy histogram of the structure in a CIF file, see :func:`from_cif`."""
+    return from_cif(path, **params)

@@ -1,15 +1,15 @@
-"""Which part of a pore system a guest can reach: flood fill on a periodic energy grid."""
+"""The part of a pore system that a guest can reach, by a flood fill on a periodic energy grid."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from poreflux.fields.grid import finer_grid, spline_coefficients
+from poreflux.fields.lattice import ACROSS, extend_basis, lattice_vector
 
 # Share of the Henry coefficient in pockets below which they are taken as they are.
 SILENT_SHARE = 0.001
@@ -98,8 +98,8 @@ def channels_of_guest(
     temperature_K : float
         Temperature.
     cap_K : float
-        Energies are cut here, but not below twice the threshold, before the spline of the finer
-        grid. ``energy_K`` itself must not be cut below the threshold.
+        Energies are cut off here, but not below twice the threshold, before the spline of the
+        finer grid. ``energy_K`` itself must not be cut below the threshold.
 
     Returns
     -------
@@ -156,9 +156,9 @@ def pocket_share(energy_K: np.ndarray, mask: np.ndarray, temperature_K: float) -
 
 @njit(cache=True)
 def _flood(is_open):
-    """Label open regions; return labels (0 closed), rank a label, number of labels.
+    """Label open regions: label of each voxel (0: closed), rank of each label, number of labels.
 
-    The lattice shift at which a voxel was reached is packed into one integer, 21 bits an axis.
+    The lattice shifts at which voxels are reached are packed, see :mod:`poreflux.fields.lattice`.
     """
     nx, ny, nz = is_open.shape
     size = nx * ny * nz
@@ -168,7 +168,7 @@ def _flood(is_open):
     queue = np.empty(size, np.int32)
     ranks = np.zeros(16, np.int64)
     basis = np.zeros((3, 3))
-    across_x, across_y, across_z = np.int64(1) << 42, np.int64(1) << 21, np.int64(1)
+    across_x, across_y, across_z = ACROSS
     label = 0
     for start in range(size):
         if not flat[start] or labels[start] != 0:
@@ -238,28 +238,3 @@ def _flood(is_open):
                     rank = extend_basis(basis, rank, lattice_vector(shift - shifts[there]))
         ranks[label] = rank
     return labels.reshape(is_open.shape), ranks, label
-
-
-@njit(cache=True)
-def lattice_vector(packed):
-    """Three components of a lattice shift that is packed into one integer, 21 bits an axis."""
-    half, full = np.int64(1) << 20, np.int64(1) << 21
-    z = (packed + half) % full - half
-    packed = (packed - z) // full
-    y = (packed + half) % full - half
-    x = (packed - y) // full
-    return np.array([float(x), float(y), float(z)])
-
-
-@njit(cache=True)
-def extend_basis(basis, rank, vector):
-    """Add a vector to the orthonormal rows ``basis[:rank]``; return the new rank."""
-    left_over = vector.copy()
-    for row in range(rank):
-        left_over -= (left_over * basis[row]).sum() * basis[row]
-    left = math.sqrt((left_over * left_over).sum())
-    # lattice vectors are small integers: an independent part is far above round-off
-    if left > 1e-6 * math.sqrt((vector * vector).sum()):
-        basis[rank] = left_over / left
-        return rank + 1
-    return rank

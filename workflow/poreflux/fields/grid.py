@@ -13,6 +13,7 @@ from numba import njit
 from scipy import ndimage
 
 from poreflux.fields.forcefield import Guest, mixed_parameters
+from poreflux.fields.rows import row_within
 from poreflux.structures.crystal import Structure
 
 # Below this distance two sites have the energy they have here: large, but finite.
@@ -72,9 +73,9 @@ def _scatter_lj(energy, frac, cell, widths, four_epsilon, sigma2, cutoff):
     nx, ny, nz = energy.shape
     cutoff2 = cutoff * cutoff
     min2 = MIN_DISTANCE_A * MIN_DISTANCE_A
-    # step along c of one grid point
-    sx, sy, sz = cell[2, 0] / nz, cell[2, 1] / nz, cell[2, 2] / nz
-    step2 = sx * sx + sy * sy + sz * sz
+    # along c, from one grid point to the next
+    step = (cell[2, 0] / nz, cell[2, 1] / nz, cell[2, 2] / nz)
+    step2 = step[0] * step[0] + step[1] * step[1] + step[2] * step[2]
     reach_i = cutoff / widths[0] * nx
     reach_j = cutoff / widths[1] * ny
     for a in range(frac.shape[0]):
@@ -85,19 +86,10 @@ def _scatter_lj(energy, frac, cell, widths, four_epsilon, sigma2, cutoff):
             ii = i % nx
             for j in range(math.ceil(fj - reach_j), math.floor(fj + reach_j) + 1):
                 v = (j - fj) / ny
-                # vector from the atom to the point k = fk of this row
-                px = u * cell[0, 0] + v * cell[1, 0]
-                py = u * cell[0, 1] + v * cell[1, 1]
-                pz = u * cell[0, 2] + v * cell[1, 2]
-                p2 = px * px + py * py + pz * pz
-                ps = px * sx + py * sy + pz * sz
-                # |p + t s|^2 <= cutoff^2 for t between the two roots
-                disc = ps * ps - step2 * (p2 - cutoff2)
-                if disc <= 0.0:
+                p2, ps, low, high = row_within(u, v, cell, step, step2, cutoff2)
+                if low > high:
                     continue
-                root = math.sqrt(disc)
-                first = math.ceil(fk + (-ps - root) / step2)
-                last = math.floor(fk + (-ps + root) / step2)
+                first, last = math.ceil(fk + low), math.floor(fk + high)
                 row = energy[ii, j % ny]
                 k = first
                 while k <= last:
@@ -148,7 +140,7 @@ def finer_grid(coefficients, factor):
     out = np.empty((nx * factor, ny * factor, nz * factor), np.float32)
     weights = np.empty((factor, 4))
     for t in range(factor):
-        w = _weights(t / factor)
+        w = spline_weights(t / factor)
         weights[t, 0], weights[t, 1], weights[t, 2], weights[t, 3] = w[0], w[1], w[2], w[3]
     # one line along z, with a point before and two after
     line = np.empty(nz + 3)
@@ -177,7 +169,7 @@ def finer_grid(coefficients, factor):
 
 
 @njit(cache=True, inline="always")
-def _weights(t):
+def spline_weights(t):
     """Uniform cubic B-spline weights of the four points around fraction ``t`` in [0, 1)."""
     u = 1.0 - t
     return (
@@ -190,7 +182,7 @@ def _weights(t):
 
 @njit(cache=True, inline="always")
 def _slopes(t):
-    """Derivatives of :func:`_weights`."""
+    """Derivatives of :func:`spline_weights`."""
     u = 1.0 - t
     return (
         -u * u / 2.0,
@@ -206,7 +198,7 @@ def spline_energy(coefficients, fx, fy, fz):
     nx, ny, nz = coefficients.shape
     x, y, z = (fx - math.floor(fx)) * nx, (fy - math.floor(fy)) * ny, (fz - math.floor(fz)) * nz
     i, j, k = int(x), int(y), int(z)
-    wx, wy, wz = _weights(x - i), _weights(y - j), _weights(z - k)
+    wx, wy, wz = spline_weights(x - i), spline_weights(y - j), spline_weights(z - k)
     total = 0.0
     for a in range(4):
         ia = (i + a - 1) % nx
@@ -225,7 +217,7 @@ def spline_energy_gradient(coefficients, fx, fy, fz):
     nx, ny, nz = coefficients.shape
     x, y, z = (fx - math.floor(fx)) * nx, (fy - math.floor(fy)) * ny, (fz - math.floor(fz)) * nz
     i, j, k = int(x), int(y), int(z)
-    wx, wy, wz = _weights(x - i), _weights(y - j), _weights(z - k)
+    wx, wy, wz = spline_weights(x - i), spline_weights(y - j), spline_weights(z - k)
     dx, dy, dz = _slopes(x - i), _slopes(y - j), _slopes(z - k)
     e = gx = gy = gz = 0.0
     for a in range(4):

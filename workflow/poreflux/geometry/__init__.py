@@ -6,8 +6,10 @@ the kernels beside it run where the stage's own packages are not installed.
 
 __all__ = [
     "Geometry",
+    "GeometrySettings",
     "compute",
     "describe",
+    "from_cif",
     "warm_up",
 ]
 

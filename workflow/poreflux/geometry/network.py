@@ -1,4 +1,4 @@
-"""The periodic Voronoi network of a set of spheres, and what percolates along it."""
+"""The periodic Voronoi network of spheres: the widest pores, the regions that a probe reaches."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from numba import njit
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 from poreflux.base.errors import StructureError
+from poreflux.fields.lattice import ends_of_link, find, pack, separate_nodes, unite
 from poreflux.geometry.periodic import (
     clearance_grid,
     half_diagonal,
     half_diagonal_A,
-    images,
     neighbour_lists,
 )
 from poreflux.geometry.spheres import Spheres
 from poreflux.structures.crystal import Structure
+from poreflux.structures.images import images
 
 # Spacing and reach, Å, of the grids that bound the widest clearance, tried in turn.
 GRIDS = ((0.5, 4.0), (1.0, 10.0), (2.0, 24.0), (4.0, 60.0), (10.0, 150.0), (50.0, 1000.0))
@@ -37,7 +38,7 @@ SAME_NODE_A = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Nodes and edges of a periodic Voronoi network, those with clearance only.
+    """Nodes and edges of a periodic Voronoi network that have clearance.
 
     Attributes
     ----------
@@ -72,15 +73,15 @@ class Network:
     corner_start: np.ndarray
 
     def largest_A(self, merged_A: float = 0.0) -> float:
-        """Radius of the largest sphere that fits, Å (-inf without nodes).
+        """Radius of the largest sphere that fits, Å; -inf without nodes.
 
         Parameters
         ----------
         merged_A : float
-            Zeo++ makes nodes one whose coordinates differ by less than 0.02 Å, and gives it
-            the smallest of their radii. This leaves the network alone, but rates each node by
-            the smallest radius in such a box around it. (Which nodes Zeo++ merges depends on
-            the order in which it meets them; this comes closest to its numbers.)
+            Half the side of a box, Å. Each node counts with the smallest radius of all nodes
+            in this box around it. Zeo++ merges nodes whose coordinates differ by less than
+            0.02 Å and gives them the smallest of their radii. Which nodes it merges depends on
+            the order in which it meets them; the box comes closest to its numbers.
         """
         if not len(self.radius):
             return -math.inf
@@ -98,8 +99,8 @@ class Network:
         return float(best)
 
     def free_A(self) -> float:
-        """Radius of the largest sphere that can travel through the crystal, Å (-inf if none)."""
-        return float(_first_loop(len(self.radius), self.edges, self.shift, self.bottleneck))
+        """Radius of the largest sphere that can travel through the crystal, Å; -inf if none can."""
+        return float(_first_loop(len(self.radius), self.edges, self._across(), self.bottleneck))
 
     def regions(self, probe_A: float) -> tuple[np.ndarray, np.ndarray]:
         """Connected regions that the centre of a probe can reach.
@@ -116,12 +117,18 @@ class Network:
         channel : ndarray (n_regions,) bool
             Whether the region runs through the crystal (else it is a pocket).
         """
-        root, loop = _components(len(self.radius), self.edges, self.shift, self.bottleneck, probe_A)
+        root, loop = _components(
+            len(self.radius), self.edges, self._across(), self.bottleneck, probe_A
+        )
         fits = self.radius > probe_A
         roots, label = np.unique(root[fits], return_inverse=True)
         out = np.full(len(root), -1)
         out[fits] = label
         return out, loop[roots]
+
+    def _across(self) -> np.ndarray:
+        """Packed lattice vector of each edge, see :mod:`poreflux.fields.lattice`."""
+        return pack(*self.shift.T)
 
 
 def voronoi_network(
@@ -130,7 +137,7 @@ def voronoi_network(
     spheres: Spheres,
     floor_A: float = -math.inf,
 ) -> Network:
-    """Voronoi network of the spheres in the periodic crystal, wherever clearance is enough.
+    """Voronoi network of the spheres in the periodic crystal, where clearance is enough.
 
     Parameters
     ----------
@@ -143,7 +150,7 @@ def voronoi_network(
         diagram; of several, the radical (power) diagram.
     floor_A : float
         Nodes and edges with less clearance are left out, Å. A floor makes the network cheap;
-        what remains is exact. It takes spheres of one size and must exceed their ``gap_A``.
+        what remains is exact. It needs spheres of one size and must exceed their ``gap_A``.
 
     Returns
     -------
@@ -156,13 +163,12 @@ def voronoi_network(
 
     Notes
     -----
-    With a floor *t*, only spheres count that have a piece of their surface, inflated by *t*,
-    outside all other inflated spheres: the sphere nearest to a point with clearance of at
-    least *t* is such a one, so that part of the diagram is unchanged. In the space that the
-    absence of the others opens, the diagram is wrong; but nothing there connects to the true
-    part above *t*, because a path from one to the other would meet the surface of an absent
-    sphere where it is exposed. Nodes there are recognised by a sphere that is nearer than the
-    four that made them.
+    With a floor *t*, all spheres are inflated by *t*, and only those count that then have a piece
+    of their surface outside all others. The sphere nearest to a point with a clearance of at least
+    *t* is among them, so that part of the diagram does not change. The diagram is wrong in the
+    space that the other spheres leave open, but nothing there connects to the true part above
+    *t*: a path between them would meet the surface of a sphere that was left out where it is
+    exposed. A node there is recognised by a sphere that is nearer than the four that made it.
 
     The diagram is the dual of the Delaunay triangulation, which is the lower convex hull of
     the points lifted to (x, y, z, x^2 + y^2 + z^2 - r^2). Enough images surround the cell for
@@ -206,14 +212,14 @@ def _clearance_bound(structure: Structure, radii: np.ndarray) -> np.ndarray:
         grid = clearance_grid(structure, radii, spacing, cap)
         if grid.max() < cap:
             break
-    # clearance changes by no more than the way
+    # from point to point, clearance changes by no more than their distance
     return grid + half_diagonal_A(structure, grid.shape)
 
 
 def _balls(cell: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Few balls that together hold the ball of radius ``reach`` around any point of the cell.
+    """Few balls that together hold the ball of radius ``reach`` around every point of the cell.
 
-    ``reach`` is a periodic grid; each block of it gives one ball: rows of x, y, z, radius, Å.
+    ``reach`` is a periodic grid; each block of its points gives a ball: rows of x, y, z, radius, Å.
     """
     step = cell / np.array(reach.shape)[:, None]
     # the far faces of the cell are nearest to the images of the first points
@@ -226,7 +232,7 @@ def _balls(cell: np.ndarray, reach: np.ndarray) -> np.ndarray:
     balls = np.column_stack(
         [(corner + (BLOCK - 1) / 2) @ step, blocks + half_diagonal(step) * BLOCK]
     )
-    # the largest first: most points that lie in any lie in one of those
+    # the largest first: most points that lie in a ball lie in one of those
     return np.ascontiguousarray(balls[np.argsort(-balls[:, 3], kind="stable")])
 
 
@@ -260,8 +266,8 @@ def _empty(cell) -> Network:
 
 
 def _network(cell, frac, radii, wall, floor, margin, balls) -> Network | None:
-    """The network from the spheres within ``margin`` of the cell, and of these, outside of it,
-    those in ``balls`` (None: all); None if that is too little."""
+    """The network from the spheres in the cell and those within ``margin`` of it that lie in
+    ``balls`` (None: all of them); None if these are too few."""
     everything = np.flatnonzero(wall)
     points, owner, lattice = images(frac[everything], cell, margin)
     if balls is not None:
@@ -271,7 +277,7 @@ def _network(cell, frac, radii, wall, floor, margin, balls) -> Network | None:
     middle = cell.sum(axis=0) / 2
     x = points - middle
     lifted = np.column_stack([x, (x * x).sum(axis=1) - r * r])
-    # A point far above takes no part in the lower hull, but gives points on one sphere a volume.
+    # A point far above is no part of the lower hull, but gives points on one sphere a volume.
     above = [[0.0, 0.0, 0.0, lifted[:, 3].max() + np.ptp(lifted[:, 3]) + 1.0]]
     try:
         hull = ConvexHull(np.concatenate([lifted, above]))
@@ -282,7 +288,7 @@ def _network(cell, frac, radii, wall, floor, margin, balls) -> Network | None:
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = -plane[:, :3] / (2.0 * plane[:, 3:4])
     centre[~lower] = np.inf
-    # clearance: the smallest over the spheres that meet here
+    # the clearance is the smallest over the spheres that meet here
     radius = np.full(len(simplices), -np.inf)
     spokes = np.linalg.norm(centre[lower, None] - x[simplices[lower]], axis=2)
     radius[lower] = (spokes - r[simplices[lower]]).min(axis=1)
@@ -311,7 +317,7 @@ def _network(cell, frac, radii, wall, floor, margin, balls) -> Network | None:
     head = np.where(paired, tail[partner], -1)
     shift = partner_shift + base[head] - base[tail]
     # Where more than four spheres meet, Qhull cuts the facets of one body in different ways;
-    # there the node at the far end tells.
+    # there the node at the far end tells which edge it is.
     opposite = hull.neighbors[home].ravel()
     closed = ~paired & ~lower[opposite]
     a = centre[home][tail]
@@ -333,7 +339,7 @@ def _network(cell, frac, radii, wall, floor, margin, balls) -> Network | None:
     shift[odd] = step + copy_shift[nearest] - base[tail[odd]]
     tail, head, shift, bottleneck = tail[used], head[used], shift[used], bottleneck[used]
 
-    # Coincident nodes (spheres that meet in more than fours) are one.
+    # Nodes that coincide, where more than four spheres meet, become one.
     pairs = tree.query_pairs(SAME_NODE_A, output_type="ndarray")
     pairs = pairs[copy_shift[pairs[:, 0]].any(axis=1) == 0] if len(pairs) else pairs
     i, j = which[pairs[:, 0]], which[pairs[:, 1]]
@@ -362,7 +368,7 @@ def _network(cell, frac, radii, wall, floor, margin, balls) -> Network | None:
 
 
 def _partners(owner, lattice) -> tuple[np.ndarray, np.ndarray]:
-    """For each trio of spheres, the one other that is the same up to a lattice vector.
+    """For each trio of spheres, the other trio that is its image by a lattice vector.
 
     Parameters
     ----------
@@ -374,7 +380,7 @@ def _partners(owner, lattice) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     partner : ndarray (n,) int
-        Row of the other trio; -1 where there is none, or more than one.
+        Row of the other trio; -1 where there is none or more than one.
     shift : ndarray (n, 3) int
         Lattice vector from the other trio to this one.
     """
@@ -422,7 +428,7 @@ def _is_true(node_frac, power, cell, frac, radii, wall, margin) -> np.ndarray:
 
 
 def _exposed(structure: Structure, radii: np.ndarray, spheres: Spheres, floor: float):
-    """Which spheres may have a piece of inflated surface outside all others; none is missed."""
+    """Spheres that may have a piece of inflated surface outside all others; it misses none."""
     inflated = spheres.radii[0] + floor
     keep = spheres.keep_off(radii, floor)
     reach = radii.max() + floor + keep.max()
@@ -454,7 +460,7 @@ def _any_direction_open(offset, parent, inflated, finest, points, keep, neighbou
         ox, oy, oz = offset[s, 0], offset[s, 1], offset[s, 2]
         length = math.sqrt(ox * ox + oy * oy + oz * oz)
         own = keep[a]
-        # The surface keeps off the own atom only within a cap around the way out.
+        # The surface keeps off its own atom only within a cap around the way out.
         lowest = -1.0
         ux, uy, uz = 0.0, 0.0, 1.0
         if length > 1e-9:
@@ -528,73 +534,34 @@ def _any_direction_open(offset, parent, inflated, finest, points, keep, neighbou
 
 
 @njit(cache=True)
-def _find(parent, offset, node):
-    """Root of a node; paths are shortened, offsets kept relative to the root."""
-    root = node
-    sa, sb, sc = 0, 0, 0
-    while parent[root] != root:
-        sa += offset[root, 0]
-        sb += offset[root, 1]
-        sc += offset[root, 2]
-        root = parent[root]
-    while parent[node] != root and node != root:
-        up = parent[node]
-        oa, ob, oc = offset[node, 0], offset[node, 1], offset[node, 2]
-        parent[node] = root
-        offset[node, 0], offset[node, 1], offset[node, 2] = sa, sb, sc
-        sa -= oa
-        sb -= ob
-        sc -= oc
-        node = up
-    return root
-
-
-@njit(cache=True)
-def _join(parent, offset, size, u, v, s):
-    """Connect v, shifted by s, to u. The root, and whether the connection closes a loop that
-    ends a lattice vector away from its start."""
-    ru, rv = _find(parent, offset, u), _find(parent, offset, v)
-    da = offset[u, 0] + s[0] - offset[v, 0]
-    db = offset[u, 1] + s[1] - offset[v, 1]
-    dc = offset[u, 2] + s[2] - offset[v, 2]
-    if ru == rv:
-        return ru, da != 0 or db != 0 or dc != 0
-    if size[ru] >= size[rv]:
-        parent[rv] = ru
-        offset[rv, 0], offset[rv, 1], offset[rv, 2] = da, db, dc
-        size[ru] += size[rv]
-        return ru, False
-    parent[ru] = rv
-    offset[ru, 0], offset[ru, 1], offset[ru, 2] = -da, -db, -dc
-    size[rv] += size[ru]
-    return rv, False
-
-
-@njit(cache=True)
-def _first_loop(n, edges, shift, bottleneck):
-    """Bottleneck of the first edge that lets a component return to itself elsewhere."""
-    parent, offset, size = np.arange(n), np.zeros((n, 3), np.int64), np.ones(n, np.int64)
+def _first_loop(n, edges, across, bottleneck):
+    """Bottleneck of the first edge that lets a region return to another image of itself."""
+    parent, shift = separate_nodes(n)
     for e in range(len(edges)):
-        _, loop = _join(parent, offset, size, edges[e, 0], edges[e, 1], shift[e])
-        if loop:
+        one, two, by = ends_of_link(parent, shift, edges[e, 0], edges[e, 1], across[e])
+        if one != two:
+            unite(parent, shift, one, two, by)
+        elif by != 0:
             return bottleneck[e]
     return -np.inf
 
 
 @njit(cache=True)
-def _components(n, edges, shift, bottleneck, threshold):
-    """Root of every node, and whether a root's component runs through the crystal."""
-    parent, offset, size = np.arange(n), np.zeros((n, 3), np.int64), np.ones(n, np.int64)
+def _components(n, edges, across, bottleneck, threshold):
+    """Representative of every node, and whether a representative's region runs through."""
+    parent, shift = separate_nodes(n)
     closing = np.zeros(n, np.bool_)
     for e in range(len(edges)):
         if bottleneck[e] <= threshold:
             break
-        root, loop = _join(parent, offset, size, edges[e, 0], edges[e, 1], shift[e])
-        if loop:
-            closing[root] = True
+        one, two, by = ends_of_link(parent, shift, edges[e, 0], edges[e, 1], across[e])
+        if one != two:
+            unite(parent, shift, one, two, by)
+        elif by != 0:
+            closing[one] = True
     root = np.empty(n, np.int64)
     for i in range(n):
-        root[i] = _find(parent, offset, i)
+        root[i], _ = find(parent, shift, i)
     through = np.zeros(n, np.bool_)
     for i in range(n):
         if closing[i]:

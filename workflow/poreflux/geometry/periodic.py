@@ -1,4 +1,4 @@
-"""Lattice images of points, and how far a point of the cell is from the nearest surface."""
+"""Neighbours across the faces of the cell, and the distance to the nearest surface."""
 
 from __future__ import annotations
 
@@ -8,54 +8,20 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
+from poreflux.fields.rows import row_within
 from poreflux.structures.crystal import Structure
 
 
-def images(frac: np.ndarray, cell: np.ndarray, margin_A: float):
-    """Points and all of their lattice images within a margin of the cell.
-
-    Parameters
-    ----------
-    frac : ndarray (n, 3)
-        Fractional coordinates in [0, 1).
-    cell : ndarray (3, 3)
-        Lattice vectors in rows, Å.
-    margin_A : float
-        Images no farther than this from the cell, measured across its faces, are given.
-
-    Returns
-    -------
-    points : ndarray (m, 3)
-        Cartesian, Å; the points themselves come first.
-    owner : ndarray (m,) int
-        Which point each is an image of.
-    shift : ndarray (m, 3) int
-        Its lattice shift.
-    """
-    reach = margin_A * np.linalg.norm(np.linalg.inv(cell), axis=0)
-    owner = np.arange(len(frac))
-    shift = np.zeros((len(frac), 3), int)
-    for axis in range(3):
-        n = math.ceil(reach[axis])
-        steps = np.array([0, *range(-n, 0), *range(1, n + 1)])
-        x = frac[owner, axis][None] + steps[:, None]
-        step, which = np.nonzero((x >= -reach[axis]) & (x <= 1 + reach[axis]))
-        owner, shift = owner[which], shift[which]
-        shift[:, axis] = steps[step]
-    order = np.argsort(np.any(shift != 0, axis=1), kind="stable")
-    owner, shift = owner[order], shift[order]
-    return (frac[owner] + shift) @ cell, owner, shift
-
-
 def neighbour_lists(points: np.ndarray, around: np.ndarray, reach_A: float):
-    """Neighbours of each point, itself left out, nearest first.
+    """Neighbours of each point, without itself, nearest first.
 
     Parameters
     ----------
     points, around : ndarray (n, 3), ndarray (m, 3)
-        Cartesian, Å; ``around`` as from :func:`images`, the points themselves first.
+        Cartesian, Å; ``around`` holds the points first, then their lattice images, see
+        :func:`poreflux.structures.images.images`.
     reach_A : float
-        How far neighbours are looked for.
+        No neighbour is farther than this, Å.
 
     Returns
     -------
@@ -79,13 +45,13 @@ def clearance_grid(
     Parameters
     ----------
     structure : Structure
-        The framework; grid points sit at i/nx, j/ny, k/nz.
+        The framework; grid points lie at fractional coordinates (i/nx, j/ny, k/nz).
     radii : ndarray (n_atoms,)
         Å.
     spacing_A : float
         No spacing along the cell edges is larger.
     cap_A : float
-        Clearances above are given as this.
+        Larger clearances are given as this, Å.
 
     Returns
     -------
@@ -120,8 +86,8 @@ def half_diagonal(edges: np.ndarray) -> float:
 def _lower(grid, frac, cell, widths, radii, cap):
     """grid = min(grid, distance to the atom - radius), atom by atom."""
     nx, ny, nz = grid.shape
-    sx, sy, sz = cell[2, 0] / nz, cell[2, 1] / nz, cell[2, 2] / nz
-    step2 = sx * sx + sy * sy + sz * sz
+    step = (cell[2, 0] / nz, cell[2, 1] / nz, cell[2, 2] / nz)
+    step2 = step[0] * step[0] + step[1] * step[1] + step[2] * step[2]
     for a in range(frac.shape[0]):
         reach = radii[a] + cap
         if reach <= 0.0:
@@ -132,19 +98,11 @@ def _lower(grid, frac, cell, widths, radii, cap):
             u = (i - fi) / nx
             for j in range(math.ceil(fj - rj), math.floor(fj + rj) + 1):
                 v = (j - fj) / ny
-                px = u * cell[0, 0] + v * cell[1, 0]
-                py = u * cell[0, 1] + v * cell[1, 1]
-                pz = u * cell[0, 2] + v * cell[1, 2]
-                p2 = px * px + py * py + pz * pz
-                ps = px * sx + py * sy + pz * sz
-                disc = ps * ps - step2 * (p2 - reach * reach)
-                if disc <= 0.0:
+                p2, ps, low, high = row_within(u, v, cell, step, step2, reach * reach)
+                if low > high:
                     continue
-                root = math.sqrt(disc)
                 row = grid[i % nx, j % ny]
-                for k in range(
-                    math.ceil(fk + (-ps - root) / step2), math.floor(fk + (-ps + root) / step2) + 1
-                ):
+                for k in range(math.ceil(fk + low), math.floor(fk + high) + 1):
                     t = k - fk
                     d = math.sqrt(max(p2 + t * (2.0 * ps + t * step2), 0.0)) - radii[a]
                     kk = k % nz

@@ -9,8 +9,9 @@ from numba import njit
 from scipy.spatial import cKDTree
 
 from poreflux.geometry.network import Network
-from poreflux.geometry.periodic import images, neighbour_lists
+from poreflux.geometry.periodic import neighbour_lists
 from poreflux.structures.crystal import Structure
+from poreflux.structures.images import images
 
 # Zeo++ seeds rand() of the C library with this before every sampling (randSeed, voronoicell.h).
 ZEOPP_SEED = 994879221
@@ -25,7 +26,7 @@ def accessible_area_A2(
     probe_A: float,
     samples: int,
 ) -> float:
-    """Area of the surface that the centre of a probe describes in the channels, Å^2 a cell.
+    """Area of the surface that the centre of a probe describes in the channels, Å^2 per cell.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def accessible_area_A2(
     radii : ndarray (n_atoms,)
         Å.
     order : ndarray (n_atoms,) int
-        The order in which Zeo++ would read the atoms: each takes the next random numbers.
+        The order in which Zeo++ reads the atoms: each takes the next random numbers.
     network : Network
         Its Voronoi network.
     threshold_A : float

@@ -26,9 +26,9 @@ class Spheres:
     parent : ndarray (n,) int
         The atom that each belongs to.
     gap_A : float
-        The clearance from the spheres exceeds that from the atoms by at most so much.
+        The clearance from the spheres exceeds that from the atoms by at most this, Å.
     covering_rad : float
-        No direction is farther in angle from the nearest sphere of a cluster.
+        No direction is farther than this angle from the nearest sphere of a cluster.
     """
 
     centres: np.ndarray

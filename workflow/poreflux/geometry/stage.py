@@ -15,21 +15,19 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from poreflux.base.errors import ConfigError
 from poreflux.geometry.network import voronoi_network
 from poreflux.geometry.radii import atom_radii
 from poreflux.geometry.sampling import accessible_area_A2, accessible_fraction
+from poreflux.geometry.settings import GeometrySettings
 from poreflux.geometry.spheres import Spheres, spheres_of
 from poreflux.geometry.zeopp import zeopp_descriptors
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure, make_structure
 
-ENGINES = ("fast", "zeopp")
-ATOM_ORDERS = ("listed", "canonical")
 # Floors of clearance tried in turn, Å: half the 2.4 Å that CoRE MOF asks of a pore, less for
 # denser structures, none as the last resort.
 FLOORS_A = (1.19, 0.5, -math.inf)
-# Zeo++ takes nodes for one that are nearer than this along each axis (VOR_NODE_MERGE_THRESHOLD).
+# Zeo++ merges nodes that are nearer than this along each axis, Å (VOR_NODE_MERGE_THRESHOLD).
 NODE_MERGE_A = 0.02
 
 
@@ -59,40 +57,15 @@ class Geometry:
     n_channels: int
 
 
-def compute(
-    structure: Structure,
-    *,
-    engine: str = "fast",
-    high_accuracy: bool = True,
-    asa_probe_A: float = 1.55,
-    asa_samples_per_atom: int = 2000,
-    void_probe_A: float = 1.40,
-    void_samples: int = 50_000,
-    atom_order: str = "listed",
-) -> Geometry:
+def compute(structure: Structure, settings: GeometrySettings | None = None) -> Geometry:
     """Pore descriptors of a framework.
 
     Parameters
     ----------
     structure : Structure
         The framework.
-    engine : {'fast', 'zeopp'}
-        Our network over Zeo++'s spheres, or Zeo++ itself (slow).
-    high_accuracy : bool
-        Replace large atoms by clusters of spheres of the smallest radius (``-ha``, ``DEF``).
-    asa_probe_A : float
-        Radius of the probe of the surface areas, Å; also that which must pass the channels.
-    asa_samples_per_atom : int
-        Monte Carlo samples on each atom.
-    void_probe_A : float
-        Radius of the probe of the void fraction, Å.
-    void_samples : int
-        Monte Carlo samples in the cell.
-    atom_order : {'listed', 'canonical'}
-        The order in which Zeo++ reads the atoms: that of the file (``structure.listed``), or
-        that of the canonical form, heavy elements first. Its numbers depend on it a little: the
-        fineness of its spheres (some 0.01 Å in the diameters) and the random points of the
-        areas (about 1 %, of small areas 5 %). Published values carry the order of their files.
+    settings : GeometrySettings, optional
+        The defaults if not given.
 
     Returns
     -------
@@ -100,8 +73,6 @@ def compute(
 
     Raises
     ------
-    ConfigError
-        If a parameter is out of range.
     StructureError
         If Zeo++ has no radius for an element.
     ExternalToolError
@@ -119,47 +90,49 @@ def compute(
     T. F. Willems, C. H. Rycroft, M. Kazi, J. C. Meza, M. Haranczyk, Microporous Mesoporous
     Mater. 2012, 149, 134 (Zeo++).
     """
-    if engine not in ENGINES:
-        raise ConfigError(f"geometry.engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-    for name, value in (("asa_probe_A", asa_probe_A), ("void_probe_A", void_probe_A)):
-        if not value > 0:
-            raise ConfigError(f"geometry.{name} must be > 0 Å, got {value}")
+    settings = settings or GeometrySettings()
     radii = atom_radii(structure.species)
-    if atom_order not in ATOM_ORDERS:
-        raise ConfigError(
-            f"geometry.atom_order must be one of {', '.join(ATOM_ORDERS)}, got {atom_order!r}"
-        )
-    listed = structure.listed if atom_order == "listed" else None
+    listed = structure.listed if settings.atom_order == "listed" else None
     order = _heavy_first(structure) if listed is None else listed
     sampling = {
-        "asa_probe_A": asa_probe_A,
-        "asa_samples_per_atom": asa_samples_per_atom,
-        "void_probe_A": void_probe_A,
-        "void_samples": void_samples,
+        "asa_probe_A": settings.asa_probe_A,
+        "asa_samples_per_atom": settings.asa_samples_per_atom,
+        "void_probe_A": settings.void_probe_A,
+        "void_samples": settings.void_samples,
     }
-    if engine == "zeopp":
-        return Geometry(
-            **zeopp_descriptors(structure, order, high_accuracy=high_accuracy, **sampling)
+    if settings.engine == "zeopp":
+        found = zeopp_descriptors(
+            structure, order, high_accuracy=settings.high_accuracy, **sampling
         )
-    return _fast(structure, radii, order, high_accuracy, **sampling)
+        return Geometry(**found)
+    return _fast(structure, radii, order, settings.high_accuracy, **sampling)
 
 
-def describe(path: str | Path, **params) -> Geometry:
-    """Pore descriptors of the CIF file ``path``.
+def from_cif(path: str | Path, settings: GeometrySettings | None = None, **params) -> Geometry:
+    """Pore descriptors of the structure in a CIF file.
 
     Parameters
     ----------
     path : str or Path
         A CIF file.
+    settings : GeometrySettings, optional
+        The defaults if not given.
     **params
-        See :func:`compute`.
+        Settings that differ from these.
 
     Raises
     ------
     StructureError
-        If the file cannot be read as a structure, or Zeo++ has no radius for an element.
+        If the file is no usable structure, or Zeo++ has no radius for an element.
+    ConfigError
+        If a setting is out of range.
     """
-    return compute(read_cif(path), **params)
+    return compute(read_cif(path), GeometrySettings.chosen(settings, params))
+
+
+def describe(path: str | Path, **params) -> Geometry:
+    """Pore descriptors of the structure in a CIF file, see :func:`from_cif`."""
+    return from_cif(path, **params)
 
 
 def warm_up() -> None:
@@ -205,7 +178,7 @@ def _fast(
         if one_size:
             network, threshold = networks["probes"], probe
         else:
-            # A radical diagram changes with the inflation of spheres of several sizes.
+            # Inflating spheres of several sizes changes their radical diagram.
             inflated = Spheres(spheres.centres, spheres.radii + probe, spheres.parent, 0.0)
             network, threshold = voronoi_network(structure, radii, inflated), 0.0
         if probe == asa_probe_A:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from poreflux.base.errors import ExternalToolError
-from poreflux.structures.crystal import CELL_DIGITS, FRACTIONAL_DIGITS, Structure
+from poreflux.structures.crystal import Structure
 
 
 def zeopp_descriptors(
@@ -59,7 +59,7 @@ def zeopp_descriptors(
 
     with tempfile.TemporaryDirectory(prefix="poreflux-zeopp-") as folder, _silent():
         cif, out = Path(folder) / "structure.cif", Path(folder) / "structure.res"
-        cif.write_text(_cif(structure, order))
+        cif.write_text(structure.to_cif(order=order))
         try:
             atoms = AtomNetwork.read_from_CIF(str(cif))
             spheres = None
@@ -94,20 +94,6 @@ def zeopp_descriptors(
 def _fields(text: str | bytes) -> dict[str, str]:
     words = (text.decode() if isinstance(text, bytes) else text).split()
     return {w: v for w, v in itertools.pairwise(words) if w.endswith(":")}
-
-
-def _cif(structure: Structure, order: np.ndarray) -> str:
-    """P1 CIF with the atoms in the given order."""
-    names = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
-    values = (*structure.lengths_A, *structure.angles_deg)
-    out = ["data_structure"]
-    out += [f"_cell_{n} {v:.{CELL_DIGITS}f}" for n, v in zip(names, values, strict=True)]
-    out += ["loop_", *(f"_atom_site_{c}" for c in ("label", "type_symbol"))]
-    out += [f"_atom_site_fract_{c}" for c in "xyz"]
-    for i in order:
-        x, y, z = (f"{v:.{FRACTIONAL_DIGITS}f}" for v in structure.frac[i])
-        out.append(f"{structure.species[i]}{i} {structure.species[i]} {x} {y} {z}")
-    return "\n".join(out) + "\n"
 
 
 @contextlib.contextmanager

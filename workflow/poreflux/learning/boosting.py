@@ -29,7 +29,7 @@ GAIN = "total_gain"
 
 
 @dataclass(frozen=True)
-class Structure:
+class TreeStructure:
     """What pretraining fixes of a boosted model: the rest, its splits and leaves, is refitted.
 
     Attributes
@@ -83,7 +83,7 @@ def train(
 def boost(
     x: np.ndarray,
     y: np.ndarray,
-    structure: Structure,
+    structure: TreeStructure,
     *,
     weights: np.ndarray | None = None,
     start: xgboost.Booster | None = None,
@@ -115,14 +115,14 @@ def choose_structure(
     depths: Sequence[int],
     max_trees: int,
     learning_rate: float,
-) -> tuple[Structure, float]:
+) -> tuple[TreeStructure, float]:
     """The depth and number of trees of lowest squared error on held-out folds.
 
     Parameters
     ----------
     x, y : ndarrays, shapes (n, d) and (n,)
     folds : int ndarray, shape (repeats, n)
-        Number of the fold of each row, one line a repeat, see
+        Number of the fold of each row, one line per repeat, see
         :func:`poreflux.learning.splits.grouped_folds`.
     depths : sequence of int
         Depths to try; of equal ones the first wins.
@@ -132,14 +132,14 @@ def choose_structure(
 
     Returns
     -------
-    structure : Structure
+    structure : TreeStructure
     rmse : float
         Of the held-out rows, in the label's unit.
     """
     numbers = tree_numbers(max_trees)
     best, lowest = None, np.inf
     for depth in depths:
-        candidate = Structure(depth, max_trees, learning_rate)
+        candidate = TreeStructure(depth, max_trees, learning_rate)
         squares = np.zeros(len(numbers))
         for line in folds:
             for fold in np.unique(line):
@@ -149,7 +149,7 @@ def choose_structure(
                     squares[i] += np.square(predict(booster, x[held], n) - y[held]).sum()
         i = int(squares.argmin())
         if squares[i] < lowest:
-            lowest, best = squares[i], Structure(depth, numbers[i], learning_rate)
+            lowest, best = squares[i], TreeStructure(depth, numbers[i], learning_rate)
     return best, float(np.sqrt(lowest / folds.size))
 
 

@@ -19,11 +19,12 @@ import pandas as pd
 
 from poreflux.base.errors import DataError
 from poreflux.base.random_stream import seed_from
-from poreflux.data.features import labelled, matrix
+from poreflux.data.features import labelled_rows, matrix
 from poreflux.data.labels import ISOTHERM, pressure_of, rank_of, values_of
-from poreflux.learning import parse_learner
+from poreflux.learning.learners import get_learner
 from poreflux.learning.scoring import r2
-from poreflux.learning.trained import Group, Model, Pretrained, TrainedSize, check_features
+from poreflux.learning.stack import Stack
+from poreflux.learning.trained import Group, Pretrained, TrainedSize, check_features
 
 IMPORTANCE_COLUMNS = (
     "kind",
@@ -37,7 +38,7 @@ TOP = 10
 
 
 def importance(
-    model: Model,
+    model: Stack,
     x: np.ndarray,
     y: np.ndarray,
     feature_names: Sequence[str],
@@ -105,8 +106,8 @@ def _shuffles(n: int, n_repeats: int, seed: int) -> np.ndarray:
     return orders
 
 
-def _losses(model: Model, x: np.ndarray, y: np.ndarray, shuffles: np.ndarray) -> np.ndarray:
-    """Mean loss of R2 a column, (d,)."""
+def _losses(model: Stack, x: np.ndarray, y: np.ndarray, shuffles: np.ndarray) -> np.ndarray:
+    """Mean loss of R2 per column, (d,)."""
     baseline = float(r2(y, np.ravel(model.predict(x))))
     n_repeats, n = shuffles.shape
     stacked = np.tile(x, (n_repeats, 1))
@@ -165,7 +166,7 @@ def run(
         If the models were trained on structures that the tables do not hold.
     """
     trained = TrainedSize.from_bytes(models)
-    feature_set = parse_learner(learner)[1]
+    feature_set = get_learner(learner).feature_set
     x, names = matrix(_rows_of(features_target, trained.content_hashes), feature_set)
     check_features(names, trained.feature_names, "the target model")
     tables = []
@@ -177,7 +178,7 @@ def run(
     for source in sorted(pretrained, key=lambda source: rank_of(source.label)):
         if source.learner != learner or "source" not in kinds or source.label == ISOTHERM:
             continue
-        rows, y = labelled(features_source, values_of(labels_source, source.label))
+        rows, y = labelled_rows(features_source, values_of(labels_source, source.label))
         labels = pd.Series(y, index=rows["content_hash"])
         tested = _rows_of(rows, source.test_hashes)
         x_source, names_source = matrix(tested, feature_set)

@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 from poreflux.base.errors import DataError
 from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S, matrix
 from poreflux.data.labels import DIFFUSIVITY
-from poreflux.learning import parse_learner
+from poreflux.learning.learners import get_learner
 from poreflux.learning.trained import TEST, Group, TrainedSize, check_features
 
 # Of the diffusivity; D is the median, low and high are the ends of the 90 % interval.
@@ -204,7 +204,7 @@ def predict(
         raise DataError("there are no models to predict with")
     ensemble = choose(candidates)
     trained = next(t for t in candidates if any(g is ensemble.group for g in t.groups))
-    feature_set = parse_learner(ensemble.group.learner)[1]
+    feature_set = get_learner(ensemble.group.learner).feature_set
     names, x = trained.feature_names, np.empty((0, len(trained.feature_names)))
     if len(features_new):
         x, names = matrix(features_new, feature_set)

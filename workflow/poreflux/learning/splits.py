@@ -35,7 +35,7 @@ def content_seed(seed: int, content_hashes: Iterable[str]) -> int:
     seed : int
         The seed of the configuration.
     content_hashes : iterable of str
-        One hash a structure, in any order.
+        One hash per structure, in any order.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def draws_of_sizes(sizes: Sequence[int], n_draws: int | Sequence[int]) -> dict[i
     sizes : sequence of int
         Rows in a draw.
     n_draws : int or sequence of int
-        The same for all sizes, or one number a size.
+        The same for all sizes, or one number per size.
 
     Raises
     ------

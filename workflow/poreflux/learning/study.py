@@ -17,26 +17,23 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import torch
 
 from poreflux.base.errors import DataError
 from poreflux.base.progress import Progress
 from poreflux.base.random_stream import seed_from
-from poreflux.data.features import labelled, matrix
-from poreflux.data.labels import DIFFUSIVITY, ISOTHERM, UPTAKE, kind_of, rank_of
-from poreflux.learning import parse_learner
-from poreflux.learning.learners import mlp
+from poreflux.data.features import labelled_rows, matrix
+from poreflux.data.labels import DIFFUSIVITY, kind_of, rank_of
+from poreflux.learning.learners import Checkpoint, get_learner
 from poreflux.learning.scoring import scores
 from poreflux.learning.splits import Split, content_seed, draws, split
+from poreflux.learning.stack import Stack
 from poreflux.learning.trained import (
     REST,
     TEST,
     Group,
-    Model,
     Pretrained,
     TrainedSize,
     check_features,
-    learner_module,
     parts_of,
 )
 
@@ -71,12 +68,6 @@ METRICS = ("r2", "rmse", "mae")
 # Draws that a CPU trains together, and that are kept together in the store. The same whatever the
 # number of draws, so that more of them train only the new ones, and to the same bits.
 DRAWS_IN_PART = 10
-# What the scalings of the published protocols are made for; other labels are standardised.
-_PUBLISHED_LABELS = {
-    "pretrain": (UPTAKE, ISOTHERM),
-    "direct": (DIFFUSIVITY,),
-    "finetune": (DIFFUSIVITY,),
-}
 # log10 of D in 1e-8 m2/s below which a structure is a slow mover: 3e-10 m2/s.
 SLOW = -1.5
 
@@ -93,7 +84,7 @@ def pretrain(
     seed: int,
     device: str = "auto",
     scale_features: pd.DataFrame | None = None,
-    checkpoint: mlp.Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Pretrained:
     """Train a model of one label on the source structures, split 72:8:20.
 
@@ -102,13 +93,13 @@ def pretrain(
     features_source : DataFrame
         As :func:`poreflux.data.features.feature_table` gives it.
     labels : Series or DataFrame
-        Indexed by name, as :func:`poreflux.data.labels.values_of` or, for labels that one network
+        Indexed by name, as :func:`poreflux.data.labels.values_of` or, for labels that one model
         learns together, :func:`poreflux.data.labels.isotherms_of` gives it.
     label : str
         Name of the label, such as ``uptake_65bar`` or ``isotherm``.
     learner : str
-        ``mlp``, ``xgboost``, ``xgboost-weighted``, ``gp`` or ``ensemble``, with a feature set
-        after a plus sign unless that is ``paper55``: ``gp+mobility``.
+        One of :func:`poreflux.learning.learners.algorithms`, with a feature set after a plus sign
+        unless that is ``paper55``: ``gp+mobility``.
     protocol : str
         ``"fast"``, ``"paper"`` or ``"released"``, see
         :data:`poreflux.learning.learners.mlp.PROTOCOLS`; only the network has more than one.
@@ -116,7 +107,7 @@ def pretrain(
         The configuration's seed. The split depends on it and on which structures are labelled
         and so is the same for every label that the same structures have.
     device : str
-        ``"auto"`` (a GPU if there is one), ``"cpu"`` or ``"cuda"``, for the network.
+        ``"auto"`` (a GPU if there is one), ``"cpu"`` or ``"cuda"``, for learners that use a GPU.
     scale_features : DataFrame, optional
         Features whose mean and standard deviation scale the input of the ``fast`` protocol; by
         default those of the source's training share. Give the target's features, which need no
@@ -134,8 +125,8 @@ def pretrain(
     DataError
         If there are too few labelled structures to split.
     """
-    rows, y = _labelled(features_source, labels, label)
-    feature_set = parse_learner(learner)[1]
+    rows, y = _labelled_rows(features_source, labels, label)
+    feature_set = get_learner(learner).feature_set
     x, names = matrix(rows, feature_set)
     hashes = rows["content_hash"].tolist()
     data_seed = content_seed(seed, hashes)
@@ -146,7 +137,7 @@ def pretrain(
     if scale_features is not None:
         reference, reference_names = matrix(scale_features, feature_set)
         check_features(reference_names, names, "the source model")
-    model = _fit(
+    model = fit(
         learner,
         x,
         y,
@@ -173,23 +164,23 @@ def pretrain(
         n=len(y),
         feature_names=tuple(names),
         test_hashes=tuple(hashes[i] for i in test),
-        model=learner_module(learner).to_bytes(model),
+        model=model.to_bytes(),
     )
 
 
-def together(models: Sequence[Pretrained], label: str) -> Pretrained:
+def join_sources(models: Sequence[Pretrained], label: str) -> Pretrained:
     """Source models of one learner as one, of several outputs: scores are their means.
 
-    Transfer hands over all of their predictions. A network is no such model: it learns several
-    labels at once, see :func:`pretrain`.
+    Transfer hands over all of their predictions. A learner that ``takes_isotherm`` needs no such
+    model: it learns several labels at once, see :func:`pretrain`.
     """
-    module = learner_module(models[0].learner)
+    loaded = [model.load() for model in models]
     return replace(
         models[0],
         label=label,
         **{metric: float(np.mean([getattr(m, metric) for m in models])) for metric in METRICS},
         n=min(model.n for model in models),
-        model=module.to_bytes(module.join([model.load() for model in models])),
+        model=type(loaded[0]).join(loaded).to_bytes(),
     )
 
 
@@ -235,7 +226,7 @@ def run_size(
     Returns
     -------
     scores : DataFrame
-        Columns :data:`SCORE_COLUMNS`, one row a trained model: scores on the draw's test share
+        Columns :data:`SCORE_COLUMNS`, one row per trained model: scores on the draw's test share
         and on the rest, all labelled structures outside the draw (``rmse_rest_slow``, of the
         diffusivity: those of them below 3e-10 m2/s); ``source_pressure_bar`` is NaN for ``dl``
         and for sources that are no uptakes.
@@ -247,17 +238,18 @@ def run_size(
     DataError
         If fewer than ``size`` structures are labelled, or the source has other features.
     """
-    rows, y = _labelled(features_target, labels, label)
+    rows, y = _labelled_rows(features_target, labels, label)
     if size > len(y):
         raise DataError(
             f"a draw of size {size} needs as many structures with the label {label}, "
             f"but only {len(y)} have one"
         )
-    x, names = matrix(rows, parse_learner(learner)[1])
+    x, names = matrix(rows, get_learner(learner).feature_set)
     hashes = rows["content_hash"].tolist()
     data_seed = content_seed(seed, hashes)
     splits = draws(len(y), size, n_draws, data_seed, same_members=same_members)
-    together = DRAWS_IN_PART if resolve(device) == "cpu" else n_draws
+    on_cpu = get_learner(learner).device(device) == "cpu"
+    draws_in_part = DRAWS_IN_PART if on_cpu else n_draws
     sources = sorted(
         (source for source in pretrained if source.learner == learner),
         key=lambda source: rank_of(source.label),
@@ -268,27 +260,27 @@ def run_size(
         if source:
             check_features(names, source.feature_names, f"the source model of {name}")
         parts = []
-        for first in range(0, n_draws, together):
-            some = range(first, min(first + together, n_draws))
+        for first in range(0, n_draws, draws_in_part):
+            numbers = range(first, min(first + draws_in_part, n_draws))
 
             def train(
-                checkpoint=None, source=source, kind=kind, name=name, some=some, i=i
+                checkpoint=None, source=source, kind=kind, name=name, numbers=numbers, i=i
             ) -> bytes:
                 logger.info(
                     "size %d: set %d of %d, %s, draws %d to %d of %d",
                     size, i + 1, len(sources) + 1,
                     " ".join(filter(None, (learner, kind, name))),
-                    some[0] + 1, some[-1] + 1, n_draws,
+                    numbers[0] + 1, numbers[-1] + 1, n_draws,
                 )  # fmt: skip
-                model = _fit(
+                model = fit(
                     learner,
                     x,
                     y,
-                    [splits[draw] for draw in some],
+                    [splits[draw] for draw in numbers],
                     phase="finetune" if source else "direct",
                     label=label,
                     protocol=protocol,
-                    seeds=[seed_from(data_seed, kind, name, size, draw) for draw in some],
+                    seeds=[seed_from(data_seed, kind, name, size, draw) for draw in numbers],
                     device=device,
                     source=source.load() if source else None,
                     checkpoint=checkpoint,
@@ -296,8 +288,8 @@ def run_size(
                 predictions = model.predict(x).astype(np.float32)
                 return Group(kind, learner, name, model, predictions).to_bytes()
 
-            made = part(source, some, train) if part else train()
-            parts.append(Group.from_bytes(made))
+            trained_part = part(source, numbers, train) if part else train()
+            parts.append(Group.from_bytes(trained_part))
         groups.append(Group.joined(parts))
     trained = TrainedSize(
         size, label, tuple(names), tuple(hashes), y, parts_of(splits, len(y)), tuple(groups)
@@ -305,10 +297,10 @@ def run_size(
     return _score_table(trained), trained.to_bytes()
 
 
-def _labelled(
+def _labelled_rows(
     features: pd.DataFrame, labels: pd.Series | pd.DataFrame, label: str
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    rows, y = labelled(features, labels)
+    rows, y = labelled_rows(features, labels)
     if rows.empty:
         raise DataError(
             f"none of the {len(features)} structures with features has the label {label}, which "
@@ -317,7 +309,7 @@ def _labelled(
     return rows, y
 
 
-def _fit(
+def fit(
     learner: str,
     x: np.ndarray,
     y: np.ndarray,
@@ -328,41 +320,35 @@ def _fit(
     protocol: str,
     seeds: Sequence[int],
     device: str,
-    source: Model | None = None,
+    source: Stack | None = None,
     reference: np.ndarray | None = None,
-    checkpoint: mlp.Checkpoint | None = None,
-) -> Model:
-    """One model a split by the learner's own way, with progress in the log."""
-    if parse_learner(learner)[0] != "mlp":
-        progress = Progress(len(splits), "models", logger)
-        module = learner_module(learner)
-        return module.fit(x, y, splits, seeds=seeds, source=source, step=progress.step)
-    if protocol not in mlp.PROTOCOLS:
-        known = ", ".join(mlp.PROTOCOLS)
-        raise DataError(f"there is no protocol {protocol!r}; there are: {known}")
-    settings = getattr(mlp.PROTOCOLS[protocol], phase)
-    if kind_of(label) not in _PUBLISHED_LABELS[phase]:
-        settings = replace(settings, label_scaling=None)
-    progress = Progress(len(splits) * settings.max_steps, "training steps", logger)
-    return mlp.fit(
-        x,
-        y,
-        splits,
-        phase=settings,
-        seeds=seeds,
-        source=source,
-        reference=reference,
-        device=resolve(device),
-        step=progress.step,
-        checkpoint=checkpoint,
-    )
+    checkpoint: Checkpoint | None = None,
+) -> Stack:
+    """One model per split by the learner's own way, with progress in the log.
 
+    Every learner gets rows, splits, seeds and the source model, and of the following what its
+    :attr:`~poreflux.learning.learners.Learner.options` name:
 
-def resolve(device: str) -> str:
-    """``cpu`` or ``cuda``; ``auto`` is a GPU if there is one."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
+    - ``step``: to be called with the number of models just trained;
+    - ``phase``: ``pretrain``, ``direct`` or ``finetune``;
+    - ``label_kind``: see :func:`poreflux.data.labels.kind_of`;
+    - ``protocol``: name of the training protocol;
+    - ``reference``: features (m, d) to scale the input by, or None;
+    - ``device``: ``cpu`` or ``cuda``;
+    - ``checkpoint``: a place for what has been trained so far, or None.
+    """
+    one = get_learner(learner)
+    offered = {
+        "step": Progress(len(splits), "models", logger).step,
+        "phase": phase,
+        "label_kind": kind_of(label),
+        "protocol": protocol,
+        "reference": reference,
+        "device": one.device(device),
+        "checkpoint": checkpoint,
+    }
+    options = {name: offered[name] for name in one.options}
+    return one.load().fit(x, y, splits, seeds=seeds, source=source, **options)
 
 
 def score_table(models: bytes) -> pd.DataFrame:
@@ -427,7 +413,7 @@ def pretraining_table(pretrained: Iterable[Pretrained]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model: learner, source_pressure_bar, source_label, r2, rmse and mae (in the
+        One row per model: learner, source_pressure_bar, source_label, r2, rmse and mae (in the
         label's unit), n (all structures), n_test.
     """
     rows = [

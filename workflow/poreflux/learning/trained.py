@@ -1,61 +1,21 @@
-"""What training leaves behind: models with all that is needed to use and to judge them.
-
-A model, whatever its learner, is a stack of M members with ``predict(x) -> (M, n)``,
-``select(which)`` and ``len``; its module has ``to_bytes``, ``from_bytes`` and ``join``.
-"""
+"""What training leaves behind: models with all that is needed to use and to judge them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Protocol as Interface
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from poreflux.base.errors import DataError
 from poreflux.data.labels import pressure_of
-from poreflux.learning import parse_learner
 from poreflux.learning.container import as_array, pack, unpack
-from poreflux.learning.learners import ensemble, mlp
-from poreflux.learning.learners import gp as gaussian
-from poreflux.learning.learners import xgboost as xgb
-from poreflux.learning.learners import xgboost_weighted as weighted
+from poreflux.learning.learners import get_learner
 from poreflux.learning.splits import Split
-
-LEARNERS = {
-    "mlp": mlp,
-    "xgboost": xgb,
-    "xgboost-weighted": weighted,
-    "gp": gaussian,
-    "ensemble": ensemble,
-}
+from poreflux.learning.stack import Stack
 
 # What a structure is to a draw, in ``TrainedSize.parts``.
 REST, TRAIN, VALIDATION, TEST = range(4)
-
-
-class Model(Interface):
-    """A stack of M trained members."""
-
-    def __len__(self) -> int: ...
-
-    def select(self, which) -> Model: ...
-
-    def predict(self, x: np.ndarray) -> np.ndarray: ...
-
-
-def learner_module(learner: str):
-    """The module of a learner, whatever its features.
-
-    Raises
-    ------
-    DataError
-        If there is no such learner.
-    """
-    algorithm, _ = parse_learner(learner)
-    if algorithm not in LEARNERS:
-        raise DataError(f"there is no learner {learner!r}; there are: {', '.join(LEARNERS)}")
-    return LEARNERS[algorithm]
 
 
 @dataclass(frozen=True)
@@ -65,7 +25,7 @@ class Pretrained:
     Attributes
     ----------
     learner : str
-        A key of :data:`LEARNERS`, and a feature set, see :func:`poreflux.learning.parse_learner`.
+        Such as ``gp+mobility``, see :func:`poreflux.learning.learners.get_learner`.
     label : str
         What it predicts, see :mod:`poreflux.data.labels`.
     r2, rmse, mae : float
@@ -94,9 +54,9 @@ class Pretrained:
         """Pressure of the uptake, NaN for other labels."""
         return pressure_of(self.label)
 
-    def load(self) -> Model:
+    def load(self) -> Stack:
         """The model itself."""
-        return learner_module(self.learner).from_bytes(self.model)
+        return get_learner(self.learner).load().from_bytes(self.model)
 
     def to_bytes(self) -> bytes:
         """All of it as bytes that are equal for equal content."""
@@ -123,8 +83,8 @@ class Group:
     learner : str
     source : str
         Label of the source model; empty for direct learning.
-    model : Model
-        One member a draw.
+    model : Stack
+        One model per draw.
     predictions : ndarray of float32, shape (draws, n)
         The label of every labelled structure, seen in training or not.
     """
@@ -132,7 +92,7 @@ class Group:
     kind: str
     learner: str
     source: str
-    model: Model
+    model: Stack
     predictions: np.ndarray
 
     @property
@@ -147,24 +107,22 @@ class Group:
 
     def to_bytes(self) -> bytes:
         """All of it as bytes that are equal for equal content."""
-        model = as_array(learner_module(self.learner).to_bytes(self.model))
-        meta = {"kind": self.kind, "learner": self.learner, "source": self.source}
-        return pack({"model": model, "predictions": self.predictions}, meta)
+        arrays = {"model": as_array(self.model.to_bytes()), "predictions": self.predictions}
+        return pack(arrays, {"kind": self.kind, "learner": self.learner, "source": self.source})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Group:
         """Read what :meth:`to_bytes` wrote."""
         arrays, meta = unpack(data)
-        model = learner_module(meta["learner"]).from_bytes(arrays["model"].tobytes())
+        model = get_learner(meta["learner"]).load().from_bytes(arrays["model"].tobytes())
         return cls(**meta, model=model, predictions=arrays["predictions"])
 
     @classmethod
     def joined(cls, parts: Sequence[Group]) -> Group:
         """The draws of several parts as one group."""
-        first = parts[0]
-        model = learner_module(first.learner).join([part.model for part in parts])
+        model = type(parts[0].model).join([part.model for part in parts])
         predictions = np.concatenate([part.predictions for part in parts])
-        return cls(first.kind, first.learner, first.source, model, predictions)
+        return replace(parts[0], model=model, predictions=predictions)
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ import xgboost
 
 from poreflux.base.errors import ConfigError, DataError
 from poreflux.base.random_stream import seed_from
-from poreflux.learning.boosting import Structure, boost, choose_structure, predict, tree_numbers
+from poreflux.learning.boosting import TreeStructure, boost, choose_structure, predict, tree_numbers
 from poreflux.learning.interpolation import interpolate
 from poreflux.learning.splits import grouped_folds
 
 
 @dataclass(frozen=True)
-class Settings:
+class TransferSettings:
     """How the variants are fitted.
 
     Attributes
@@ -65,7 +65,7 @@ class Settings:
     mixing: tuple[float, float] = (0.2, 0.8)
 
     @classmethod
-    def from_config(cls, config: dict) -> Settings:
+    def from_config(cls, config: dict) -> TransferSettings:
         """From the blocks ``structure``, ``transfer`` and ``augmentation`` of the configuration.
 
         Raises
@@ -156,7 +156,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Model:
+class FittedVariant:
     """A fitted variant.
 
     Attributes
@@ -182,42 +182,44 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Pretrained:
+class LiteratureModel:
     """The literature's model.
 
     Attributes
     ----------
-    structure : Structure
+    structure : TreeStructure
         Chosen by cross-validation grouped by article.
     rmse : float
         Of that cross-validation, on the target's scale.
-    model : Model
+    model : FittedVariant
         Trained on all of the literature with it.
     """
 
-    structure: Structure
+    structure: TreeStructure
     rmse: float
-    model: Model
+    model: FittedVariant
 
 
-def pretrain(literature: Rows, settings: Settings, seed: int) -> Pretrained:
+def pretrain(literature: Rows, settings: TransferSettings, seed: int) -> LiteratureModel:
     """Choose the structure on the literature and train a model of it.
 
     Parameters
     ----------
     literature : Rows
         Grouped by article.
-    settings : Settings
+    settings : TransferSettings
     seed : int
         The configuration's.
     """
     structure, rmse = _tuned(literature, settings, seed)
     encoder = Encoder.of(literature)
     booster = boost(encoder(literature), literature.y, structure)
-    return Pretrained(structure, rmse, Model(encoder, booster, chosen=_described(structure)))
+    return LiteratureModel(
+        structure, rmse, FittedVariant(encoder, booster, chosen=_described(structure))
+    )
 
 
-def _tuned(rows: Rows, settings: Settings, seed: int) -> tuple[Structure, float]:
+def _tuned(rows: Rows, settings: TransferSettings, seed: int) -> tuple[TreeStructure, float]:
     folds = grouped_folds(
         rows.groups,
         settings.tuning_folds,
@@ -234,38 +236,38 @@ def _tuned(rows: Rows, settings: Settings, seed: int) -> tuple[Structure, float]
     )
 
 
-def _described(structure: Structure) -> dict:
+def _described(structure: TreeStructure) -> dict:
     return {"max_depth": structure.max_depth, "n_trees": structure.n_trees}
 
 
 @dataclass(frozen=True)
-class Task:
+class TransferTask:
     """What every variant is given: the training rows of one fold.
 
     Attributes
     ----------
     literature, in_house : Rows
         Grouped by article and by condition.
-    pretrained : Pretrained
+    pretrained : LiteratureModel
         Of the same literature.
-    settings : Settings
+    settings : TransferSettings
     seed : int
         The configuration's; every stream derives from it and the training rows' content.
     """
 
     literature: Rows
     in_house: Rows
-    pretrained: Pretrained
-    settings: Settings
+    pretrained: LiteratureModel
+    settings: TransferSettings
     seed: int
 
     @cached_property
-    def own_structure(self) -> Structure:
+    def own_structure(self) -> TreeStructure:
         """The best structure for the in-house rows alone."""
         return _tuned(self.in_house, self.settings, self.seed)[0]
 
     @cached_property
-    def joint_structure(self) -> Structure:
+    def joint_structure(self) -> TreeStructure:
         """The best structure for both tables, all rows alike."""
         return _tuned(self.literature + self.in_house, self.settings, self.seed)[0]
 
@@ -285,7 +287,7 @@ class Task:
         first = parents[:, 0]
         return in_house + Rows(numbers, in_house.levels[first], y, in_house.groups[first])
 
-    def chosen(self, structure: Structure, own: Rows) -> dict:
+    def chosen(self, structure: TreeStructure, own: Rows) -> dict:
         """What to tell of a fit on rows that :meth:`grown` gave."""
         return _described(structure) | {"n_synthetic": len(own) - len(self.in_house)}
 
@@ -297,29 +299,29 @@ class Task:
         )[0]
 
 
-def _mean(task: Task) -> Model:
-    return Model(None, None, float(task.in_house.y.mean()))
+def _mean(task: TransferTask) -> FittedVariant:
+    return FittedVariant(None, None, float(task.in_house.y.mean()))
 
 
-def _literature(task: Task) -> Model:
+def _literature(task: TransferTask) -> FittedVariant:
     return task.pretrained.model
 
 
-def _alone(task: Task, augment: bool = False) -> Model:
+def _alone(task: TransferTask, augment: bool = False) -> FittedVariant:
     structure = task.own_structure
     rows = task.grown(task.in_house, augment)
     encoder = Encoder.of(rows)
     chosen = task.chosen(structure, rows)
-    return Model(encoder, boost(encoder(rows), rows.y, structure), chosen=chosen)
+    return FittedVariant(encoder, boost(encoder(rows), rows.y, structure), chosen=chosen)
 
 
-def _combined(task: Task, augment: bool = False) -> Model:
+def _combined(task: TransferTask, augment: bool = False) -> FittedVariant:
     structure = task.joint_structure
     own = task.grown(task.in_house, augment)
     return _union(task.literature, own, structure, 1.0, task.chosen(structure, own))
 
 
-def _transfer(task: Task, augment: bool = False) -> Model:
+def _transfer(task: TransferTask, augment: bool = False) -> FittedVariant:
     structure, weights = task.pretrained.structure, task.settings.weights
     squares = np.zeros(len(weights))
     folds = task.inner_folds()
@@ -336,8 +338,8 @@ def _transfer(task: Task, augment: bool = False) -> Model:
 
 
 def _union(
-    literature: Rows, own: Rows, structure: Structure, weight: float, chosen: dict | None = None
-) -> Model:
+    literature: Rows, own: Rows, structure: TreeStructure, weight: float, chosen: dict | None = None
+) -> FittedVariant:
     """Refit on both tables, in-house rows of weight one and literature rows of ``1 / weight``.
 
     So the limits of a leaf count in-house rows, and a large weight leads to the model of the
@@ -348,17 +350,17 @@ def _union(
     weights = np.concatenate([np.full(len(literature), 1.0 / weight), np.ones(len(own))])
     encoder = Encoder.of(rows)
     booster = boost(encoder(rows), rows.y, structure, weights=weights)
-    return Model(encoder, booster, chosen=chosen or {})
+    return FittedVariant(encoder, booster, chosen=chosen or {})
 
 
-def _continued(task: Task) -> Model:
+def _continued(task: TransferTask) -> FittedVariant:
     pretrained, settings = task.pretrained, task.settings
     before, encoder = pretrained.structure.n_trees, pretrained.model.encoder
-    most = Structure(
+    most = TreeStructure(
         pretrained.structure.max_depth, settings.continued_trees, settings.learning_rate
     )
 
-    def continued(rows: Rows, structure: Structure) -> xgboost.Booster:
+    def continued(rows: Rows, structure: TreeStructure) -> xgboost.Booster:
         return boost(encoder(rows), rows.y, structure, start=pretrained.model.booster)
 
     numbers = [0, *tree_numbers(settings.continued_trees)]
@@ -372,12 +374,12 @@ def _continued(task: Task) -> Model:
     added = numbers[int(squares.argmin())]
     chosen = _described(pretrained.structure) | {"added_trees": added}
     if added == 0:
-        return Model(encoder, pretrained.model.booster, chosen=chosen)
-    structure = Structure(most.max_depth, added, settings.learning_rate)
-    return Model(encoder, continued(task.in_house, structure), chosen=chosen)
+        return FittedVariant(encoder, pretrained.model.booster, chosen=chosen)
+    structure = TreeStructure(most.max_depth, added, settings.learning_rate)
+    return FittedVariant(encoder, continued(task.in_house, structure), chosen=chosen)
 
 
-_FITS: dict[str, Callable[[Task], Model]] = {
+_FITS: dict[str, Callable[[TransferTask], FittedVariant]] = {
     "mean": _mean,
     "literature": _literature,
     "in_house": _alone,
@@ -391,7 +393,7 @@ _FITS: dict[str, Callable[[Task], Model]] = {
 VARIANTS = tuple(_FITS)
 
 
-def fit(variant: str, task: Task) -> Model:
+def fit(variant: str, task: TransferTask) -> FittedVariant:
     """Fit one variant.
 
     Parameters
@@ -401,12 +403,12 @@ def fit(variant: str, task: Task) -> Model:
         equal weights (``baseline``), in-house rows weighted (``transfer``) or as the rows on
         which the literature's booster is ``continued``; ``in_house_augmentation``,
         ``augmentation`` (of the baseline) and ``transfer_augmentation`` with synthetic rows.
-    task : Task
+    task : TransferTask
         Shared by the variants of a fold, which choose each structure once.
 
     Returns
     -------
-    Model
+    FittedVariant
 
     Raises
     ------

@@ -6,8 +6,10 @@ that the kernels beside it run where the stage's own packages are not installed.
 
 __all__ = [
     "Percolation",
+    "PercolationSettings",
     "compute",
     "describe",
+    "from_cif",
     "thresholds",
     "warm_up",
 ]

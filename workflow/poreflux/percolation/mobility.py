@@ -3,8 +3,8 @@
 In the overdamped limit a lone guest obeys Smoluchowski's equation. Over many cells it then
 diffuses with the diffusivity it has in free space times a tensor: the effective conductivity of a
 periodic medium whose local conductivity is the Boltzmann factor, over the mean of that factor. In
-one dimension this is the formula of Lifson and Jackson. It knows the barriers, how wide the
-windows are, and how channels branch and join; it does not know inertia.
+one dimension this is the formula of Lifson and Jackson. The tensor depends on the barriers, on how
+wide the windows are, and on how channels branch and join; it leaves out inertia.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from itertools import combinations
 import numpy as np
 from numba import njit
 
-# Points so many kT above the lowest are closed: what passes them alone takes longer than anything.
+# Points this many kT above the lowest are closed: passing them takes longer than anything else.
 CEILING_KT = 25.0
-# The energy of the field is followed over so many steps and must fall by less than this share.
+# The search ends when this many steps lower the dissipated power by less than this share.
 LOOK_EVERY, SETTLED = 30, 1e-3
 MAX_STEPS = 5000
 

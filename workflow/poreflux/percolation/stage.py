@@ -20,22 +20,29 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
-from poreflux.base.errors import ConfigError
 from poreflux.base.units import (
     BOLTZMANN_BAR_A3_PER_K,
     GAS_CONSTANT_J_PER_MOL_K,
     molecules_per_cell_to_mol_kg,
 )
-from poreflux.fields.channels import channels_of_guest, extend_basis, lattice_vector
+from poreflux.fields.channels import channels_of_guest
 from poreflux.fields.forcefield import Guest, guest_parameters, mixed_parameters
 from poreflux.fields.grid import MIN_DISTANCE_A, grid_shape, lj_grid
+from poreflux.fields.lattice import (
+    NEIGHBOURS,
+    ends_of_link,
+    extend_basis,
+    lattice_vector,
+    pack,
+    separate_nodes,
+    unite,
+)
 from poreflux.percolation.mobility import CEILING_KT, relative_mobility
+from poreflux.percolation.settings import PercolationSettings
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure, make_structure
 
-# Most grid points: 0.4 GB. Larger cells (343,000 Å^3 at 0.35 Å) get a wider spacing.
-MAX_POINTS = 8_000_000
-# Grid points count up to this many caps, since they overestimate a saddle that lies between
+# Grid points count up to this many times the cap, for they overestimate a saddle that lies between
 # them: half a spacing off the axis of a window of 2.5 Å more than doubles r^-12.
 HEADROOM = 4.0
 # Saddles are refined up to the grid's threshold and, since the grid may mistake their order,
@@ -45,28 +52,26 @@ MARGIN_K, MARGIN_SHARE = 100.0, 0.3
 REACH = 4.0
 # Step limits of the search, Å: longest, converged, and off a point of the wrong kind.
 MAX_STEP_A, LAST_STEP_A, NUDGE_A = 0.15, 1e-3, 0.05
-# Searches that end well take 2 to 8 steps as a rule.
+# A search that ends well takes 2 to 8 steps as a rule.
 SEARCH_STEPS = 40
-# Down both sides of a saddle, at most so many steps of so many Å, to a grid point below it.
+# Down both sides of a saddle to a grid point below it: most steps, and their length in Å.
 DOWN_STEPS, DOWN_STEP_A = 40, 0.1
-# Minima this near are one.
+# Minima nearer than this are the same, Å.
 SAME_A = 0.05
-# So many grid minima, within MARGIN_K of the lowest, are refined to find the lowest energy.
+# Most grid minima, within MARGIN_K of the lowest, that are refined to find the lowest energy.
 MINIMA = 20
-# So many points of highest Boltzmann weight are subdivided by SUBPOINTS along each axis, if
-# the others weigh less than 1 % of the highest: a tight pocket, which the grid does not resolve.
+# This many points of highest Boltzmann weight are subdivided by SUBPOINTS along each axis if the
+# others weigh less than 1 % of the highest: a tight pocket, which the grid does not resolve.
 SUBDIVIDED, SUBPOINTS, SUBDIVIDED_BELOW = 1500, 3, 0.01
 
-# The mobility has a grid of its own, for windows of tight pores need a fine one and wide pores can
-# do without: this spacing in Å times the cube root of the open share, within limits, and in large
-# cells wider so that no more than so many points are open.
+# The mobility has a grid of its own, for the windows of tight pores need a fine one and wide pores
+# do not: this spacing in Å times the cube root of the open share, within limits, and wider in large
+# cells so that no more than MOBILITY_POINTS are open.
 MOBILITY_SPACING_A, MOBILITY_LIMITS_A, MOBILITY_POINTS = 0.5, (0.2, 0.6), 60_000
 
-# The neighbours of a grid point across faces, edges and corners, and for each the set of those
-# that touch it, one bit each.
-_NEAR = np.array([s for s in np.ndindex(3, 3, 3) if s != (1, 1, 1)]) - 1
+# For each neighbour of a grid point, the set of those that touch it, one bit each.
 _TOUCH = np.array(
-    [sum(1 << b for b, q in enumerate(_NEAR) if 0 < abs(p - q).max() < 2) for p in _NEAR]
+    [sum(1 << b for b, q in enumerate(NEIGHBOURS) if 0 < abs(p - q).max() < 2) for p in NEIGHBOURS]
 )
 
 
@@ -143,42 +148,44 @@ class Percolation:
     n_unrefined: int
 
 
-def describe(path: str | Path, **params) -> Percolation:
-    """Percolation of the CIF file ``path``; see :func:`compute` for the parameters."""
-    return compute(read_cif(path), **params)
-
-
-def compute(
-    structure: Structure,
-    *,
-    guest: str = "CH4",
-    temperature_K: float = 298.0,
-    spacing_A: float = 0.35,
-    cutoff_A: float = 12.0,
-    cap_K: float = 20_000.0,
-    threshold_kT: float = 20.0,
-    max_points: int = MAX_POINTS,
+def from_cif(
+    path: str | Path, settings: PercolationSettings | None = None, **params
 ) -> Percolation:
+    """Percolation energies, Henry coefficient and heat of adsorption from a CIF file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CIF file.
+    settings : PercolationSettings, optional
+        The defaults if not given.
+    **params
+        Settings that differ from these.
+
+    Raises
+    ------
+    StructureError
+        If the file is no usable structure, or an element has no Lennard-Jones parameters.
+    ConfigError
+        If a setting is out of range.
+    """
+    return compute(read_cif(path), PercolationSettings.chosen(settings, params))
+
+
+def describe(path: str | Path, **params) -> Percolation:
+    """Percolation of the structure in a CIF file, see :func:`from_cif`."""
+    return from_cif(path, **params)
+
+
+def compute(structure: Structure, settings: PercolationSettings | None = None) -> Percolation:
     """Percolation energies, Henry coefficient and heat of adsorption of one guest site.
 
     Parameters
     ----------
     structure : Structure
         The rigid framework.
-    guest : str
-        Name of a guest in ``fields/parameters/guests``.
-    temperature_K : float
-        Temperature of the Boltzmann weights and of ``threshold_kT``.
-    spacing_A : float
-        Largest spacing of the grid; wider where the cell would take more than ``max_points``.
-    cutoff_A : float
-        Lennard-Jones cutoff: truncated, not shifted, no tail correction.
-    cap_K : float
-        Energies are reported up to here; what percolates above it is closed.
-    threshold_kT : float
-        Regions below this many kT are channels or pockets, as in the uptake stage.
-    max_points : int
-        Most grid points; 50 bytes each are needed.
+    settings : PercolationSettings, optional
+        The defaults if not given.
 
     Returns
     -------
@@ -186,8 +193,6 @@ def compute(
 
     Raises
     ------
-    ConfigError
-        If a parameter is not above 0 or the guest is unknown.
     StructureError
         If an element has no Lennard-Jones parameters.
 
@@ -201,18 +206,11 @@ def compute(
 
     V being the volume and M the mass of the cell; q = R d ln K / d(1/T).
     """
-    for name, value in (
-        ("temperature_K", temperature_K),
-        ("spacing_A", spacing_A),
-        ("cutoff_A", cutoff_A),
-        ("cap_K", cap_K),
-        ("threshold_kT", threshold_kT),
-        ("max_points", max_points),
-    ):
-        if not (math.isfinite(value) and value > 0):
-            raise ConfigError(f"percolation.{name} must be above 0, got {value!r}")
-    molecule = guest_parameters(guest)
-    shape = _shape(structure, spacing_A, max_points)
+    settings = settings or PercolationSettings()
+    temperature_K, cutoff_A, cap_K = settings.temperature_K, settings.cutoff_A, settings.cap_K
+    threshold_kT, max_points = settings.threshold_kT, settings.max_points
+    molecule = guest_parameters(settings.guest)
+    shape = _shape(structure, settings.spacing_A, max_points)
     energy = lj_grid(structure, molecule, shape, cutoff_A)
     atoms = _pair_terms(structure, molecule)
     e_perc, n_unrefined = _saddles(atoms, energy, cutoff_A, cap_K)
@@ -278,7 +276,8 @@ def _mobility(
 
 def warm_up() -> None:
     """Compile the kernels, or load them from numba's cache, before processes are forked."""
-    compute(make_structure((9.0,) * 3, (90.0,) * 3, ["C"], [[0.0, 0.0, 0.0]]), spacing_A=1.0)
+    carbon = make_structure((9.0,) * 3, (90.0,) * 3, ["C"], [[0.0, 0.0, 0.0]])
+    compute(carbon, PercolationSettings(spacing_A=1.0))
 
 
 def thresholds(energy_K: np.ndarray, ceiling_K: float) -> np.ndarray:
@@ -306,13 +305,13 @@ def thresholds(energy_K: np.ndarray, ceiling_K: float) -> np.ndarray:
 
     Notes
     -----
-    Opened in order of energy (then index), a point changes how the open region hangs together
-    only if its lower neighbours fall into two groups or more that do not touch; such points
-    are the saddles. Going down from each group leads to a minimum. What remains is a small graph
-    of minima joined by saddles across known lattice vectors, and Kruskal's algorithm on it: a
-    minimum keeps the lattice vector to the representative of its region; joining a region to
-    itself by another vector adds that to the region's group of vectors, and regions that meet
-    unite their groups.
+    Points open in order of energy, then of index. A point changes how the open region hangs
+    together only if its lower neighbours fall into two or more groups that do not touch; such
+    points are the saddles. The way down from each group leads to a minimum. This leaves a small
+    graph of minima that saddles join across known lattice vectors. Kruskal's algorithm goes over
+    it with the union-find of :mod:`poreflux.fields.lattice`: a saddle that joins a region to
+    another image of itself adds a vector to the directions of the region, and two regions that
+    meet unite their directions.
 
     References
     ----------
@@ -324,7 +323,7 @@ def thresholds(energy_K: np.ndarray, ceiling_K: float) -> np.ndarray:
         raise ValueError(f"energy grid must be (nx, ny, nz), got shape {energy.shape}")
     # a point must not be its own neighbour
     energy = np.ascontiguousarray(np.tile(energy, [2 if n == 1 else 1 for n in energy.shape]))
-    saddles, links = _grid_saddles(energy, ceiling_K, _NEAR, _TOUCH)
+    saddles, links = _grid_saddles(energy, ceiling_K, NEIGHBOURS, _TOUCH)
     values = energy.reshape(-1)[saddles]
     return _level(values, _percolating(values, links), ceiling_K)
 
@@ -366,11 +365,11 @@ def _saddles(
     """Refined percolation energies (K), ndarray (3,), and how many are not refined.
 
     Every saddle of the grid up to a little above the grid's thresholds is refined. The true
-    saddle joins the minima that lie down its two sides; it replaces the grid's where that
-    joins the same, and else is added. Minima of the grid that lie in one true basin are joined:
-    a channel that runs aslant through the grid has such minima along it.
+    saddle joins the minima that lie down its two sides. It replaces the grid's saddle where that
+    joins the same minima, and is added where it does not. Grid minima that lie in the same true
+    basin are joined: a channel that runs aslant through the grid has such minima along it.
     """
-    saddles, links = _grid_saddles(energy, HEADROOM * cap_K, _NEAR, _TOUCH)
+    saddles, links = _grid_saddles(energy, HEADROOM * cap_K, NEIGHBOURS, _TOUCH)
     values = energy.reshape(-1)[saddles]
     found = _percolating(values, links)
     if found[0] < 0:
@@ -380,7 +379,7 @@ def _saddles(
     chosen = np.flatnonzero(values <= top)
     reach = REACH * _spacing(atoms, energy.shape)
     refined, true_links, ok = _refine(
-        energy, np.array(energy.shape), saddles[chosen], *atoms, cutoff_A, reach, _NEAR
+        energy, np.array(energy.shape), saddles[chosen], *atoms, cutoff_A, reach, NEIGHBOURS
     )
     same = ok & (
         (true_links == links[chosen]).all(axis=1)
@@ -390,7 +389,7 @@ def _saddles(
     bottoms, same_basin = _same_basin(atoms, energy.shape, np.unique(links[chosen, :2]), cutoff_A)
     links = np.concatenate([links[keep], true_links[ok], same_basin])
     found = _percolating(np.concatenate([values[keep], refined[ok], bottoms]), links)
-    # a grid saddle that is left in the way counts with the true one next to it, if there is one
+    # a grid saddle that stays in the way counts with the true one next to it, if there is one
     nearest = values.copy()
     nearest[chosen[ok]] = np.minimum(refined[ok], values[chosen[ok]])
     result = _level(np.concatenate([nearest[keep], refined[ok], bottoms]), found, cap_K)
@@ -411,8 +410,7 @@ def _same_basin(
     near = SAME_A / np.linalg.norm(atoms[1], axis=1).max()
     one, two = cKDTree(wrapped, boxsize=1.0).query_pairs(near, output_type="ndarray").T
     cells = np.round(frac[one] - frac[two]).astype(np.int64)
-    across = (cells[:, 0] << 42) + (cells[:, 1] << 21) + cells[:, 2]
-    return energy[one], np.stack([minima[one], minima[two], across], axis=1)
+    return energy[one], np.stack([minima[one], minima[two], pack(*cells.T)], axis=1)
 
 
 def _minimum(atoms: tuple, energy: np.ndarray, cutoff_A: float) -> float:
@@ -420,7 +418,7 @@ def _minimum(atoms: tuple, energy: np.ndarray, cutoff_A: float) -> float:
     flat = energy.reshape(-1)
     lowest = float(flat.min())
     points = np.flatnonzero(flat <= lowest + MARGIN_K)
-    points = points[_is_minimum(energy, points, _NEAR)]
+    points = points[_is_minimum(energy, points, NEIGHBOURS)]
     points = points[np.argsort(flat[points], kind="stable")][:MINIMA]
     starts = np.stack(np.unravel_index(points, energy.shape), axis=1) / energy.shape
     reach = REACH * _spacing(atoms, energy.shape)
@@ -465,40 +463,16 @@ def _weights(
 
 
 @njit(cache=True)
-def _find(parent, shift, point):
-    """Representative of a point's region and the packed lattice shift to it; halves the path."""
-    total = np.int64(0)
-    while parent[point] >= 0:
-        above = parent[point]
-        if parent[above] >= 0:
-            shift[point] += shift[above]
-            parent[point] = parent[above]
-        total += shift[point]
-        point = parent[point]
-    return point, total
-
-
-@njit(cache=True)
 def _percolate(order, ends, across, n_nodes):
-    """Links of ``order`` at which regions first run through in 1, 2, 3 directions, or -1.
-
-    ``parent`` is the node above, or for a representative -1. The image of a node in cell L
-    belongs to the image of its parent in cell L + shift; shifts are packed as in
-    :mod:`poreflux.fields.channels`.
-    """
-    parent = np.full(n_nodes, -1, np.int64)
-    shift = np.zeros(n_nodes, np.int64)
+    """Links of ``order`` at which regions first run through in 1, 2, 3 directions, or -1."""
+    parent, shift = separate_nodes(n_nodes)
     bases, ranks = np.zeros((n_nodes, 3, 3)), np.zeros(n_nodes, np.int64)
     complete = np.full(3, -1, np.int64)
     highest = 0
     for link in order:
-        one, to_one = _find(parent, shift, ends[link, 0])
-        two, to_two = _find(parent, shift, ends[link, 1])
-        # the image of `two` that belongs with image 0 of `one`
-        by = across[link] + to_two - to_one
+        one, two, by = ends_of_link(parent, shift, ends[link, 0], ends[link, 1], across[link])
         if one != two:
-            parent[two] = one
-            shift[two] = -by
+            unite(parent, shift, one, two, by)
             for row in range(ranks[two]):
                 if ranks[one] < 3:
                     ranks[one] = extend_basis(bases[one], ranks[one], bases[two, row])
@@ -558,8 +532,7 @@ def _descend(energy, at, sides):
             if other < best or (other == best and point < best_point):
                 best, best_point, best_side = other, point, side
         if best_side < 0:
-            cell = ((at[0] - i) // nx << 42) + ((at[1] - j) // ny << 21) + (at[2] - k) // nz
-            return best_point, cell
+            return best_point, pack((at[0] - i) // nx, (at[1] - j) // ny, (at[2] - k) // nz)
         for c in range(3):
             at[c] += sides[best_side, c]
 

@@ -1,9 +1,10 @@
 """Stage ``report``: every table of a study on one page that can be read, printed and moved.
 
-``build`` writes it. ``summary`` computes the numbers, ``figures`` draws, ``page`` makes the
-markup, ``simulation``, ``models`` and ``overview`` hold the sections, ``study`` what they
-draw on, ``quantities`` how labels are named. The stage ``synthesis`` has a page of its own:
-``synthesis``, ``synthesis_figures``.
+``build`` writes it. ``sections`` holds the topics, each with its numbers and figures;
+``templates`` the prose and the markup (``rendering`` fills them), ``figures`` what all figures
+share. ``study`` is what the topics draw on, ``scores``, ``sources`` and ``statistics`` are numbers
+that several need, ``numbers`` how they are printed, ``quantities`` how labels are named. The stage
+``synthesis`` has a page of its own: ``synthesis``.
 """
 
 from __future__ import annotations
@@ -14,19 +15,12 @@ from pathlib import Path
 import pandas as pd
 
 from poreflux.data.labels import DIFFUSIVITY
-from poreflux.report import models, overview, simulation
+from poreflux.report.sections import SECTIONS
+from poreflux.report.sections.headline import headline
+from poreflux.report.sections.provenance import provenance
 from poreflux.report.study import Study
 
-# Sections of the page, in its order: those that hold results, then how they were made.
-SECTIONS = (
-    simulation.structures,
-    simulation.descriptors,
-    simulation.uptake,
-    simulation.diffusion,
-    models.pretraining,
-    models.transfer,
-    models.importance,
-)
+__all__ = ["SECTIONS", "build"]
 
 
 def build(
@@ -64,12 +58,13 @@ def build(
     folder = Path(folder)
     study = Study(tables, facts, folder / "figures")
     study.folder.mkdir(parents=True, exist_ok=True)
-    wanted = [s for s in SECTIONS if sections is None or s.__name__ in sections]
-    parts = [section(study) for section in wanted]
+    parts = [
+        section(study) for name, section in SECTIONS.items() if sections is None or name in sections
+    ]
     label = study.target_label
     goal = "the diffusion of methane" if label == DIFFUSIVITY else study.quantity(label).words
     return study.write(
         f"From crystal structures to {goal}, by transfer learning",
-        overview.headline(study) if sections is None else [],
-        [*parts, overview.provenance(study)],
+        [headline(study)] if sections is None else [],
+        [*parts, provenance(study)],
     )

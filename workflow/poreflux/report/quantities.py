@@ -64,9 +64,9 @@ def quantity(label: str, own: Mapping[str, dict]) -> Quantity:
         name = f"uptake at {pressure_of(label):g} bar" if kind == UPTAKE else ISOTHERM
         unit = _typeset(UNITS[UPTAKE])
         return Quantity(f"the {name}", name, unit, unit)
-    told = own.get(label) or {}
-    unit = _typeset(str(told.get("unit") or ""))
-    if told.get("transform") == "log10":
+    given = own.get(label) or {}
+    unit = _typeset(str(given.get("unit") or ""))
+    if given.get("transform") == "log10":
         return Quantity(f"the label {label}", f"log {label}", unit, f"decades of {label}")
     return Quantity(f"the label {label}", label, unit, unit)
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from poreflux.base.files import write_atomically
+from poreflux.base.stage_names import STAGES
+from poreflux.data.features import GEOMETRY_COLUMNS
 from poreflux.data.labels import DIFFUSIVITY
-from poreflux.report import figures, page
+from poreflux.report.figures import style
+from poreflux.report.numbers import counted, listed
 from poreflux.report.quantities import Quantity, quantity
-from poreflux.report.summary import STAGES, finite, usable
+from poreflux.report.rendering import Picture, Section, document
+from poreflux.report.statistics import finite, usable
 
-# Configuration blocks of the stages that have an engine or a cross-check.
-BLOCKS = {"uptake": "gcmc", "diffusion": "md"}
+# What has a table a set: reading the structures, then the stages.
+TABLES = ("structures", *STAGES)
 ENGINE_NAMES = {
     "grid": "grid engine",
     "raspa3": "RASPA3",
@@ -26,14 +31,15 @@ ENGINE_NAMES = {
     "zeopp": "Zeo++",
 }
 # A figure of full width fills the column on a wide screen: 55.5 rem of 16 pixels.
-PIXELS_PER_INCH = 55.5 * 16 / figures.WIDTH
-GEOMETRY_LABELS = {
-    "lcd_A": "largest cavity diameter",
-    "pld_A": "pore-limiting diameter",
-    "asa_m2_cm3": "surface area (volume)",
-    "asa_m2_g": "surface area (mass)",
-    "void_fraction": "void fraction",
-}
+PIXELS_PER_INCH = 55.5 * 16 / style.WIDTH
+_GEOMETRY_WORDS = (
+    "largest cavity diameter",
+    "pore-limiting diameter",
+    "surface area (volume)",
+    "surface area (mass)",
+    "void fraction",
+)
+GEOMETRY_LABELS = dict(zip(GEOMETRY_COLUMNS, _GEOMETRY_WORDS, strict=True))
 
 
 @dataclass
@@ -79,7 +85,7 @@ class Study:
     @property
     def sets(self) -> list[str]:
         """The sets of structures: source, target, then any other that has a table, by name."""
-        known = {key.split("/")[0] for key in self.tables if key.split("/")[-1] in STAGES}
+        known = {key.split("/")[0] for key in self.tables if key.split("/")[-1] in TABLES}
         # these two make the study: where one lacks every table, the page says why
         known |= {"source", "target"} & set(self.setting("structures", default={}))
         return [n for n in ("source", "target") if n in known] + sorted(
@@ -88,19 +94,19 @@ class Study:
 
     def files(self, name: str, stage: str) -> list[str]:
         """Names of the files that a set's table of a stage is read from; none if it is computed."""
-        told = (self.setting("structures", name, "tables") or {}).get(stage) or {}
-        files = told.get("files", [])
+        table = (self.setting("structures", name, "tables") or {}).get(stage) or {}
+        files = table.get("files", [])
         return [Path(file).name for file in ([files] if isinstance(files, str) else files)]
 
     def computes(self, name: str, stage: str) -> bool:
         """Whether a set passes through a stage of ours, as far as the configuration tells."""
-        told = self.setting("structures", name)
-        if told is None:
+        given = self.setting("structures", name)
+        if given is None:
             return True
         # a set that is known by its tables alone has nothing to compute from
-        alone = any(self.files(name, s) for s in STAGES)
-        alone = alone and not (told.get("cifs") or told.get("package"))
-        return not alone and stage in told.get("stages", STAGES) and not self.files(name, stage)
+        alone = any(self.files(name, s) for s in TABLES)
+        alone = alone and not (given.get("cifs") or given.get("package"))
+        return not alone and stage in given.get("stages", TABLES) and not self.files(name, stage)
 
     @property
     def target_label(self) -> str:
@@ -136,7 +142,7 @@ class Study:
         if "status" in table.columns and not (table["status"] == "ok").any():
             n = table["name"].nunique() if "name" in table.columns else len(table)
             reason = table["reason"].iloc[0] if "reason" in table.columns else ""
-            return f"all {page.counted(n, 'structure')} of {key} failed; first reason: {reason}"
+            return f"all {counted(n, 'structure')} of {key} failed; first reason: {reason}"
         return f"the table {key} holds no finite numbers of it"
 
     def _why_absent(self, owner: str, stage: str) -> str:
@@ -144,51 +150,56 @@ class Study:
         if stage.startswith("crosscheck_"):
             checked = stage.removeprefix("crosscheck_")
             if self.files(owner, checked):
-                return f"{owner}/{checked} is read from {page.listed(self.files(owner, checked))}"
-            block = BLOCKS.get(checked, "")
-            if self.setting(block, "crosscheck", default=None) in (0, []):
-                return f"the cross-check is switched off ({block}.crosscheck)"
-        elif stage in STAGES and structures is not None:
+                return f"{owner}/{checked} is read from {listed(self.files(owner, checked))}"
+            if self.setting(checked, "crosscheck", default=None) in (0, []):
+                return f"the cross-check is switched off ({checked}.crosscheck)"
+        elif stage in TABLES and structures is not None:
             if owner not in structures:
                 return f"the study has no set {owner}"
-            if stage not in ("structures", *structures[owner].get("stages", STAGES)):
+            if stage not in ("structures", *structures[owner].get("stages", TABLES)):
                 return f"{owner} does not pass through {stage} (structures.{owner}.stages)"
         return f"there is no table {owner}/{stage}" if owner else f"there is no table {stage}"
+
+    def gaps(self, sets: Iterable[str], stage: str) -> list[dict[str, str]]:
+        """Of source and target those that are not among ``sets``: ``set``, and ``why`` not."""
+        gone = [n for n in ("source", "target") if n in self.sets and n not in sets]
+        return [{"set": n, "why": self.why(f"{n}/{stage}")} for n in gone]
 
     def why_nowhere(self, stage: str) -> str:
         """In words: why no set has results of a stage."""
         return "; ".join(self.why(f"{name}/{stage}") for name in self.sets) or "there are no sets"
 
-    def figure(self, name: str, drawing: Figure, caption: str, alternative: str) -> page.Html:
-        """Save a figure and return its markup.
+    def draw(self, name: str, drawing: Figure) -> Picture:
+        """Save a figure.
 
         Parameters
         ----------
         name : str
             File name without extension.
         drawing : Figure
-            From :mod:`poreflux.report.figures`.
-        caption : str
-            What it shows.
-        alternative : str
-            What it says, for a reader who does not see it.
-        """
-        figures.save(drawing, self.folder, name)
-        self.drawn.add(name)
-        size = drawing.get_size_inches() * PIXELS_PER_INCH
-        return page.figure(name, tuple(size), caption, alternative)
+            Drawn in the style of :mod:`poreflux.report.figures.style`.
 
-    def write(self, subtitle: str, lead: Sequence[page.Html], sections) -> Path:
+        Returns
+        -------
+        Picture
+            For the macro ``figure`` of the templates, which adds caption and alternative.
+        """
+        style.save(drawing, self.folder, name)
+        self.drawn.add(name)
+        width, height = (round(x) for x in drawing.get_size_inches() * PIXELS_PER_INCH)
+        return Picture(name, width, height)
+
+    def write(self, subtitle: str, lead: Iterable[Markup], sections: Sequence[Section]) -> Path:
         """Write the page beside the folder of its figures and remove figures it does not have.
 
         Parameters
         ----------
         subtitle : str
-        lead : sequence of Html
+        lead : iterable of Markup
             What stands before the list of sections.
         sections : sequence of Section
         """
-        text = page.document(f"Poreflux: {self.name}", subtitle, lead, sections)
+        text = document(f"Poreflux: {self.name}", subtitle, lead, sections)
         for path in self.folder.iterdir():
             if path.suffix in (".png", ".svg") and path.stem not in self.drawn:
                 path.unlink()
@@ -198,7 +209,7 @@ class Study:
 
     def engine(self, stage: str) -> str:
         """Readable name of the engine that a stage runs on."""
-        key = self.setting(BLOCKS.get(stage, stage), "engine", default="")
+        key = self.setting(stage, "engine", default="")
         return ENGINE_NAMES.get(key, key or "our engine")
 
     def feature_label(self, feature: str) -> str:

@@ -1,177 +1,224 @@
-"""The configuration: defaults filled, checked against the closed schema, errors that help."""
+"""The configuration of a study, read from YAML files and checked.
+
+``complete(config, files)`` checks what Snakemake has merged, ``load(default, *files)`` merges files
+as Snakemake does and checks the result. Both give a :class:`poreflux.run.settings.StudyConfig`:
+
+>>> config = complete({"uptake": {"pressures_bar": [1, 65]}, "structures": {"source": None}})
+>>> config.uptake.pressures_bar, config.structures["target"].stages[0], config.learning.draws
+((1.0, 65.0), 'geometry', 20)
+
+``config.settings_of("uptake")`` is what a stage computes with, the study's seed included;
+``config.crosscheck_settings_of("uptake")`` what the reference code does. Any of them gives a dict
+of plain values by ``.model_dump(mode="json")``: what keys of the store are made of.
+"""
 
 from __future__ import annotations
 
 import copy
-import difflib
-import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal, get_origin
 
-import jsonschema
 import yaml
+from pydantic import ValidationError
 
 from poreflux.base.errors import ConfigError
+from poreflux.base.settings import inside, kinds_of, problems
+from poreflux.run.settings import StudyConfig
+
+__all__ = ["COMMAND_LINE", "OLD_NAMES", "StudyConfig", "complete", "load"]
 
 # Where a value comes from that stands in none of the files.
 COMMAND_LINE = "the command line (--config)"
+# Blocks that had another name; read for one release more.
+OLD_NAMES = {"gcmc": "uptake", "md": "diffusion"}
 
 
-def load_schema(path: str | Path) -> dict:
-    """The JSON schema as a dict."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def complete(config: dict, schema: dict, files: Iterable[str | Path] = ()) -> dict:
-    """Check a configuration and fill in what it leaves out.
+def load(default: str | Path, *files: str | Path) -> StudyConfig:
+    """The configuration in YAML files, as Snakemake would merge them.
 
     Parameters
     ----------
-    config : dict
-        As read from YAML, nested; not changed.
-    schema : dict
-        JSON schema whose objects are closed and whose ``default`` values are filled here, at
-        any depth, parents included.
-    files : iterable of paths
-        The YAML files the configuration came from, in order of loading: an error names the
-        last one that holds the wrong key.
-
-    Returns
-    -------
-    dict
-        A new, complete configuration. Whole numbers given where the schema says ``number``
-        become floats, so that ``298`` and ``298.0`` are the same parameter. A set under
-        ``structures`` that is given as null is left out.
+    default : path
+        The workflow's own file.
+    *files : paths
+        Laid over it, a later one over an earlier one.
 
     Raises
     ------
     ConfigError
-        Names file, key, value, what is allowed and the nearest valid key; all errors at once.
+        If a file cannot be read, and as :func:`complete`.
     """
-    given = copy.deepcopy(config)
-    sets = given.get("structures")
-    # a set of the default configuration that this study does without
-    dropped = [k for k, v in sets.items() if v in (None, "null")] if isinstance(sets, dict) else []
-    for name in dropped:
-        del sets[name]
-    filled = _fill(given, schema, schema)
-    errors = sorted(
-        jsonschema.Draft202012Validator(schema).iter_errors(filled),
-        key=lambda e: [str(p) for p in e.absolute_path],
-    )
-    if errors:
-        files = list(files)
-        raise ConfigError("\n".join(_explain(e, files) for e in errors))
-    for name in dropped:
-        filled["structures"].pop(name, None)
-    return filled
+    merged: dict = {}
+    for file in (default, *files):
+        try:
+            read = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read --configfile {file}: {error.strerror}") from error
+        _lay_over(merged, read or {})
+    return complete(merged, (*files, default))
 
 
-def _resolve(schema: dict, root: dict) -> dict:
-    if "$ref" in schema:
-        target = root
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        return target
-    return schema
+def complete(config: Mapping, files: Iterable[str | Path] = ()) -> StudyConfig:
+    """Check a configuration and fill in what it leaves out.
 
+    Parameters
+    ----------
+    config : mapping
+        As read from YAML, nested; not changed. Text from Snakemake's command line, such as the
+        values in ``--config 'diffusion={n_molecules: 41}'``, means what it would in YAML.
+    files : iterable of paths
+        The YAML files that it was merged from, as ``workflow.configfiles`` lists them: the user's
+        in their order, then the workflow's own. An error names the one that holds the wrong value.
 
-def _types(schema: dict) -> list[str]:
-    types = schema.get("type", [])
-    return [types] if isinstance(types, str) else types
+    Returns
+    -------
+    StudyConfig
+        A set under ``structures`` that is given as null is left out.
 
+    Raises
+    ------
+    ConfigError
+        Names file, key, value, what is allowed and the nearest valid key; all mistakes at once.
 
-def _from_text(value: str, schema: dict):
-    """What a string means where no string is allowed: ``--config 'md={n_molecules: 41}'``.
-
-    Snakemake leaves every value inside braces on its command line a string.
+    Warns
+    -----
+    FutureWarning
+        For each block under a name of :data:`OLD_NAMES`, which its new name may not stand beside.
     """
-    if not _types(schema) or "string" in _types(schema):
-        return None if value == "null" and "null" in _types(schema) else value
+    sources = _Sources(files)
+    given = _renamed(copy.deepcopy(dict(config)), sources)
     try:
-        meant = yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
-    return value if meant is None and "null" not in _types(schema) else meant
+        return StudyConfig.model_validate(_meant(given, StudyConfig))
+    except ValidationError as error:
+        lines = [
+            f"{sources.origin(problem.path, given)}: {problem.text}"
+            for problem in problems(error, StudyConfig)
+        ]
+        raise ConfigError("\n".join(lines)) from None
 
 
-def _fill(value, schema: dict, root: dict):
-    schema = _resolve(schema, root)
+class _Sources:
+    """The files behind a merged configuration, in the order in which they win."""
+
+    def __init__(self, files: Iterable[str | Path]):
+        *users, default = [*files] or [None]
+        self.trees = []
+        for file in [*reversed(users), *([default] if default else [])]:
+            try:
+                tree = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+            except (OSError, yaml.YAMLError):
+                continue
+            tree = dict(tree) if isinstance(tree, dict) else {}
+            for old, new in OLD_NAMES.items():
+                if old in tree and new in tree:
+                    raise _twice(file, old, new)
+                if old in tree:
+                    tree[new] = tree.pop(old)
+            self.trees.append((str(file), tree))
+
+    def origin(self, path: tuple, config: dict) -> str:
+        """Who gave what stands at a path, or else the block around it."""
+        for n in range(len(path), 0, -1):
+            value = _at(config, path[:n])
+            if value is not _NOTHING:
+                return self.name(self.rank(path[:n], value))
+        return self.name(0) if self.trees else COMMAND_LINE
+
+    def name(self, rank: int) -> str:
+        return COMMAND_LINE if rank < 0 else self.trees[rank][0]
+
+    def rank(self, path: tuple, value) -> int:
+        """Which file gave a value, -1 for none; of a block, who gave any of it and wins."""
+        if isinstance(value, dict) and value:
+            return min(self.rank((*path, key), each) for key, each in value.items())
+        for i, (_, tree) in enumerate(self.trees):
+            if _at(tree, path) == value:
+                return i
+        return -1
+
+
+_NOTHING = object()
+
+
+def _at(tree, path: tuple):
+    for part in path:
+        if isinstance(tree, dict) and part in tree:
+            tree = tree[part]
+        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            tree = tree[part]
+        else:
+            return _NOTHING
+    return tree
+
+
+def _twice(where, old: str, new: str) -> ConfigError:
+    return ConfigError(
+        f"{where}: both {old!r} and {new!r} are given; {old} is the old name of {new}: move its "
+        f"keys to {new}"
+    )
+
+
+def _renamed(config: dict, sources: _Sources) -> dict:
+    """The configuration with new names alone; of two files that one wins which did before."""
+    for old, new in OLD_NAMES.items():
+        if old not in config:
+            continue
+        block = config.pop(old)
+        rank = sources.rank((new,), block)
+        if new in config and rank < 0 and sources.rank((new,), config[new]) < 0:
+            raise _twice(COMMAND_LINE, old, new)
+        warnings.warn(
+            f"{sources.name(rank)}: the block {old!r} is called {new!r} now; the old name will "
+            "not be read after the next release",
+            FutureWarning,
+            stacklevel=3,
+        )
+        config[new] = _merged((new,), block, config[new], sources) if new in config else block
+    return config
+
+
+def _merged(path: tuple, one, other, sources: _Sources):
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = {
+            key: _merged((*path, key), one[key], other[key], sources) for key in one if key in other
+        }
+        return one | other | both
+    return one if sources.rank(path, one) < sources.rank(path, other) else other
+
+
+def _meant(value, annotation):
+    """What a value means where text can be no text, and 2.0 no number but a whole one."""
+    kinds = [*kinds_of(annotation)]
+    texts = any(kind is str or get_origin(kind) is Literal for kind in kinds)
     if isinstance(value, str):
-        value = _from_text(value, schema)
-    if "object" in _types(schema) and isinstance(value, dict):
-        for key, sub in schema.get("properties", {}).items():
-            sub = _resolve(sub, root)
-            if key not in value:
-                if "default" in sub:
-                    value[key] = copy.deepcopy(sub["default"])
-                elif _types(sub) == ["object"]:
-                    value[key] = {}
-                else:
-                    continue
-            value[key] = _fill(value[key], sub, root)
-        extra = schema.get("additionalProperties")
-        if isinstance(extra, dict):
-            for key in set(value) - set(schema.get("properties", {})):
-                value[key] = _fill(value[key], extra, root)
-    elif "array" in _types(schema) and isinstance(value, list) and "items" in schema:
-        value = [_fill(v, schema["items"], root) for v in value]
-    elif "number" in _types(schema) and type(value) is int:
-        value = float(value)
+        if texts:
+            return None if value == "null" and type(None) in kinds else value
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+        if read is None and type(None) not in kinds:
+            return value
+        value = read
+    if isinstance(value, float) and int in kinds and float not in kinds and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _meant_inside(each, kinds, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_meant_inside(each, kinds, i) for i, each in enumerate(value)]
     return value
 
 
-def _explain(error: jsonschema.ValidationError, files: list) -> str:
-    path = [str(p) for p in error.absolute_path]
-    where = ".".join(path) or "(top level)"
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))
-        unknown = [k for k in error.instance if k not in known]
-        lines = []
-        for key in unknown:
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            full = ".".join([*path, str(key)])
-            lines.append(
-                f"{_origin([*path, str(key)], files)}: unknown key {full!r}; "
-                f"{hint}Valid keys here: {', '.join(known)}"
-            )
-        return "\n".join(lines)
-    # A file or folder's meaning is in the schema's text; say it with the value.
-    rule = {
-        "enum": lambda: f"must be one of {', '.join(map(str, error.validator_value))}",
-        "type": lambda: f"must be of type {error.validator_value}",
-        "minimum": lambda: f"must be at least {error.validator_value}",
-        "maximum": lambda: f"must be at most {error.validator_value}",
-        "exclusiveMinimum": lambda: f"must be above {error.validator_value}",
-        "exclusiveMaximum": lambda: f"must be below {error.validator_value}",
-        "minItems": lambda: f"needs at least {error.validator_value} entries",
-        "pattern": lambda: f"must match {error.validator_value}",
-        "required": lambda: error.message,
-    }.get(error.validator, lambda: error.message)()
-    if error.validator == "enum" and isinstance(error.instance, str):
-        near = difflib.get_close_matches(error.instance, map(str, error.validator_value), 1)
-        rule += f"; did you mean {near[0]!r}?" if near else ""
-    meaning = error.schema.get("description", "")
-    return f"{_origin(path, files)}: {where} {rule}, got {error.instance!r}" + (
-        f" ({meaning})" if meaning else ""
-    )
+def _meant_inside(value, kinds: list, part: str | int):
+    found = [there for kind in kinds if (there := inside(kind, part))]
+    return _meant(value, found[0][0]) if found else value
 
 
-def _origin(path: list[str], files: list) -> str:
-    """The last of the files that holds the key, else the command line."""
-    for file in reversed(files):
-        try:
-            node = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError):
-            continue
-        for part in path:
-            if isinstance(node, dict) and part in node:
-                node = node[part]
-            elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
-                node = node[int(part)]
-            else:
-                break
+def _lay_over(base: dict, other: dict) -> None:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _lay_over(base[key], value)
         else:
-            return str(file)
-    return COMMAND_LINE
+            base[key] = value

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from poreflux import __version__
 from poreflux.base.errors import ConfigError, DataError
-from poreflux.learning import packages_of
-from poreflux.run.stages import STAGES, stage_params
+from poreflux.data import labels
+from poreflux.run.plan import DESCRIPTORS, StudyPlan
+from poreflux.run.stages import STAGES
 from poreflux.run.usage import used_by
 from poreflux.store import Store, package_version
 
@@ -37,8 +38,7 @@ FORMATS = {
 
 
 def export(
-    config: dict,
-    folder: Path,
+    plan: StudyPlan,
     store: Store,
     *,
     license: str = LICENSE,
@@ -48,10 +48,8 @@ def export(
 
     Parameters
     ----------
-    config : dict
-        Complete, see :func:`poreflux.run.config.complete`.
-    folder : Path
-        The study's results; nothing in it is changed. :data:`CONFIGURATION` and
+    plan : StudyPlan
+        Of the study. Nothing in its folder of results is changed; :data:`CONFIGURATION` and
         :data:`ARTIFACTS` (key, CPU seconds and versions of each artifact) are added.
     store : Store
         Where the study's artifacts are.
@@ -76,9 +74,10 @@ def export(
         raise ConfigError("the package rocrate is not installed; install envs/requirements.txt")
     from rocrate.rocrate import ROCrate
 
+    folder, config = Path(plan.results), plan.config.model_dump(mode="json")
     if not list(folder.glob("*/*.parquet")):
         raise DataError(f"no tables in {folder}; run the study first")
-    versions = _write_artifacts(used_by(config, folder, store), store, folder / ARTIFACTS)
+    versions = _write_artifacts(used_by(plan, store), store, folder / ARTIFACTS)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     (folder / CONFIGURATION).write_text(text, encoding="utf-8")
 
@@ -99,7 +98,7 @@ def export(
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != METADATA and not path.name.startswith(".")
     }
-    for title, software, read, written in _actions(config, versions):
+    for title, software, read, written in _actions(plan, versions):
         results = [files[name] for name in files if _matches(name, written)]
         if results:
             _add(
@@ -141,20 +140,20 @@ def _write_artifacts(paths: set[Path], store: Store, output: Path) -> dict[str, 
     return versions
 
 
-def _actions(config: dict, versions: dict[str, dict[str, str]]):
+def _actions(plan: StudyPlan, versions: dict[str, dict[str, str]]):
     """Title, software, patterns of files read and of files written, of each step."""
     common = {"python": platform.python_version(), "snakemake": package_version("snakemake")}
     yield "read structures", common | versions.get("build", {}), (), ("*/structures.parquet",)
-    for name, stage in STAGES.items():
-        used = common | stage.engines(stage_params(config, name)) | versions.get(name, {})
-        yield name, used, ("*/shards/structures/*",), (f"*/{name}.parquet", f"*/shards/{name}/*")
-    packages = [p for learner in config["learning"]["learners"] for p in packages_of(learner)]
-    learners = {package: package_version(package) for package in packages}
-    learning = common | learners | versions.get("finetune", {})
-    tables = ("*/geometry.parquet", "*/energy.parquet", "*/percolation.parquet")
+    engines = plan.engines()
+    for name in STAGES:
+        software = common | engines[name] | versions.get(name, {})
+        read, written = ("*/shards/structures/*",), (f"*/{name}.parquet", f"*/shards/{name}/*")
+        yield name, software, read, written
+    learning = common | plan.learning_packages() | versions.get("finetune", {})
+    tables = tuple(f"*/{name}.parquet" for name in DESCRIPTORS)
     yield "features", common, tables, ("*/features.parquet",)
-    simulated = ("*/uptake.parquet", "*/diffusion.parquet", "*/percolation.parquet")
-    yield "labels", common, simulated, ("*/labels.parquet",)
+    labelling = tuple(f"*/{name}.parquet" for name in labels.STAGES.values())
+    yield "labels", common, labelling, ("*/labels.parquet",)
     learnt = ("*/features.parquet", "*/labels.parquet")
     yield "learning", learning, learnt, ("study/*",)
     yield "prediction", learning, ("predict/features.parquet", "study/models/*"), ("predict/*.csv",)

@@ -7,16 +7,12 @@ import logging
 import numpy as np
 import pandas as pd
 
+from poreflux.base.stage_names import COMPARED
+from poreflux.run.artifacts import Limits
 from poreflux.run.stages import run_stage
 from poreflux.store import Store
 
 log = logging.getLogger(__name__)
-
-# What is compared in each stage: reference engine, value, its standard error, further keys.
-COMPARED = {
-    "uptake": ("raspa3", "uptake_mol_kg", "uptake_err_mol_kg", ["pressure_bar"]),
-    "diffusion": ("lammps", "d_m2_s", "d_err_m2_s", []),
-}
 
 
 def choose(table: pd.DataFrame, stage: str, wanted: int | list[str]) -> list[str]:
@@ -49,7 +45,7 @@ def choose(table: pd.DataFrame, stage: str, wanted: int | list[str]) -> list[str
         fit = fit[fit["pressure_bar"] == fit["pressure_bar"].max()]
     if fit.empty:
         return []
-    ordered = fit.sort_values([COMPARED[stage][1], "name"])["name"].to_list()
+    ordered = fit.sort_values([COMPARED[stage].value, "name"])["name"].to_list()
     # the middles of `wanted` equal parts
     places = (np.arange(wanted) + 0.5) / wanted * len(ordered)
     return list(dict.fromkeys(ordered[int(p)] for p in places))
@@ -60,10 +56,10 @@ def compare(
     structures: pd.DataFrame,
     table: pd.DataFrame,
     wanted: int | list[str],
-    params: dict,
+    settings,
     *,
     store: Store,
-    **run,
+    limits: Limits | None = None,
 ) -> pd.DataFrame:
     """Run the reference engine on chosen structures and join it with our results.
 
@@ -76,9 +72,9 @@ def compare(
         The stage's table from our own engine.
     wanted
         See :func:`choose`.
-    params : dict
-        Parameters of the reference runs, without ``engine``.
-    store, **run
+    settings
+        Of the reference runs, see :meth:`poreflux.run.plan.StudyPlan.crosscheck_settings`.
+    store, limits
         As for :func:`poreflux.run.stages.run_stage`.
 
     Returns
@@ -88,11 +84,12 @@ def compare(
         error of both (``..._reference``), and ``deviation_se``: their difference over the
         combined standard error.
     """
-    engine, value, error, keys = COMPARED[stage]
+    engine, _, value, error, keys = COMPARED[stage]
+    keys = list(keys)
     names = choose(table, stage, wanted)
     chosen = structures[structures["name"].isin(names)]
     log.info("%s: repeating %s with %s", stage, ", ".join(names) or "nothing", engine)
-    reference = run_stage(stage, chosen, params | {"engine": engine}, store=store, **run)
+    reference = run_stage(stage, chosen, settings, store=store, limits=limits)
     reference = reference.reindex(
         columns=["name", "content_hash", "status", "reason", "engine", *keys, value, error]
     ).assign(engine=engine)

@@ -12,18 +12,20 @@ import hashlib
 import logging
 import os
 import re
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import pandas as pd
 
 from poreflux.base.errors import ConfigError, StructureError
-from poreflux.base.processes import run_isolated
+from poreflux.base.processes import Outcome, run_isolated
 from poreflux.base.progress import Progress
+from poreflux.run.artifacts import Limits, take_or_make
 from poreflux.store import Ingredients, Store, package_version
 from poreflux.store.code import code_digest
 from poreflux.structures import checks as quality
-from poreflux.structures import packages as sources
+from poreflux.structures import packages
 from poreflux.structures.cif import parse_with_remarks, read_bytes
 
 log = logging.getLogger(__name__)
@@ -104,18 +106,18 @@ def _files(patterns) -> dict[str, str]:
 def _names(spec: dict, base: Path) -> list[str]:
     names = spec.get("names")
     if names == ALL_NAMES and spec["package"] == "core-mof":
-        return sources.core_mof_names(spec["archive"])
+        return packages.core_mof_names(spec["archive"])
     if isinstance(names, str):
         packaged = Path(str(resources.files("poreflux").joinpath("structures", "names", names)))
         if packaged.is_file():
-            return sources.read_names(packaged)
+            return packages.read_names(packaged)
         try:
             path = find_file(names, base)
         except ConfigError as error:
             raise ConfigError(
                 f"names: {names} is neither a file nor a list of the package ({error})"
             ) from error
-        return _first_column(path) if ".csv" in Path(path).suffixes else sources.read_names(path)
+        return _first_column(path) if ".csv" in Path(path).suffixes else packages.read_names(path)
     if not names:
         raise ConfigError("a set with 'package' needs 'names': a list or a file of names")
     if len(set(names)) != len(names):
@@ -181,9 +183,7 @@ def read_structures(
     *,
     store: Store,
     checks: dict,
-    workers: int = 1,
-    seconds: float = 600.0,
-    memory_mb: float = 4096.0,
+    limits: Limits | None = None,
 ) -> pd.DataFrame:
     """Read (or build) and check structures.
 
@@ -200,22 +200,21 @@ def read_structures(
         (:func:`poreflux.structures.cif.read_cif`), ``min_distance_A``
         (:func:`poreflux.structures.checks.find_warnings`) and ``fail_on``, codes of warnings that
         are failures.
-    workers, seconds, memory_mb
-        As in :func:`poreflux.base.processes.run_isolated`.
+    limits : Limits
+        Processes at once, and what each structure may take.
 
     Returns
     -------
     DataFrame
         A row a structure: :data:`SUMMARY_COLUMNS`, then the structure itself.
     """
-    cifs = _load(members, spec, store, workers, seconds, memory_mb)
+    limits = limits or Limits()
+    cifs = _load(members, spec, store, limits)
     names = list(members)
     rows = {}
     progress = Progress(len(names), "structures", log)
     tasks = [(cifs[n], checks) for n in names]
-    for outcome in run_isolated(
-        _parse, tasks, workers=workers, seconds=seconds, memory_mb=memory_mb
-    ):
+    for outcome in run_isolated(_parse, tasks, **limits.as_dict()):
         name = names[outcome.index]
         if outcome.error:
             log.warning("%s: %s", name, outcome.reason)
@@ -252,13 +251,13 @@ def _parse(cif: bytes | StructureError | str, checks: dict) -> dict:
     }
 
 
-def _load(members, spec, store, workers, seconds, memory_mb) -> dict:
+def _load(members: dict, spec: dict, store: Store, limits: Limits) -> dict:
     """Per name: the CIF's bytes, its path (read later), or the error that building it gave."""
     if not any(path == "" for path in members.values()):
         return members
     if spec["package"] == "core-mof":
-        return dict(sources.core_mof_cifs(spec["archive"], list(members)))
-    return _build(list(members), store, workers, seconds, memory_mb)
+        return dict(packages.core_mof_cifs(spec["archive"], list(members)))
+    return _build(list(members), store, limits)
 
 
 def build_ingredients(name: str) -> Ingredients:
@@ -273,38 +272,38 @@ def build_ingredients(name: str) -> Ingredients:
     )
 
 
-def _build(names, store, workers, seconds, memory_mb) -> dict:
-    cifs = {}
-    for name in names:
-        found = store.get(build_ingredients(name))
-        if found:
-            reason = found.manifest["facts"].get("failed")
-            cifs[name] = StructureError(reason) if reason else found.payload
-    missing = [n for n in names if n not in cifs]
-    log.info("%d structures built before, %d to build", len(cifs), len(missing))
-    if not missing:
-        return cifs
-    sources.load_pormake()
-    progress = Progress(len(missing), "structures built", log)
-    for outcome in run_isolated(
-        sources.build_pormake,
-        [(n,) for n in missing],
-        workers=workers,
-        seconds=seconds,
-        memory_mb=memory_mb,
-    ):
-        name = missing[outcome.index]
-        facts = {"cpu_s": round(outcome.cpu_s, 3)}
-        if outcome.error:
-            reason = f"could not be built: {outcome.reason}"
-            cifs[name] = StructureError(reason)
-            facts["failed"] = reason
-        else:
-            cifs[name] = outcome.value
-        # what the checks refuse they refuse again; a limit, a crash or PORMAKE's own error, which
-        # may be want of memory, need not come again
-        refused = outcome.error == "StructureError" and "cannot assemble" not in outcome.reason
-        if refused or not outcome.error:
-            store.put(build_ingredients(name), outcome.value or b"", **facts)
-        progress.step()
-    return cifs
+def _build(names: list[str], store: Store, limits: Limits) -> dict[str, bytes | StructureError]:
+    def make(missing: list[str]) -> Iterator[Outcome]:
+        packages.load_pormake()
+        tasks = [(name,) for name in missing]
+        return run_isolated(packages.build_pormake, tasks, **limits.as_dict())
+
+    return take_or_make(
+        {name: build_ingredients(name) for name in names},
+        make,
+        store,
+        encode=_encoded_build,
+        decode=_decoded_build,
+        keep=_is_final,
+        what="structures built",
+    )
+
+
+def _encoded_build(outcome: Outcome) -> tuple[bytes, dict]:
+    if outcome.error:
+        return b"", {"failed": f"could not be built: {outcome.reason}"}
+    return outcome.value, {}
+
+
+def _decoded_build(payload: bytes, facts: dict) -> bytes | StructureError:
+    return StructureError(facts["failed"]) if "failed" in facts else payload
+
+
+def _is_final(outcome: Outcome) -> bool:
+    """Whether a build would end in the same way again.
+
+    What the checks refuse they refuse again; a limit, a crash or PORMAKE's own error, which may be
+    want of memory, need not come again.
+    """
+    refused = outcome.error == "StructureError" and "cannot assemble" not in outcome.reason
+    return refused or not outcome.error

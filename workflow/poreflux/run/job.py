@@ -11,7 +11,7 @@ import pandas as pd
 
 from poreflux.base.errors import DataError
 from poreflux.base.processes import die_with_parent
-from poreflux.base.tables import write_table
+from poreflux.run.artifacts import Limits
 from poreflux.store import Store
 
 log = logging.getLogger("poreflux")
@@ -57,27 +57,20 @@ def store_of(job) -> Store:
 
 
 def limit_threads(job) -> None:
-    """Hold torch to the rule's threads; more of them only fight over the same cores."""
-    import torch
+    """Hold torch to the rule's threads; more of them only fight over the same cores.
 
-    torch.set_num_threads(job.threads)
+    A learner that loads it later finds the number in the environment; the others need no torch.
+    """
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(job.threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(job.threads)
 
 
-def run_shard(job) -> None:
-    """Pass one shard of structures through the stage that ``params.stage`` names."""
-    from poreflux.run.stages import run_stage
-
-    start_job(job)
-    table = run_stage(
-        job.params.stage,
-        pd.read_parquet(job.input.structures),
-        job.params.settings,
-        store=store_of(job),
-        workers=job.threads,
-        seconds=job.params.limits["seconds"],
-        memory_mb=job.params.limits["memory_mb"],
-    )
-    write_table(table, job.output.table)
+def limits_of(job) -> Limits:
+    """What each structure of a job may take, and how many run at once."""
+    given = job.params.limits
+    return Limits(job.threads, given["seconds"], given["memory_mb"])
 
 
 def check_failures(table: pd.DataFrame, allowed_share: float, where) -> None:

@@ -7,18 +7,16 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from poreflux.base.files import write_atomically
 from poreflux.base.tables import table_digest
-from poreflux.data.features import labelled, used
-from poreflux.data.labels import ISOTHERM, expand, isotherms_of, values_of
-from poreflux.learning import packages_of, parse_learner
-from poreflux.learning.splits import draws_of_sizes
-from poreflux.learning.study import DRAWS_IN_PART, pretrain, resolve, run_size, together
+from poreflux.data.features import labelled_rows, select_features
+from poreflux.data.labels import ISOTHERM, isotherms_of, values_of
+from poreflux.learning.learners import get_learner
+from poreflux.learning.study import DRAWS_IN_PART, join_sources, pretrain, run_size
 from poreflux.learning.trained import Pretrained
 from poreflux.store import Ingredients, Store, package_version
 from poreflux.store.code import code_digest
@@ -41,19 +39,19 @@ def pretrained_models(
     device: str,
     store: Store,
 ) -> list[Pretrained]:
-    """Source models of one learner, one a label, from the store or trained.
+    """Source models of one learner, one per label, from the store or trained.
 
     ``labels`` is a table of :mod:`poreflux.data.labels`, ``names`` say which of its labels;
-    ``isotherm`` is all of its uptakes, which one network learns or the models of each give. The
+    ``isotherm`` is all of its uptakes: one model learns them, or their models are joined. The
     rest is as in :func:`poreflux.learning.study.pretrain`. ``target_features`` (no labels among
     them) set the scale of the inputs, for hypothetical MOFs are far more open than experimental
     ones and would crowd those into one corner of the frozen layer.
     """
-    features, target_features = _seen_by(learner, features, target_features)
-    made_of_label = _source_ingredients(features, target_features, learner, protocol, seed)
+    features, target_features = seen_by(learner, features, target_features)
+    ingredients_of = source_ingredients(features, target_features, learner, protocol, seed)
 
     def model_of(label: str, values: pd.Series | pd.DataFrame) -> Pretrained:
-        made_of = made_of_label(label, values)
+        ingredients = ingredients_of(label, values)
 
         def train(checkpoint) -> bytes:
             return pretrain(
@@ -68,40 +66,41 @@ def pretrained_models(
                 checkpoint=checkpoint,
             ).to_bytes()
 
-        made = _resumed(store, made_of, train, models=1, on_gpu=_on_gpu(learner, device))
-        return Pretrained.from_bytes(made)
+        on_gpu = get_learner(learner).device(device) == "cuda"
+        data = _resumed(store, ingredients, train, models=1, on_gpu=on_gpu)
+        return Pretrained.from_bytes(data)
 
     models = []
     for name in names:
-        parts = [model_of(*part) for part in _trained_for(name, labels, learner)]
-        models.append(parts[0] if parts[0].label == name else together(parts, name))
+        parts = [model_of(*part) for part in trained_for(name, labels, learner)]
+        models.append(parts[0] if parts[0].label == name else join_sources(parts, name))
         log.info("%s, %s: R2 %.3f on the test share", learner, name, models[-1].r2)
     return models
 
 
-def _trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
+def trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
     """The labels, with their values, whose models make the source model ``name``."""
     if name != ISOTHERM:
         return [(name, values_of(labels, name))]
     isotherms = isotherms_of(labels)
-    if parse_learner(learner)[0] == "mlp":
+    if get_learner(learner).takes_isotherm:
         return [(name, isotherms)]
     return [(label, values_of(labels, label)) for label in isotherms]
 
 
-def _seen_by(
+def seen_by(
     learner: str, features: pd.DataFrame, target_features: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What a source model is trained on: its features, and those of the target for their scale.
 
     The latter in an order that no name shows in, down to the last digit of a mean.
     """
-    feature_set = parse_learner(learner)[1]
-    scale = used(target_features, feature_set).sort_values(["content_hash", "name"])
-    return used(features, feature_set), scale
+    feature_set = get_learner(learner).feature_set
+    scale = select_features(target_features, feature_set).sort_values(["content_hash", "name"])
+    return select_features(features, feature_set), scale
 
 
-def _source_ingredients(
+def source_ingredients(
     features: pd.DataFrame,
     target_features: pd.DataFrame,
     learner: str,
@@ -110,7 +109,7 @@ def _source_ingredients(
 ) -> Callable[[str, pd.Series | pd.DataFrame], Ingredients]:
     """What makes a source model, given its label and the values."""
     inputs = {"target_features": table_digest(target_features.drop(columns="name"))}
-    code, engines = code_digest("poreflux.learning.study"), _engine(learner)
+    code, engines = _code(learner), _engines(learner)
 
     def of(label: str, values: pd.Series | pd.DataFrame) -> Ingredients:
         subject = _digest_of_labelled(features, values)
@@ -153,21 +152,23 @@ def target_models(
     DataError
         If too few structures are labelled to split them.
     """
-    features = used(features, parse_learner(learner)[1])
+    features = select_features(features, get_learner(learner).feature_set)
     values = values_of(labels, label)
-    available = len(labelled(features, values)[1])
+    available = len(labelled_rows(features, values)[1])
     if size > available:
         log.warning("draws of %d reduced to the %d structures with a label", size, available)
         size = available
     digests = {
         Pretrained.from_bytes(data).label: hashlib.sha256(data).hexdigest() for data in pretrained
     }
-    common = _part_ingredients(features, values, learner, protocol, seed, size, same_members, label)
+    ingredients_of = part_ingredients(
+        features, values, learner, protocol, seed, size, same_members, label
+    )
+    on_gpu = get_learner(learner).device(device) == "cuda"
 
-    def part(source: Pretrained | None, some: range, train: Callable[..., bytes]) -> bytes:
-        made_of = common(digests[source.label] if source else "", some)
-        gpu = _on_gpu(learner, device)
-        return _resumed(store, made_of, train, models=len(some), on_gpu=gpu)
+    def part(source: Pretrained | None, numbers: range, train: Callable[..., bytes]) -> bytes:
+        ingredients = ingredients_of(digests[source.label] if source else "", numbers)
+        return _resumed(store, ingredients, train, models=len(numbers), on_gpu=on_gpu)
 
     _, models = run_size(
         features,
@@ -186,7 +187,7 @@ def target_models(
     return models
 
 
-def _part_ingredients(
+def part_ingredients(
     features: pd.DataFrame,
     values: pd.Series,
     learner: str,
@@ -197,16 +198,16 @@ def _part_ingredients(
     label: str,
 ) -> Callable[[str, range], Ingredients]:
     """What makes some draws of a size, given the digest of the source model (or ``""``)."""
-    subject, engines = _digest_of_labelled(features, values), _engine(learner)
-    code = code_digest("poreflux.learning.study")
+    subject = _digest_of_labelled(features, values)
+    code, engines = _code(learner), _engines(learner)
 
-    def of(source: str, some: range) -> Ingredients:
+    def of(source: str, numbers: range) -> Ingredients:
         params = {
             "learner": learner,
             "protocol": protocol,
             "seed": seed,
             "size": size,
-            "draws": [some[0], some[-1]],
+            "draws": [numbers[0], numbers[-1]],
             "same_members": same_members,
             "label": label,
         }
@@ -216,65 +217,12 @@ def _part_ingredients(
     return of
 
 
-def sources_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
-    """What makes the source models of a study; parameters as of :func:`parts_of_study`."""
-    told = config["learning"]
-    names = ("source/features", "source/labels", "target/features")
-    paths = [results / f"{name}.parquet" for name in names]
-    if not all(path.exists() for path in paths):
-        return
-    features, labels, target_features = map(pd.read_parquet, paths)
-    names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
-    for learner in told["learners"]:
-        mine = _seen_by(learner, features, target_features)
-        of = _source_ingredients(*mine, learner, told["protocol"], config["seed"])
-        made = dict(part for name in names for part in _trained_for(name, labels, learner))
-        for label, values in made.items():
-            yield of(label, values)
-
-
-def parts_of_study(config: dict, results: Path) -> Iterator[Ingredients]:
-    """What makes the target models of a study, a part of the draws each.
-
-    Parameters
-    ----------
-    config : dict
-        Complete, see :func:`poreflux.run.config.complete`.
-    results : Path
-        The study's results; without the tables of the target there is nothing.
-    """
-    told = config["learning"]
-    paths = [results / "target" / f"{name}.parquet" for name in ("features", "labels")]
-    if not all(path.exists() for path in paths):
-        return
-    features, labels = map(pd.read_parquet, paths)
-    label, draws_of = told["target_label"], draws_of_sizes(told["sizes"], told["draws"])
-    names = expand(told["source_labels"], told["source_pressures_bar"], config["labels"])
-    for learner in told["learners"]:
-        mine = used(features, parse_learner(learner)[1])
-        values = values_of(labels, label)
-        available = len(labelled(mine, values)[1])
-        # a model that an earlier configuration left there is not the study's
-        models = [results / f"study/models/{learner}-source-{name}.npz" for name in names]
-        read = [path.read_bytes() for path in models if path.exists()]
-        sources = ["", *(hashlib.sha256(data).hexdigest() for data in read)]
-        # sizes above the number of labels are the same, but perhaps of more draws
-        for size, draws in dict.fromkeys((min(k, available), n) for k, n in draws_of.items()):
-            of = _part_ingredients(
-                mine, values, learner, told["protocol"], config["seed"], size,
-                told["same_members"], label,
-            )  # fmt: skip
-            for source in sources:
-                for some in _ranges(draws):
-                    yield of(source, some)
-
-
-def _ranges(draws: int) -> list[range]:
-    """The parts of draws as trained on the CPU, and together on a GPU."""
+def parts_of_draws(draws: int) -> list[range]:
+    """The parts of draws as trained on the CPU, and all at once on a GPU."""
     parts = [
-        range(first, min(first + together, draws))
-        for together in (DRAWS_IN_PART, draws)
-        for first in range(0, draws, together)
+        range(first, min(first + in_part, draws))
+        for in_part in (DRAWS_IN_PART, draws)
+        for first in range(0, draws, in_part)
     ]
     return list(dict.fromkeys(parts))
 
@@ -282,8 +230,8 @@ def _ranges(draws: int) -> list[range]:
 class Scratch:
     """What a training has reached, in the store's folder for unfinished work."""
 
-    def __init__(self, store: Store, made_of: Ingredients):
-        self.folder = store.root / "running" / made_of.stage / made_of.key
+    def __init__(self, store: Store, ingredients: Ingredients):
+        self.folder = store.root / "running" / ingredients.stage / ingredients.key
         before = self.load(_SPENT)
         self._before = json.loads(before) if before else dict.fromkeys(_CLOCKS, 0.0)
         self._start = {name: clock() for name, clock in _CLOCKS.items()}
@@ -312,33 +260,39 @@ class Scratch:
 
 
 def _resumed(
-    store: Store, made_of: Ingredients, train: Callable[..., bytes], *, models: int, on_gpu: bool
+    store: Store,
+    ingredients: Ingredients,
+    train: Callable[..., bytes],
+    *,
+    models: int,
+    on_gpu: bool,
 ) -> bytes:
     """An artifact from the store, or trained on from where an interrupted training was."""
-    scratch = Scratch(store, made_of)
+    scratch = Scratch(store, ingredients)
 
     def facts() -> dict:
         spent = scratch.spent()
         gpu = {"gpu_s": spent["wall_s"]} if on_gpu else {}
         return {"models": models, "cpu_s": spent["cpu_s"], **gpu}
 
-    payload = store.get_or_make(made_of, lambda: train(checkpoint=scratch), facts)
+    payload = store.get_or_make(ingredients, lambda: train(checkpoint=scratch), facts)
     scratch.remove()
     return payload
 
 
-def _on_gpu(learner: str, device: str) -> bool:
-    return parse_learner(learner)[0] == "mlp" and resolve(device) == "cuda"
-
-
 def _digest_of_labelled(features: pd.DataFrame, labels: pd.Series | pd.DataFrame) -> str:
     """Digest of what is learnt from: contents and labels, whatever the structures are called."""
-    rows, y = labelled(features, labels)
+    rows, y = labelled_rows(features, labels)
     rows = rows.drop(columns="name")
     if y.ndim == 1:
         return table_digest(rows.assign(label=y))
     return table_digest(rows.join(pd.DataFrame(y, columns=labels.columns)))
 
 
-def _engine(learner: str) -> dict[str, str]:
-    return {name: package_version(name) for name in packages_of(learner)}
+def _code(learner: str) -> str:
+    """Digest of what trains a learner: the study, and the learner's own file, loaded by name."""
+    return code_digest("poreflux.learning.study", get_learner(learner).module)
+
+
+def _engines(learner: str) -> dict[str, str]:
+    return {name: package_version(name) for name in get_learner(learner).packages}

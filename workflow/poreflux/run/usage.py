@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from poreflux.base.errors import DataError
-from poreflux.run.crosscheck import COMPARED
+from poreflux.base.stage_names import CROSSCHECK
+from poreflux.data.features import labelled_rows, select_features
+from poreflux.data.labels import values_of
+from poreflux.learning.learners import get_learner
 from poreflux.run.intake import build_ingredients
-from poreflux.run.stages import STAGES, ingredients, stage_params
-from poreflux.run.training import parts_of_study, sources_of_study
-from poreflux.store import Store
+from poreflux.run.plan import PREDICT, SOURCE, TARGET, SetPlan, StudyPlan
+from poreflux.run.stages import ingredients
+from poreflux.run.training import (
+    part_ingredients,
+    parts_of_draws,
+    seen_by,
+    source_ingredients,
+    trained_for,
+)
+from poreflux.store import Ingredients, Store
 
 COST_COLUMNS = ("stage", "set", "structures", "cpu_s", "gpu_s")
 
 
-def used_by(config: dict, results: Path, store: Store) -> set[Path]:
+def used_by(plan: StudyPlan, store: Store) -> set[Path]:
     """Entries of a store that a study uses, with this configuration and this code.
 
     Artifacts of the synthesis study are not among them: no table says which they are.
 
     Parameters
     ----------
-    config : dict
-        Complete, see :func:`poreflux.run.config.complete`.
-    results : Path
-        The study's results: their shard tables say which structures there are.
+    plan : StudyPlan
+        Of the study; the shard tables among its results say which structures there are.
     store : Store
 
     Returns
@@ -39,13 +49,12 @@ def used_by(config: dict, results: Path, store: Store) -> set[Path]:
     DataError
         If the study has no tables of structures there.
     """
-    entries = _of_structures(config, results, store)
-    used = {path for _, _, paths in entries for path in paths}
-    used |= {path for _, paths in _trained(config, results, store) for path in paths}
+    used = {path for _, _, paths in _of_structures(plan, store) for path in paths}
+    used |= {path for _, paths in _trained(plan, store) for path in paths}
     return {path for path in used if path.exists()}
 
 
-def costs(config: dict, results: Path, store: Store) -> pd.DataFrame:
+def costs(plan: StudyPlan, store: Store) -> pd.DataFrame:
     """CPU and GPU time of a study by stage and set, as measured when each artifact was made.
 
     Structures to predict for are no part of it: they come and go while the study stands.
@@ -58,11 +67,11 @@ def costs(config: dict, results: Path, store: Store) -> pd.DataFrame:
         are models; an artifact that several structures share counts once.
     """
     rows = []
-    for name, stage, paths in _of_structures(config, results, store):
-        if name not in config["structures"]:
+    for name, stage, paths in _of_structures(plan, store):
+        if name == PREDICT:
             continue
         rows.append({"stage": stage, "set": name, **_spent(paths, store)})
-    for stage, paths in _trained(config, results, store):
+    for stage, paths in _trained(plan, store):
         rows.append({"stage": stage, "set": None, **_spent(paths, store)})
     table = pd.DataFrame(rows, columns=list(COST_COLUMNS))
     return table[table["structures"] > 0].reset_index(drop=True)
@@ -82,48 +91,86 @@ def _spent(paths: set[Path], store: Store) -> dict:
     }
 
 
-def _of_structures(config: dict, results: Path, store: Store) -> list[tuple[str, str, set[Path]]]:
+def _of_structures(plan: StudyPlan, store: Store) -> list[tuple[str, str, set[Path]]]:
     """Set, stage, and where the artifacts of its structures lie or would lie."""
     found: dict[tuple[str, str], set[Path]] = {}
     known = False
-    for name, spec in _sets(config).items():
-        known |= bool((spec.get("tables") or {}) and not (spec.get("cifs") or spec["package"]))
-        for path in results.glob(f"{name}/shards/structures/*.parquet"):
+    for name, of_set in plan.sets.items():
+        known |= of_set.is_tables_alone
+        for path in Path(plan.results).glob(f"{name}/shards/structures/*.parquet"):
             known = True
             columns = ["name", "content_hash", "status", "listed"]
             rows = pd.read_parquet(path, columns=columns).to_dict("records")
-            if spec.get("package") == "pormake":
+            if of_set.spec.get("package") == "pormake":
                 built = {store.path(build_ingredients(row["name"])) for row in rows}
                 found.setdefault((name, "build"), set()).update(built)
             rows = [row for row in rows if row["status"] == "ok"]
-            for title, stage, params in _stages(config, name, spec):
-                made = {store.path(ingredients(stage, row, params)) for row in rows}
+            for title, stage, settings in _computed(plan, of_set):
+                made = {store.path(ingredients(stage, row, settings)) for row in rows}
                 found.setdefault((name, title), set()).update(made)
     if not known:
-        raise DataError(f"no tables {results}/*/shards/structures/*.parquet; run the study first")
+        raise DataError(
+            f"no tables {plan.results}/*/shards/structures/*.parquet; run the study first"
+        )
     return [(name, title, paths) for (name, title), paths in found.items()]
 
 
-def _sets(config: dict) -> dict[str, dict]:
-    mine = {"stages": ["geometry", "energy", "percolation"]} if config["predict"]["cifs"] else None
-    return config["structures"] | ({"predict": mine} if mine else {})
+def _computed(plan: StudyPlan, of_set: SetPlan) -> Iterator[tuple[str, str, Any]]:
+    """What is computed of a set: how it is called, the stage, and its settings."""
+    for stage in of_set.computed:
+        yield stage, stage, plan.stage_settings(stage)
+        if of_set.name == TARGET and stage in plan.crosschecks:
+            yield stage + CROSSCHECK, stage, plan.crosscheck_settings(stage)
 
 
-def _stages(config: dict, name: str, spec: dict) -> Iterator[tuple[str, str, dict]]:
-    """What each is called, the stage, and its parameters."""
-    read = {stage for stage, told in (spec.get("tables") or {}).items() if told}
-    for stage in spec["stages"]:
-        if stage in read:
-            continue
-        yield stage, stage, stage_params(config, stage)
-        block = config[STAGES[stage].block]
-        if name == "target" and block.get("crosscheck"):
-            other = {"engine": COMPARED[stage][0]} | block["crosscheck_params"]
-            yield f"{stage} (cross-check)", stage, stage_params(config, stage) | other
-
-
-def _trained(config: dict, results: Path, store: Store) -> Iterator[tuple[str, set[Path]]]:
+def _trained(plan: StudyPlan, store: Store) -> Iterator[tuple[str, set[Path]]]:
     """The artifacts of pretraining and of the target models."""
-    for stage, made_of in (("pretrain", sources_of_study), ("finetune", parts_of_study)):
-        paths = map(store.path, made_of(config, results))
+    for stage, ingredients_of in (("pretrain", _source_models), ("finetune", _target_models)):
+        paths = map(store.path, ingredients_of(plan))
         yield stage, {path for path in paths if path.exists()}
+
+
+def _source_models(plan: StudyPlan) -> Iterator[Ingredients]:
+    """What makes the source models of a study; nothing without its tables."""
+    names = ((SOURCE, "features"), (SOURCE, "labels"), (TARGET, "features"))
+    paths = [Path(plan.table(*name)) for name in names]
+    if not all(path.exists() for path in paths):
+        return
+    features, labels, target_features = map(pd.read_parquet, paths)
+    asked = plan.training
+    for learner in plan.learners:
+        mine = seen_by(learner, features, target_features)
+        of = source_ingredients(*mine, learner, asked["protocol"], asked["seed"])
+        parts = (trained_for(name, labels, learner) for name in plan.source_labels)
+        for label, values in dict(part for some in parts for part in some).items():
+            yield of(label, values)
+
+
+def _target_models(plan: StudyPlan) -> Iterator[Ingredients]:
+    """What makes the target models of a study, one part of the draws after the other.
+
+    Nothing without the tables of the target.
+    """
+    paths = [Path(plan.table(TARGET, name)) for name in ("features", "labels")]
+    if not all(path.exists() for path in paths):
+        return
+    features, labels = map(pd.read_parquet, paths)
+    asked, same_members = plan.training, plan.config.learning.same_members
+    for learner in plan.learners:
+        mine = select_features(features, get_learner(learner).feature_set)
+        values = values_of(labels, plan.target_label)
+        available = len(labelled_rows(mine, values)[1])
+        # a model that an earlier configuration left there is not the study's
+        models = map(Path, plan.source_models(learner))
+        read = [path.read_bytes() for path in models if path.exists()]
+        sources = ["", *(hashlib.sha256(data).hexdigest() for data in read)]
+        # sizes above the number of labels are the same, but perhaps of more draws
+        sizes = dict.fromkeys((min(size, available), n) for size, n in plan.draws.items())
+        for size, draws in sizes:
+            of = part_ingredients(
+                mine, values, learner, asked["protocol"], asked["seed"], size, same_members,
+                plan.target_label,
+            )  # fmt: skip
+            for source in sources:
+                for numbers in parts_of_draws(draws):
+                    yield of(source, numbers)

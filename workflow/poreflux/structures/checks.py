@@ -1,6 +1,6 @@
-"""What is suspicious about a structure that can be read: warnings, each with a code.
+"""Warnings, each with a code, on what looks wrong in a structure that can be read.
 
-Bonds are pairs of atoms nearer than the sum of their covalent radii (Cordero et al. 2008,
+Two atoms are bonded if they are nearer than the sum of their covalent radii (Cordero et al. 2008,
 doi 10.1039/b801115j, as in gemmi) and a tolerance: 0.4 Å, as in the Cambridge Structural
 Database; 0.6 Å between a metal and N, O, S or a halogen, whose bonds stretch (axial sites of
 Cu(II), Pb, Ag); 0.25 Å with hydrogen, so that hydrogen bonds are none; 0.15 Å between metals,
@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 
 from poreflux.base.errors import StructureError
 from poreflux.structures.crystal import Structure
+from poreflux.structures.images import images
 
 #: Codes of all warnings, those of :mod:`poreflux.structures.cif` included, and the remedy of each.
 REMEDIES = {
@@ -101,7 +102,7 @@ def find_warnings(structure: Structure, *, min_distance_A: float = 0.5) -> dict[
     structure : Structure
         Symmetry expanded.
     min_distance_A : float
-        Atoms nearer than this overlap, Å; 0: not looked for.
+        Atoms nearer than this overlap, Å; 0 looks for none.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def fail_on(warnings: dict[str, str], codes) -> None:
 
 
 def join(warnings: dict[str, str]) -> str:
-    """Warnings as the text of one cell of a table: ``"code: text; code: text"``."""
+    """Warnings as the text of a table's cell: ``"code: text; code: text"``."""
     return "; ".join(f"{code}: {warnings[code]}" for code in REMEDIES if code in warnings)
 
 
@@ -178,9 +179,8 @@ def _neighbours(structure, radius_A, min_distance_A) -> tuple[_Pairs | None, dic
     margin = radius_A / structure.perpendicular_widths_A
     if structure.n_atoms * np.prod(1 + 2 * margin) > MAX_IMAGES:
         return None, {"unchecked": "the cell is too skewed or thin for a search of contacts"}
-    points, owner, shift = _images(structure.frac, margin)
-    home = cKDTree(structure.cart)
-    around = cKDTree(points @ structure.cell)
+    points, owner, shift = images(structure.frac, structure.cell, radius_A)
+    home, around = cKDTree(structure.cart), cKDTree(points)
     if home.n * around.n > MAX_PAIRS and home.count_neighbors(around, radius_A) > MAX_PAIRS:
         found = {"unchecked": f"too many atoms within {radius_A:.1f} Å of each other"}
         near = home.count_neighbors(around, min_distance_A) - home.n if min_distance_A else 0
@@ -193,24 +193,6 @@ def _neighbours(structure, radius_A, min_distance_A) -> tuple[_Pairs | None, dic
     i, image = hits["i"].astype(np.int64), hits["j"].astype(np.int64)
     pairs = _Pairs(i, owner[image], shift[image], hits["v"])
     return pairs.where((pairs.i != pairs.j) | pairs.shift.any(axis=1)), {}
-
-
-def _images(frac, margin) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Atoms in the cell and up to ``margin`` (in cell edges) around it, owners and shifts."""
-    points, owner = frac, np.arange(len(frac))
-    shift = np.zeros((len(frac), 3), np.int64)
-    for axis in range(3):
-        reach = int(np.ceil(margin[axis]))
-        found = []
-        for n in range(-reach, reach + 1):
-            moved = points[:, axis] + n
-            near = (moved >= -margin[axis]) & (moved <= 1 + margin[axis])
-            image, new = points[near].copy(), shift[near].copy()
-            image[:, axis] += n
-            new[:, axis] = n
-            found.append((image, owner[near], new))
-        points, owner, shift = (np.concatenate(part) for part in zip(*found, strict=True))
-    return points, owner, shift
 
 
 # --- contacts and bonds ------------------------------------------------------------------------
@@ -320,8 +302,8 @@ def _formula(count: Counter) -> str:
 def _fragments(n: int, bonds: _Pairs) -> tuple[np.ndarray, np.ndarray]:
     """Bonded groups: the group of each atom, and whether each group is periodic.
 
-    Every atom gets the lattice shift at which a tree of bonds reaches it from its group's first
-    atom. A group is periodic if some bond leads to an atom elsewhere than that shift.
+    A tree of bonds from the first atom of each group reaches every other atom of it at some lattice
+    shift. A group is periodic if a bond leads to one of its atoms at another shift.
     """
     # Both directions: round-off at the limit may have let one of them through alone.
     i, j = np.concatenate([bonds.i, bonds.j]), np.concatenate([bonds.j, bonds.i])
@@ -330,7 +312,7 @@ def _fragments(n: int, bonds: _Pairs) -> tuple[np.ndarray, np.ndarray]:
     n_groups, label = connected_components(graph, directed=False)
     roots = np.unique(label, return_index=True)[1]
 
-    # One more node beside all atoms, with a way to each root, makes one tree of the forest.
+    # One more node, linked to each root, makes a single tree of the forest.
     rows, cols = np.concatenate([i, np.full(len(roots), n)]), np.concatenate([j, roots])
     forest = csr_array((np.ones(len(rows)), (rows, cols)), shape=(n + 1, n + 1))
     parent = breadth_first_order(forest, n, directed=True)[1][:n].astype(np.int64)
@@ -341,7 +323,7 @@ def _fragments(n: int, bonds: _Pairs) -> tuple[np.ndarray, np.ndarray]:
     offset = np.zeros((n, 3), np.int64)
     offset[inner] = shift[step]
     parent[roots] = roots
-    # Each pass doubles how far up the tree an atom sees.
+    # Each pass doubles the steps up the tree that an atom's offset covers.
     while (parent[parent] != parent).any():
         offset += offset[parent]
         parent = parent[parent]

@@ -18,31 +18,29 @@ import gemmi
 import numpy as np
 
 from poreflux.base.errors import StructureError
+from poreflux.structures.cif_repair import repair
+from poreflux.structures.cif_text import (
+    CELL_ANGLES,
+    CELL_LENGTHS,
+    EXPORT,
+    GROUP_NUMBER,
+    HALL,
+    HERMANN_MAUGUIN,
+    OPERATORS,
+    MalformedError,
+    check_size,
+    decode,
+    printable,
+    show,
+)
 from poreflux.structures.crystal import MAX_ATOMS, Structure, cell_matrix, make_structure
 
-# 50,000 atoms take 10 MB; the rest is room for reflections and refinement files in text fields.
-MAX_BYTES = 50_000_000
 # Beyond this a coordinate has lost the digits that place it in the cell.
 MAX_COORDINATE = 1000.0
 # Images nearer than this are one site: the spread that rounded coordinates give.
 SAME_SITE_A = 0.1
 # An operator that belongs to the cell keeps lengths; published cells are rounded to 1 in 1000.
 METRIC_TOLERANCE = 0.02
-
-# The remedy for a file that lost something on its way
-_EXPORT = "export or download it again"
-
-_OPERATORS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
-_HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
-_HERMANN_MAUGUIN = ("_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m")
-_GROUP_NUMBER = ("_space_group_it_number", "_symmetry_int_tables_number")
-_CELL_LENGTHS = tuple(f"_cell_length_{x}" for x in "abc")
-_CELL_ANGLES = tuple(f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma"))
-_NEEDED = {*_OPERATORS, *_HALL, *_HERMANN_MAUGUIN, *_GROUP_NUMBER, *_CELL_LENGTHS, *_CELL_ANGLES}
-
-
-class _MalformedError(Exception):
-    """A fault of syntax, which :func:`_repair` may mend."""
 
 
 def read_cif(path, *, symmetry: str = "expand") -> Structure:
@@ -74,7 +72,7 @@ def read_bytes(path) -> bytes:
         info = Path(path).stat()
         if not stat.S_ISREG(info.st_mode):
             raise StructureError("cannot be read: not a file")
-        _check_size(info.st_size)
+        check_size(info.st_size)
         return Path(path).read_bytes()
     except OSError as error:
         raise StructureError(f"cannot be read: {error.strerror}") from error
@@ -109,27 +107,27 @@ def parse_with_remarks(
     """
     if symmetry not in ("expand", "as-listed"):
         raise ValueError(f"symmetry must be 'expand' or 'as-listed', got {symmetry!r}")
-    text = _decode(data)
+    text = decode(data)
     try:
         return _parse(text, symmetry)
-    except _MalformedError as error:
+    except MalformedError as error:
         fault = str(error)
     try:
-        structure, remarks = _parse(_repair(text), symmetry)
-    except _MalformedError:
+        structure, remarks = _parse(repair(text), symmetry)
+    except MalformedError:
         raise StructureError(f"not a valid CIF: {fault}; mend it there") from None
     return structure, {"repaired": f"not a valid CIF ({fault})"} | remarks
 
 
 def _parse(text: str, symmetry: str) -> tuple[Structure, dict[str, str]]:
     block, remarks = _block_with_atoms(text)
-    lengths = [_number(block, tag) for tag in _CELL_LENGTHS]
-    angles = [_number(block, tag) for tag in _CELL_ANGLES]
+    lengths = [_number(block, tag) for tag in CELL_LENGTHS]
+    angles = [_number(block, tag) for tag in CELL_ANGLES]
     # Numbers that cell_matrix would divide by
     if 0 < min(lengths) < 0.1:
-        raise StructureError(f"the cell is collapsed: an edge of {min(lengths):g} Å; {_EXPORT}")
+        raise StructureError(f"the cell is collapsed: an edge of {min(lengths):g} Å; {EXPORT}")
     if min(map(math.sin, map(math.radians, angles))) < 1e-6:
-        raise StructureError(f"cell angles {angles} enclose no volume; {_EXPORT}")
+        raise StructureError(f"cell angles {angles} enclose no volume; {EXPORT}")
     species, frac = _listed_atoms(block, remarks)
     cell = cell_matrix(lengths, angles)
     if symmetry == "expand":
@@ -138,88 +136,35 @@ def _parse(text: str, symmetry: str) -> tuple[Structure, dict[str, str]]:
     return make_structure(lengths, angles, species, frac), remarks
 
 
-# --- from bytes to a block ---------------------------------------------------------------------
-
-
-def _check_size(n_bytes: int) -> None:
-    if n_bytes > MAX_BYTES:
-        raise StructureError(
-            f"the file has {n_bytes / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f}: "
-            "not a CIF of one structure"
-        )
-
-
-def _decode(data: bytes) -> str:
-    _check_size(len(data))
-    if not data.strip():
-        raise StructureError(f"the file is empty; {_EXPORT}")
-    if data.startswith(b"\x1f\x8b"):
-        raise StructureError("not a CIF: the file is compressed; unpack it with gunzip")
-    text = None
-    for encoding in _encodings(data):
-        try:
-            text = data.decode(encoding).removeprefix("\ufeff")
-            break
-        except UnicodeDecodeError:
-            continue
-    if text is None:
-        # Old CIFs carry Latin-1 author names; every byte is a Latin-1 character.
-        text = data.decode("latin-1")
-    if "\0" in text:
-        raise StructureError(f"not a CIF: the file holds binary data; {_EXPORT}")
-    if re.match(r"\s*<(!doctype|html|\?xml|head|body)", text[:200], re.IGNORECASE):
-        raise StructureError("not a CIF: the file is a web page; download the CIF itself")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _encodings(data: bytes) -> list[str]:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return ["utf-16"]
-    # UTF-16 without its mark: every other byte of plain text is NUL.
-    head = data[:400]
-    if len(head) > 20 and head[1::2].count(0) > 0.9 * (len(head) // 2):
-        return ["utf-16-le"]
-    if len(head) > 20 and head[0::2].count(0) > 0.9 * (len(head) // 2):
-        return ["utf-16-be"]
-    return ["utf-8"]
+# --- from text to a block ----------------------------------------------------------------------
 
 
 def _block_with_atoms(text: str) -> tuple[gemmi.cif.Block, dict[str, str]]:
     try:
         document = gemmi.cif.read_string(text)
     except (ValueError, RuntimeError) as error:
-        raise _MalformedError(_fault(str(error), text)) from error
+        raise MalformedError(_fault(str(error), text)) from error
     found = [b for b in document if _find_value(b, "_atom_site_fract_x") is not None]
     if found:
-        several = f"{len(found)} data blocks have atoms, {_show(found[0].name)} was read"
+        several = f"{len(found)} data blocks have atoms, {show(found[0].name)} was read"
         return found[0], {"several_structures": several} if len(found) > 1 else {}
     if any(_find_value(b, "_atom_site_cartn_x") is not None for b in document):
         raise StructureError(
             "no fractional coordinates: atoms are given in Å (_atom_site_Cartn_x) only; "
             "export the CIF with _atom_site_fract_x, _y and _z"
         )
-    raise StructureError(f"no atoms: no _atom_site_fract_x in the file; {_EXPORT} with coordinates")
+    raise StructureError(f"no atoms: no _atom_site_fract_x in the file; {EXPORT} with coordinates")
 
 
 def _fault(message: str, text: str) -> str:
     """Gemmi's message with the text of the line it names."""
     match = re.match(r"string:(\d+)(?::\d+\(\d+\))?(?: in [^:]*)?: (.*)", message, re.DOTALL)
     if not match:
-        return _printable(message.removeprefix("string:").strip())
-    number, what = int(match.group(1)), _printable(match.group(2))
+        return printable(message.removeprefix("string:").strip())
+    number, what = int(match.group(1)), printable(match.group(2))
     lines = text.split("\n")
     line = lines[number - 1].strip() if number <= len(lines) else ""
-    return f"line {number}: {what}" + (f": {_show(line)}" if line else "")
-
-
-def _printable(text: str, length: int = 120) -> str:
-    text = "".join(c if c.isprintable() else " " for c in text[: length + 1]).strip()
-    return text[:length] + "..." if len(text) > length else text
-
-
-def _show(text: str, length: int = 40) -> str:
-    """A piece of the file for a message: short, on one line, in quotes."""
-    return repr(_printable(text, length))
+    return f"line {number}: {what}" + (f": {show(line)}" if line else "")
 
 
 # --- values ------------------------------------------------------------------------------------
@@ -254,7 +199,7 @@ def _find_text(block: gemmi.cif.Block, tags: tuple[str, ...]) -> str | None:
 def _number(block: gemmi.cif.Block, tag: str) -> float:
     text = _find_value(block, tag)
     if text is None:
-        raise StructureError(f"no {tag} in the file; {_EXPORT} with its cell")
+        raise StructureError(f"no {tag} in the file; {EXPORT} with its cell")
     return _to_float(text, tag)
 
 
@@ -269,7 +214,7 @@ def _to_float(text: str, what: str) -> float:
     value = _as_number(text)
     if not np.isfinite(value):
         comma = "; write a decimal point" if re.fullmatch(r"-?\d+,\d+", text) else ""
-        raise StructureError(f"{what} is {_show(text)}, not a number{comma}")
+        raise StructureError(f"{what} is {show(text)}, not a number{comma}")
     return value
 
 
@@ -319,22 +264,22 @@ def _listed_atoms(block: gemmi.cif.Block, remarks: dict) -> tuple[list[str], np.
     charged = sorted({symbols[i] for i in real if _is_charged(symbols[i])})
     if charged:
         more = ", ..." if len(charged) > 5 else ""
-        remarks["charged_labels"] = f"charges of {_printable(', '.join(charged[:5]))}{more} ignored"
+        remarks["charged_labels"] = f"charges of {printable(', '.join(charged[:5]))}{more} ignored"
     if groups:
         in_groups = [labels[i] for i in real if groups[i].strip("'\" ") not in ("", ".", "?", "0")]
         if in_groups:
             remarks["disorder"] = (
                 f"{len(in_groups)} of {len(real)} atoms are in disorder groups, "
-                f"{_show(in_groups[0], 12)} for one"
+                f"{show(in_groups[0], 12)} for one"
             )
     return species, frac
 
 
 def _bad_coordinate(text: str, axis: str, label: str) -> None:
-    what = f"coordinate {axis} of atom {_show(label, 12)}"
+    what = f"coordinate {axis} of atom {show(label, 12)}"
     if text in (".", "?"):
         raise StructureError(
-            f"{what} is {_show(text)}, not a number; place the atom or delete its line"
+            f"{what} is {show(text)}, not a number; place the atom or delete its line"
         )
     raise StructureError(f"{what} is {_to_float(text, what):g}: not a fraction of the cell")
 
@@ -346,10 +291,10 @@ def _check_occupancies(texts: list[str], labels: list[str]) -> None:
     for text, label in zip(texts, labels, strict=True):
         if text in (".", "?"):
             continue
-        occupancy = _to_float(text, f"occupancy of atom {_show(label, 12)}")
+        occupancy = _to_float(text, f"occupancy of atom {show(label, 12)}")
         if abs(occupancy - 1.0) > 1e-3:
             raise StructureError(
-                f"disordered: atom {_show(label, 12)} has occupancy {occupancy:g}; "
+                f"disordered: atom {show(label, 12)} has occupancy {occupancy:g}; "
                 "resolve the disorder in the CIF first"
             )
 
@@ -375,12 +320,12 @@ def _element(symbol: str, label: str) -> str:
         # "Ca1" is calcium, "CA1" may be that or an alpha carbon.
         if pair and letters[1].isupper() and _known(letters[0]):
             raise StructureError(
-                f"atom {_show(label, 12)} may be {letters[0]} or {pair}; add _atom_site_type_symbol"
+                f"atom {show(label, 12)} may be {letters[0]} or {pair}; add _atom_site_type_symbol"
             )
         found = pair or _known(letters[0])
     if not found:
         raise StructureError(
-            f"unknown element {_show(symbol or label, 12)} (atom {_show(label, 12)}); "
+            f"unknown element {show(symbol or label, 12)} (atom {show(label, 12)}); "
             "correct _atom_site_type_symbol"
         )
     return found
@@ -396,37 +341,37 @@ def _known(letters: str) -> str | None:
 
 def _operators(block: gemmi.cif.Block, angles: list[float], remarks: dict) -> list[gemmi.Op]:
     """Symmetry operators: listed ones first, else those of the space group named."""
-    for tag in _OPERATORS:
+    for tag in OPERATORS:
         for spelling in _spellings(tag):
             texts = [gemmi.cif.as_string(x) for x in block.find_values(spelling)]
             # A placeholder is no operator.
             texts = [t for t in texts if t.strip()]
             if texts:
                 return [_operator(t) for t in texts]
-    name = _find_text(block, _HALL)
+    name = _find_text(block, HALL)
     if name:
         try:
             return list(gemmi.symops_from_hall(name))
         except (ValueError, RuntimeError):
             # Hall symbols are rare and often misspelt; the common name decides then.
             pass
-    name = _find_text(block, _HERMANN_MAUGUIN)
+    name = _find_text(block, HERMANN_MAUGUIN)
     if name:
         group = _group_by_name(name, angles)
         if group is None:
             raise StructureError(
-                f"unknown space group {_show(name)} and no symmetry operators; "
+                f"unknown space group {show(name)} and no symmetry operators; "
                 "add the loop _space_group_symop_operation_xyz"
             )
         if group.ext in "12" and not re.search(r":\s*[12]\s*$|[SZsz]\s*$", name):
             remarks["symmetry"] = f"origin of {group.hm} not given, {group.xhm()} taken"
         return list(group.operations())
-    text = _find_text(block, _GROUP_NUMBER)
+    text = _find_text(block, GROUP_NUMBER)
     if text:
         number = _to_float(text, "_space_group_IT_number")
         group = gemmi.find_spacegroup_by_number(int(number)) if 1 <= number <= 230 else None
         if group is None:
-            raise StructureError(f"_space_group_IT_number is {_show(text)}: no such space group")
+            raise StructureError(f"_space_group_IT_number is {show(text)}: no such space group")
         group = _group_by_name(group.hm, angles) or group
         if number > 1:
             remarks["symmetry"] = f"setting taken as {group.xhm()} from the group's number alone"
@@ -438,15 +383,15 @@ def _operator(text: str) -> gemmi.Op:
     """One operator; gemmi overflows silently on long integers, so these are refused here."""
     remedy = "correct the loop of symmetry operators"
     if len(text) > 100 or re.search(r"(?<![.\d])\d{3,}", text):
-        raise StructureError(f"symmetry operator {_show(text)} not understood; {remedy}")
+        raise StructureError(f"symmetry operator {show(text)} not understood; {remedy}")
     try:
         operator = gemmi.Op(text)
     except (ValueError, RuntimeError) as error:
-        raise _MalformedError(
-            f"symmetry operator {_show(text)} not understood: {_printable(str(error))}"
+        raise MalformedError(
+            f"symmetry operator {show(text)} not understood: {printable(str(error))}"
         ) from error
     if abs(abs(np.linalg.det(np.array(operator.rot, float) / gemmi.Op.DEN)) - 1) > 1e-6:
-        raise StructureError(f"{_show(text)} is no symmetry operator: it changes volumes; {remedy}")
+        raise StructureError(f"{show(text)} is no symmetry operator: it changes volumes; {remedy}")
     return operator
 
 
@@ -509,193 +454,3 @@ def _check_metric(rotations, operators, cell, remarks) -> None:
         remarks["symmetry"] = (
             f"operator {operators[int(worst.argmax())].triplet()} does not fit the cell"
         )
-
-
-# --- repair ------------------------------------------------------------------------------------
-
-# Characters pasted from print that stand for ASCII ones.
-_ASCII = str.maketrans("−–‐‑\u00a0\u2009", "----  ")
-_TOKEN = re.compile(r"""'(?:[^']|'(?=\S))*'(?=\s|$)|"(?:[^"]|"(?=\S))*"(?=\s|$)|#.*|\S+""")
-_KEYWORD = re.compile(r"(data_|loop_|save_|stop_|global_)", re.IGNORECASE)
-# Lines that programs put after the last atom
-_END = re.compile(r"\W*(end|eof|stop)?\b[\s\W]*(of)?\s*(file|data|cif)?\W*", re.IGNORECASE)
-
-
-def _repair(text: str) -> str:
-    """A valid CIF with the cell, symmetry and atoms of a broken one, the rest left out.
-
-    Raises
-    ------
-    StructureError, _MalformedError
-        Where a needed part cannot be mended without a guess.
-    """
-    out: list[str] = []
-    pairs: dict[str, str] = {}
-    atoms_seen = False
-    items = _items(text)
-    for number, tags, values in items:
-        if tags == ["data_"]:
-            pairs, atoms_seen = {}, False
-            out.append(f"data_{len(out)}")
-            continue
-        names = [tag.lower().replace(".", "_") for tag in tags]
-        atoms = [n for n in names if n.startswith("_atom_site_") and "aniso" not in n]
-        if not atoms and not _NEEDED & set(names):
-            continue
-        if not out:
-            out.append("data_unnamed")
-        if len(set(names)) < len(names):
-            twice = next(n for n in names if names.count(n) > 1)
-            raise StructureError(f"line {number}: {_show(twice)} is a column twice; delete one")
-        if len(names) == 1 and not isinstance(values, list):
-            if not values:
-                continue
-            if names[0] in pairs and pairs[names[0]] != values:
-                raise StructureError(
-                    f"line {number}: {_printable(tags[0], 40)} is given twice, as "
-                    f"{_show(pairs[names[0]], 20)} and as {_show(values, 20)}; delete one"
-                )
-            if names[0] not in pairs:
-                pairs[names[0]] = values
-                out.append(f"{names[0]} {_quoted(values)}")
-            continue
-        if atoms:
-            if "_atom_site_fract_x" not in names and not (
-                {"_atom_site_occupancy", "_atom_site_type_symbol", "_atom_site_disorder_group"}
-                & set(names)
-            ):
-                continue
-            if atoms_seen:
-                raise StructureError(f"line {number}: a second loop of atoms; delete one of them")
-            atoms_seen = True
-            rows = _atom_rows(values, len(names))
-        else:
-            rows = _operator_rows(values, names)
-        if rows:
-            out += ["loop_", *names, *(" ".join(map(_quoted, row)) for row in rows)]
-    if not out:
-        raise _MalformedError
-    return "\n".join(out) + "\n"
-
-
-def _items(text: str):
-    """Yield line number, tags and values of each item: of a loop a list of (line, tokens)."""
-    text = text.translate(_ASCII)
-    text = "".join(c if " " <= c <= "~" or c in "\t\n" else " " if c < " " else "?" for c in text)
-    lines = text.split("\n")
-    tags: list[str] = []
-    values: list[tuple[int, list[str]]] = []
-    start, in_loop = 0, False
-
-    def item():
-        if in_loop:
-            return [(start, tags, values)] if tags else []
-        return [(start, tags, " ".join(t for _, row in values for t in row))] if tags else []
-
-    i = 0
-    while i < len(lines):
-        line, number = lines[i], i + 1
-        i += 1
-        if line.startswith(";"):
-            end = next((k for k in range(i, len(lines)) if lines[k].startswith(";")), len(lines))
-            inside = "\n".join(lines[i:end]).lower()
-            if re.search(r"^\s*(_atom_site|_cell|data_)", inside, re.MULTILINE):
-                raise StructureError(
-                    f"the text field that opens in line {number} is not closed; "
-                    "end it with a line that holds ';' alone"
-                )
-            content = " ".join(" ".join([line[1:], *lines[i:end]]).split())
-            values.append((number, [content]))
-            i = end + 1
-            continue
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        if stripped.startswith("_"):
-            if in_loop and not values:
-                tags += [t for t in stripped.split() if t.startswith("_")]
-                continue
-            tag, rest = (*stripped.split(None, 1), "")[:2]
-            yield from item()
-            tags, values, start, in_loop = [tag], [], number, False
-            value = _pair_value(rest)
-            if value:
-                values = [(number, [value])]
-            continue
-        if keyword := _KEYWORD.match(stripped):
-            yield from item()
-            tags, values, start, in_loop = [], [], number, False
-            word = keyword.group().lower()
-            if word == "data_":
-                yield number, ["data_"], ""
-            elif word == "loop_":
-                in_loop = True
-                tags = [t for t in stripped.split()[1:] if t.startswith("_")]
-            continue
-        tokens = [t for t in _TOKEN.findall(stripped) if not t.startswith("#")]
-        if in_loop:
-            values.append((number, [_unquoted(t) for t in tokens]))
-        elif tags and not values:
-            values.append((number, [_pair_value(stripped)]))
-    yield from item()
-
-
-def _pair_value(text: str) -> str:
-    """The value on a tag's line without quotes (an opening one may lack its end) and comment."""
-    text = text.strip()
-    if not text or text.startswith("#"):
-        return ""
-    if text[0] in "'\"":
-        match = _TOKEN.match(text)
-        if match and len(match.group()) > 1 and match.group()[-1] == text[0]:
-            return match.group()[1:-1]
-        return text[1:]
-    return re.split(r"\s#", text)[0].strip()
-
-
-def _unquoted(token: str) -> str:
-    if len(token) > 1 and token[0] in "'\"" and token[-1] == token[0]:
-        return token[1:-1]
-    return token
-
-
-def _quoted(value: str) -> str:
-    value = " ".join(value.split())
-    if re.fullmatch(r"[A-Za-z0-9.+\-?(][A-Za-z0-9.+\-?()/,:*]*", value) and not _KEYWORD.match(
-        value
-    ):
-        return value
-    quote = '"' if "'" in value else "'"
-    return quote + value.replace(quote, "") + quote
-
-
-def _atom_rows(values, n_columns: int) -> list[list[str]]:
-    """Rows of the loop of atoms; a line is an atom, a closing word after the last is dropped."""
-    rows = []
-    for number, tokens in values:
-        if len(tokens) == n_columns:
-            rows.append(tokens)
-        elif not _END.fullmatch(" ".join(tokens)):
-            raise StructureError(
-                f"line {number} has {len(tokens)} values, the loop of atoms {n_columns} columns: "
-                f"{_show(' '.join(tokens))}; mend the line"
-            )
-    return rows
-
-
-def _operator_rows(values, names: list[str]) -> list[list[str]]:
-    """Rows of the loop of symmetry operators, put together where blanks without quotes cut them."""
-    rows = []
-    column = next((i for i, n in enumerate(names) if n in _OPERATORS), None)
-    for number, tokens in values:
-        extra = len(tokens) - len(names)
-        if column is not None and extra > 0 and tokens[column].count(",") < 2:
-            joined = "".join(tokens[column : column + extra + 1])
-            tokens = [*tokens[:column], joined, *tokens[column + extra + 1 :]]
-        if len(tokens) % len(names):
-            raise StructureError(
-                f"line {number} has {len(tokens)} values, its loop {len(names)} columns: "
-                f"{_show(' '.join(tokens))}; mend the line"
-            )
-        rows.append(tokens)
-    return rows

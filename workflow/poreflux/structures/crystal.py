@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from poreflux.base.errors import StructureError
+from poreflux.structures.p1 import p1_cif
 
 # Digits kept in the canonical form: 1e-8 of a cell edge is below 1e-6 Å, finer than any
 # CIF carries, coarser than the round-off of rewriting one.
@@ -123,23 +124,22 @@ class Structure:
             np.asarray(self.lengths_A) * n, self.angles_deg, self.species * len(shifts), frac
         )
 
-    def to_cif(self, name: str = "structure") -> str:
-        """The structure as a P1 CIF, digits as in the canonical form."""
-        keys = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
-        out = [f"data_{name}"]
-        out += [
-            f"_cell_{k} {v:.{CELL_DIGITS}f}"
-            for k, v in zip(keys, (*self.lengths_A, *self.angles_deg), strict=True)
-        ]
-        out += ["_symmetry_space_group_name_H-M 'P 1'", "_symmetry_Int_Tables_number 1"]
-        out += ["loop_", "_symmetry_equiv_pos_as_xyz", "'x,y,z'"]
-        columns = ("label", "type_symbol", "fract_x", "fract_y", "fract_z")
-        out += ["loop_", *(f"_atom_site_{c}" for c in columns)]
-        seen: Counter = Counter()
-        for s, f in zip(self.species, self.frac, strict=True):
-            seen[s] += 1
-            out.append(f"{s}{seen[s]} {s} {_fixed(f, FRACTIONAL_DIGITS)}")
-        return "\n".join(out) + "\n"
+    def to_cif(self, name: str = "structure", order: np.ndarray | None = None) -> str:
+        """The structure as a P1 CIF, digits as in the canonical form.
+
+        Parameters
+        ----------
+        name : str
+            Name of the data block.
+        order : ndarray (n_atoms,) int, optional
+            The order in which the atoms are written; as they are if not given.
+        """
+        order = np.arange(self.n_atoms) if order is None else order
+        species = [self.species[i] for i in order]
+        return p1_cif(
+            name, self.lengths_A, self.angles_deg, species, self.frac[order],
+            cell_digits=CELL_DIGITS, frac_digits=FRACTIONAL_DIGITS,
+        )  # fmt: skip
 
 
 def cell_matrix(lengths_A, angles_deg) -> np.ndarray:
@@ -178,7 +178,7 @@ def make_structure(lengths_A, angles_deg, species, frac) -> Structure:
     lengths_A, angles_deg : sequences of 3 floats
         Cell edges (Å) and angles (degrees).
     species : sequence of str
-        Element symbols, one an atom.
+        Element symbol per atom.
     frac : array (n_atoms, 3)
         Fractional coordinates, any lattice image.
 

@@ -2,11 +2,11 @@
 
 Target structures are read from the archives of the package ``core-mof`` (experimental MOFs,
 CoRE MOF 2014 and 2019). Source structures are hypothetical MOFs that the package ``pormake``
-assembles from a name. The lists of names that ship with Poreflux are plain text files, one
-name a line (:data:`SOURCE_LIST`, :data:`TARGET_LIST`, read by :func:`read_names`).
+assembles from a name. The lists of names that ship with Poreflux are plain text files with one
+name per line (:data:`SOURCE_LIST`, :data:`TARGET_LIST`, read by :func:`read_names`).
 
-Both packages are optional and are only touched when a structure is asked for: ``core-mof`` is
-located but never imported, ``pormake`` (which imports jax, seconds) is imported lazily.
+Both packages are optional. Nothing touches them before a structure is asked for: ``core-mof`` is
+located but never imported, ``pormake`` (which imports jax, seconds) is imported then.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from poreflux.base.errors import DataError, StructureError
+from poreflux.structures.p1 import p1_cif
 
 CORE_MOF_ARCHIVES = ("2019-ASR", "2019-FSR", "2014")
 
@@ -40,10 +41,12 @@ MAX_RMSD = 0.3
 MIN_DISTANCE_ANGSTROM = 0.7
 # Nothing repeats more densely than a carbon chain; a cell thinner than this has collapsed.
 MIN_WIDTH_ANGSTROM = 2.5
+# Decimals of what is written: finer than the optimiser's own error.
+DIGITS = 6
 
 
 def read_names(path: Path | str) -> list[str]:
-    """Read a list of structure names: one a line, blank lines and ``#`` comments ignored.
+    """Read a list of structure names, one per line; blank lines and ``#`` comments do not count.
 
     Parameters
     ----------
@@ -108,7 +111,7 @@ def core_mof_table(archive: str) -> list[dict[str, str]]:
     Returns
     -------
     list of dict
-        One a structure: ``filename`` and, in the 2019 archives, ``LCD``, ``PLD`` (Å),
+        One per structure: ``filename`` and, in the 2019 archives, ``LCD``, ``PLD`` (Å),
         ``DISORDER``, ``Extension`` and more, all as text.
 
     Raises
@@ -124,8 +127,8 @@ def core_mof_table(archive: str) -> list[dict[str, str]]:
 def core_mof_cifs(archive: str, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Read many CIFs from a CoRE MOF archive in one pass over it.
 
-    The archive is one compressed stream (2 s to read to its end), so asking for names one by
-    one costs that much each. Names are checked before anything is read.
+    The archive is one compressed stream (2 s to read to its end), so reading names one by one
+    costs that much each. Names are checked before anything is read.
 
     Parameters
     ----------
@@ -210,8 +213,8 @@ def build_pormake(name: str) -> bytes:
     PORMAKE scales the net until angles and edge lengths match the blocks, rigidly places the
     blocks and drops the connection points; nothing is relaxed with a force field.
 
-    Atoms that overlap are looked for among all pairs, whatever block they belong to: nets with
-    short edges and bulky blocks do collide.
+    Overlaps are looked for among all pairs of atoms, of one block or of two: nets with short
+    edges and bulky blocks do collide.
 
     References
     ----------
@@ -221,12 +224,23 @@ def build_pormake(name: str) -> bytes:
     """
     framework = assemble_pormake(name)
     atoms = framework.atoms
-    return _cif_p1(
+    return _cif(
         name,
         atoms.cell.cellpar(),
         atoms.get_chemical_symbols(),
         atoms.get_scaled_positions(wrap=False),
     )
+
+
+def _cif(name: str, cellpar: np.ndarray, species: list[str], frac: np.ndarray) -> bytes:
+    """P1 CIF from edges and angles (6,), Å and degrees; coordinates are wrapped into [0, 1)."""
+    # Rounded first, or 0.9999999 would be written as 1.000000; + 0.0 turns -0.0 into 0.0.
+    frac = np.round(np.round(frac, DIGITS) % 1.0, DIGITS) % 1.0 + 0.0
+    lengths_A, angles_deg = cellpar[:3], cellpar[3:]
+    text = p1_cif(
+        name, lengths_A, angles_deg, species, frac, cell_digits=DIGITS, frac_digits=DIGITS
+    )
+    return text.encode()
 
 
 def load_pormake() -> None:
@@ -451,40 +465,3 @@ def _check_overlap(name: str, atoms: Any) -> None:
             f"{name}: atoms overlap ({symbols[first[k]]} and {symbols[second[k]]} "
             f"{distance[k]:.2f} Å apart, at least {MIN_DISTANCE_ANGSTROM})"
         )
-
-
-def _cif_p1(
-    name: str, cell_parameters: np.ndarray, symbols: list[str], fractional: np.ndarray
-) -> bytes:
-    """Write a structure without symmetry as a CIF.
-
-    Parameters
-    ----------
-    name : str
-        Name of the data block.
-    cell_parameters : ndarray, float64, shape (6,)
-        a, b, c in Å and the angles in degrees.
-    symbols : list of str
-        Chemical symbol of each of the N atoms.
-    fractional : ndarray, float64, shape (N, 3)
-        Fractional coordinates; wrapped into [0, 1) here.
-
-    Returns
-    -------
-    bytes
-        The file.
-    """
-    # Rounded first, or 0.9999999 would print as 1.000000; + 0.0 turns -0.0 into 0.0.
-    wrapped = np.round(np.round(fractional, 6) % 1.0, 6) % 1.0 + 0.0
-    tags = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
-    lines = [f"data_{name}", "_symmetry_space_group_name_H-M 'P 1'"]
-    lines += ["_symmetry_Int_Tables_number 1"]
-    lines += [f"_cell_{tag} {value:.6f}" for tag, value in zip(tags, cell_parameters, strict=True)]
-    lines += ["loop_", "_symmetry_equiv_pos_as_xyz", "'x, y, z'", "loop_"]
-    lines += ["_atom_site_label", "_atom_site_type_symbol"]
-    lines += [f"_atom_site_fract_{axis}" for axis in "xyz"]
-    lines += [
-        f"{symbol}{i} {symbol} {x:.6f} {y:.6f} {z:.6f}"
-        for i, (symbol, (x, y, z)) in enumerate(zip(symbols, wrapped, strict=True), start=1)
-    ]
-    return ("\n".join(lines) + "\n").encode()

@@ -15,11 +15,11 @@ from poreflux.base.progress import Progress
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.variants import (
     VARIANTS,
-    Model,
-    Pretrained,
+    FittedVariant,
+    LiteratureModel,
     Rows,
-    Settings,
-    Task,
+    TransferSettings,
+    TransferTask,
     fit,
     pretrain,
 )
@@ -77,7 +77,7 @@ def run_case(case: Case, schema: Schema, config: dict, seed: int) -> dict[str, p
         :func:`poreflux.synthesis.interpretation.interpret` and ``dependence`` return;
         ``predictions`` holds the target in its unit and ``row``, a number in ``case.in_house``.
     """
-    settings = Settings.from_config(config)
+    settings = TransferSettings.from_config(config)
     literature = rows_of(case.literature, schema, groups="group")
     in_house = rows_of(case.in_house, schema)
     pretrained = pretrain(literature, settings, seed)
@@ -114,7 +114,7 @@ def run_case(case: Case, schema: Schema, config: dict, seed: int) -> dict[str, p
         n_repeats=config["interpretation"]["repeats"],
         seed=seed,
     )
-    final = fit("transfer", Task(literature, in_house, pretrained, settings, seed))
+    final = fit("transfer", TransferTask(literature, in_house, pretrained, settings, seed))
     stages = {BEFORE: [pretrained.model], AFTER: [final, *_leave_one_out(models, folds)]}
     tables = {
         "summary": _summary(case, schema, literature, in_house, pretrained, final),
@@ -132,7 +132,7 @@ def run_case(case: Case, schema: Schema, config: dict, seed: int) -> dict[str, p
     return tables
 
 
-def _leave_one_out(models: Mapping[str, list[Model]], folds) -> list[Model]:
+def _leave_one_out(models: Mapping[str, list[FittedVariant]], folds) -> list[FittedVariant]:
     pairs = zip(models["transfer"], folds, strict=True)
     return [model for model, part in pairs if part.scheme == LEAVE_ONE_OUT]
 
@@ -142,8 +142,8 @@ def _summary(
     schema: Schema,
     literature: Rows,
     in_house: Rows,
-    pretrained: Pretrained,
-    final: Model,
+    pretrained: LiteratureModel,
+    final: FittedVariant,
 ) -> pd.DataFrame:
     target = case.in_house["target"]
     return pd.DataFrame(
@@ -212,13 +212,13 @@ def predict_conditions(
         true where every category was run in-house and every number lies within the in-house
         range.
     """
-    settings = Settings.from_config(config)
+    settings = TransferSettings.from_config(config)
     literature = rows_of(case.literature, schema, groups="group")
     in_house, asked = rows_of(case.in_house, schema), rows_of(new, schema)
     own = scores[(scores["case"] == case.name) & (scores["scheme"] == LEAVE_ONE_OUT)]
     best = own.loc[own["rmse_scaled"].idxmin()]
     pretrained = pretrain(literature, settings, seed)
-    model = fit(best["variant"], Task(literature, in_house, pretrained, settings, seed))
+    model = fit(best["variant"], TransferTask(literature, in_house, pretrained, settings, seed))
     predicted = model.predict(asked)
     inside = np.ones(len(asked), dtype=bool)
     for given, known in zip(asked.numbers.T, in_house.numbers.T, strict=True):

@@ -19,7 +19,13 @@ from poreflux.base.random_stream import seed_from
 from poreflux.learning.boosting import boost, contributions, gains
 from poreflux.learning.importance import importance, normalised
 from poreflux.learning.splits import grouped_folds
-from poreflux.learning.variants import Encoder, Model, Pretrained, Rows, Settings
+from poreflux.learning.variants import (
+    Encoder,
+    FittedVariant,
+    LiteratureModel,
+    Rows,
+    TransferSettings,
+)
 from poreflux.synthesis.table import Schema
 from poreflux.synthesis.validation import Fold
 
@@ -39,13 +45,13 @@ def by_column(values: np.ndarray, encoder: Encoder, n_numeric: int) -> np.ndarra
     return np.concatenate([values[..., :n_numeric], *categories], axis=-1)
 
 
-def gain_share(model: Model, n_numeric: int) -> np.ndarray:
+def gain_share(model: FittedVariant, n_numeric: int) -> np.ndarray:
     """Share of each column in the loss that a model's splits removed, (p + c,)."""
     n_columns = n_numeric + len(model.encoder.owners)
     return normalised(by_column(gains(model.booster, n_columns), model.encoder, n_numeric))
 
 
-def shap_share(model: Model, rows: Rows) -> np.ndarray:
+def shap_share(model: FittedVariant, rows: Rows) -> np.ndarray:
     """Share of each column in the mean absolute SHAP value over ``rows``, (p + c,)."""
     n_numeric = rows.numbers.shape[1]
     values = by_column(contributions(model.booster, model.encoder(rows)), model.encoder, n_numeric)
@@ -58,7 +64,7 @@ class _HeldOut:
     Rows come as one matrix of numbers and codes of categories, in whole copies of the table.
     """
 
-    def __init__(self, models: Sequence[Model], held: Sequence[np.ndarray], rows: Rows):
+    def __init__(self, models: Sequence[FittedVariant], held: Sequence[np.ndarray], rows: Rows):
         self.models, self.held, self.rows = models, held, rows
         self.levels = [np.unique(column) for column in rows.levels.T]
 
@@ -92,7 +98,7 @@ class _HeldOut:
 
 
 def permutation_share(
-    models: Sequence[Model],
+    models: Sequence[FittedVariant],
     held: Sequence[np.ndarray],
     rows: Rows,
     names: Sequence[str],
@@ -103,7 +109,7 @@ def permutation_share(
 
     Parameters
     ----------
-    models : sequence of Model
+    models : sequence of FittedVariant
     held : sequence of bool arrays, shape (n,)
         The rows that each model is asked for; together every row once.
     rows : Rows
@@ -124,26 +130,26 @@ def permutation_share(
 
 
 def literature_folds(
-    literature: Rows, pretrained: Pretrained, settings: Settings, seed: int
-) -> list[Model]:
+    literature: Rows, pretrained: LiteratureModel, settings: TransferSettings, seed: int
+) -> list[FittedVariant]:
     """Models of the pretrained structure, each without one fold of articles."""
     lines = grouped_folds(literature.groups, settings.tuning_folds, seed_from(seed, "stability"))
     models = []
     for fold in np.unique(lines[0]):
         rows = literature[lines[0] != fold]
         encoder = Encoder.of(rows)
-        models.append(Model(encoder, boost(encoder(rows), rows.y, pretrained.structure)))
+        models.append(FittedVariant(encoder, boost(encoder(rows), rows.y, pretrained.structure)))
     return models
 
 
 def interpret(
     literature: Rows,
     in_house: Rows,
-    pretrained: Pretrained,
+    pretrained: LiteratureModel,
     folds: Sequence[Fold],
-    transferred: Sequence[Model],
+    transferred: Sequence[FittedVariant],
     schema: Schema,
-    settings: Settings,
+    settings: TransferSettings,
     *,
     n_repeats: int,
     seed: int,
@@ -153,12 +159,12 @@ def interpret(
     Parameters
     ----------
     literature, in_house : Rows
-    pretrained : Pretrained
+    pretrained : LiteratureModel
     folds : sequence of Fold
-    transferred : sequence of Model
+    transferred : sequence of FittedVariant
         The transfer variant's model of each fold.
     schema : Schema
-    settings : Settings
+    settings : TransferSettings
     n_repeats : int
         Shuffles of each column.
     seed : int
@@ -174,8 +180,8 @@ def interpret(
 
     Notes
     -----
-    Models are those of all folds for gain and SHAP, one pooled set a repeat of a scheme for
-    permutation. ``before`` varies over models without a fold of articles each; for permutation
+    Models are those of all folds for gain and SHAP, one pooled set per repeat of a scheme
+    for permutation. ``before`` varies over models without a fold of articles each; for permutation
     it is one model on all in-house rows, brought to their mean level, without sd and stability.
     """
     names, p = schema.features, len(schema.numeric)
@@ -226,13 +232,13 @@ def _agree(values: np.ndarray) -> dict[str, float]:
         return {"rank_correlation": np.nan, "top3_agreement": np.nan}
     ranks = rankdata(values, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        together = np.corrcoef(ranks)
+        correlations = np.corrcoef(ranks)
     # all columns but one at most, or every ranking would agree; a column worth nothing is no first
     n_top = min(_TOP, values.shape[1] - 1)
     order = [np.argsort(-v, kind="stable")[:n_top] for v in values]
     top = [frozenset(first[v[first] > 0.0]) for v, first in zip(values, order, strict=True)]
     common = [len(a & b) / max(len(a), len(b)) for a, b in combinations(top, 2) if a or b]
-    pairs = together[np.triu_indices(len(values), k=1)]
+    pairs = correlations[np.triu_indices(len(values), k=1)]
     return {
         "rank_correlation": float(np.nanmean(pairs)) if np.isfinite(pairs).any() else np.nan,
         "top3_agreement": float(np.mean(common)) if common else np.nan,
@@ -242,7 +248,7 @@ def _agree(values: np.ndarray) -> dict[str, float]:
 def dependence(
     literature: Rows,
     in_house: Rows,
-    stages: dict[str, Sequence[Model]],
+    stages: dict[str, Sequence[FittedVariant]],
     schema: Schema,
 ) -> pd.DataFrame:
     """Partial dependence: the mean prediction over in-house rows with one column set to a value.
@@ -252,7 +258,7 @@ def dependence(
     literature, in_house : Rows
         Numeric columns are taken through the range of both, between their 5 % and 95 %
         quantiles; categories through the levels of both.
-    stages : dict of str to sequence of Model
+    stages : dict of str to sequence of FittedVariant
         Models by stage; the first is drawn, the spread is that of all.
     schema : Schema
 
@@ -284,7 +290,7 @@ def dependence(
 
 
 def _numeric_grid(literature: Rows, in_house: Rows, schema: Schema):
-    """What is asked, and the in-house rows with one number set: (dict, Rows) a value."""
+    """What is asked, and the in-house rows with one number set: (dict, Rows) per value."""
     for i, (name, column) in enumerate(schema.numeric.items()):
         own = in_house.numbers[:, i][np.isfinite(in_house.numbers[:, i])]
         both = literature.numbers[:, i][np.isfinite(literature.numbers[:, i])]

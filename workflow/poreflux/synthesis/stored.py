@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from poreflux.base.tables import table_digest
-from poreflux.learning import packages_of
+from poreflux.learning.learners import get_learner
 from poreflux.store import Ingredients, Store, package_version
 from poreflux.store.code import code_digest
 from poreflux.synthesis.case import from_bytes, run_case, to_bytes
@@ -33,15 +33,15 @@ def evaluated(
     dict of str to DataFrame
         ``row`` in ``predictions`` is the number of the data row in the file.
     """
-    made_of = Ingredients(
+    ingredients = Ingredients(
         stage="synthesis",
         subject=table_digest(case.in_house.drop(columns="row")),
         inputs={"literature": table_digest(case.literature.drop(columns="row"))},
         params=settings | {"seed": seed},
         code=code_digest("poreflux.synthesis.case"),
-        engines={name: package_version(name) for name in packages_of("xgboost")},
+        engines={name: package_version(name) for name in get_learner("xgboost").packages},
     )
-    data = store.get_or_make(made_of, lambda: to_bytes(run_case(case, schema, settings, seed)))
+    data = store.get_or_make(ingredients, lambda: to_bytes(run_case(case, schema, settings, seed)))
     tables = {name: table.assign(case=case.name) for name, table in from_bytes(data).items()}
     held = tables["predictions"]
     held["row"] = case.in_house["row"].to_numpy()[held["row"]]

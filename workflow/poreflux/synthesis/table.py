@@ -1,6 +1,6 @@
 """Reading tables of synthesis conditions: checked against a schema, nothing guessed.
 
-A table is CSV or Parquet, one experiment a row. The schema names the target, the group (the
+A table is CSV or Parquet, one experiment per row. The schema names the target, the group (the
 article or laboratory a row comes from), the numeric and the categorical columns. A value that
 is no number, or lies outside its stated range, is an error that names file, row and column; an
 empty cell is missing and stays so, but for the target and the group, without which a row is
@@ -291,7 +291,7 @@ def _numbers(
 
 
 def _conditions(rows: pd.DataFrame, schema: Schema) -> list[str]:
-    """One text a row, equal for equal features."""
+    """One text per row, equal for equal features."""
     parts = [rows[name].map(lambda v: f"{v:.12g}") for name in schema.numeric]
     parts += [rows[name] for name in schema.categorical]
     return [" | ".join(values) for values in zip(*parts, strict=True)]

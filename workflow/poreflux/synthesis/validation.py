@@ -16,7 +16,14 @@ import pandas as pd
 from poreflux.base.random_stream import seed_from
 from poreflux.learning.scoring import interval, r2, resampled_rows
 from poreflux.learning.splits import grouped_folds, leave_one_group_out
-from poreflux.learning.variants import Model, Pretrained, Rows, Settings, Task, fit
+from poreflux.learning.variants import (
+    FittedVariant,
+    LiteratureModel,
+    Rows,
+    TransferSettings,
+    TransferTask,
+    fit,
+)
 from poreflux.synthesis import K_FOLD, LEAVE_ONE_OUT
 from poreflux.synthesis.table import Column
 
@@ -65,22 +72,22 @@ def folds_of(in_house: Rows, n_folds: int, n_repeats: int, seed: int) -> list[Fo
 def validate(
     literature: Rows,
     in_house: Rows,
-    pretrained: Pretrained,
+    pretrained: LiteratureModel,
     folds: Sequence[Fold],
     variants: Sequence[str],
-    settings: Settings,
+    settings: TransferSettings,
     seed: int,
     step: Callable[[int], None] = lambda n: None,
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, list[Model]]]:
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, list[FittedVariant]]]:
     """Fit every variant on every fold's training rows and predict its held-out rows.
 
     Parameters
     ----------
     literature, in_house : Rows
-    pretrained : Pretrained
+    pretrained : LiteratureModel
     folds : sequence of Fold
     variants : sequence of str
-    settings : Settings
+    settings : TransferSettings
     seed : int
     step : callable
         Called with 1 after each fold.
@@ -93,16 +100,16 @@ def validate(
     choices : DataFrame
         Columns scheme, repeat, fold, variant and :data:`CHOICES` (NaN where a variant has no
         such choice).
-    models : dict of str to list of Model
+    models : dict of str to list of FittedVariant
         By variant, in the order of ``folds``.
     """
     predictions, choices = [], []
-    models: dict[str, list[Model]] = {variant: [] for variant in variants}
+    models: dict[str, list[FittedVariant]] = {variant: [] for variant in variants}
     for part in folds:
         rows = np.flatnonzero(part.held)
         known, asked = in_house[~part.held], in_house[part.held]
         where = {"scheme": part.scheme, "repeat": part.repeat, "fold": part.fold}
-        task = Task(literature, known, pretrained, settings, seed)
+        task = TransferTask(literature, known, pretrained, settings, seed)
         for variant in variants:
             model = fit(variant, task)
             models[variant].append(model)

@@ -6,13 +6,14 @@ the kernels beside it run where the stage's own packages are not installed.
 
 __all__ = [
     "DEFAULT_PRESSURES_BAR",
-    "Settings",
-    "Task",
+    "IsothermTask",
     "UptakePoint",
+    "UptakeSettings",
+    "compute",
+    "from_cif",
     "isotherm",
     "prepare",
     "run_on_gpu",
-    "simulate",
     "warm_up",
 ]
 

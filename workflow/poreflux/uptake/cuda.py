@@ -24,42 +24,82 @@ LAUNCH_STEPS = 50_000
 THREADS_PER_BLOCK = 64
 # Slots a chain starts with, so that few have to grow.
 CAPACITY = 256
-# Where the parts of a lane lie in the flat arrays
-HOST, ALIAS_FROM, ALIAS_TO, SLOTS_FROM, SLOTS_TO, BINS_FROM, BINS_TO, SLOTS_PER_BIN = range(8)
-# The same of a host
-GRID_FROM, GRID_TO, FACTORS_FROM, FACTORS_TO, NEAR_FROM, NEAR_TO = range(6)
+# What a lane, a chain under way, has: its conditions and proposal, and where its parts of the flat
+# arrays begin and end.
+IN_LANE = (
+    "host", "alias_from", "alias_to", "slots_from", "slots_to", "bins_from", "bins_to", "capacity",
+)  # fmt: skip
+LANE = np.dtype(
+    [(name, np.float64) for name in k.Conditions._fields + k.Proposal._fields[:3]]
+    + [(name, np.int64) for name in IN_LANE],
+    align=True,
+)
+# The same of a host, which all its chains share.
+IN_HOST = ("grid_from", "grid_to", "factors_from", "factors_to", "near_from", "near_to")
+HOST = np.dtype([(name, np.int64) for name in IN_HOST], align=True)
 
 
 @cuda.jit(cache=True)
 def advance_lanes(
-    n_steps, max_cycles, sample_steps, lanes, hosts, constants, coefficients, factors, shapes,
-    alias, repeats, boxes, inverses, bins, neighbours, slots, slot_of, molecule_at, count,
-    integers, floats, rng, trace_n, trace_w,
+    n_steps, max_cycles, lanes, hosts, coefficients, factors, neighbours, integers, boxes, alias,
+    slots, slot_of, molecule_at, count, states, trace_n, trace_w,
 ):  # fmt: skip
-    """Thread i advances chain i by ``n_steps[i]`` steps, see :func:`kernels.run_chain`."""
+    """Thread i advances chain i by ``n_steps[i]`` steps, see :func:`kernels.run_chain`.
+
+    Parameters
+    ----------
+    n_steps, max_cycles : int64 (n_lanes,)
+        Limits of this launch.
+    lanes : LANE (n_lanes,); hosts : HOST (n_hosts,)
+        Tables.
+    coefficients, factors : float32, flat; neighbours : int32, flat
+        Of all hosts.
+    integers : int64 (n_hosts, 3, 3); boxes : float64 (n_hosts, 2, 6)
+        Shape of the grid, unit cells and bins along each axis; supercell and its inverse.
+    alias, slot_of, molecule_at, count : int32, flat; slots : float64 (5, n_slots)
+        Of all lanes, see :class:`kernels.Proposal` and :class:`kernels.Guests`.
+    states : STATE (n_lanes,)
+        Moved on.
+    trace_n, trace_w : float64 (n_lanes, samples)
+        Filled.
+    """
     i = cuda.grid(1)
     if i >= len(n_steps) or n_steps[i] == 0:
         return
-    integers[i, k.N_SAMPLES] = 0
-    h = lanes[i, HOST]
-    first, last = lanes[i, SLOTS_FROM], lanes[i, SLOTS_TO]
-    k.run_chain(
-        n_steps[i], max_cycles[i], sample_steps, constants[i],
-        coefficients[hosts[h, GRID_FROM] : hosts[h, GRID_TO]],
-        factors[hosts[h, FACTORS_FROM] : hosts[h, FACTORS_TO]],
-        shapes[h],
-        alias[lanes[i, ALIAS_FROM] : lanes[i, ALIAS_TO]],
-        repeats[h], boxes[h], inverses[h], bins[h],
-        neighbours[hosts[h, NEAR_FROM] : hosts[h, NEAR_TO]],
-        lanes[i, SLOTS_PER_BIN],
+    states[i]["n_samples"] = 0
+    lane = lanes[i]
+    h = lane["host"]
+    host = hosts[h]
+    first, last = lane["slots_from"], lane["slots_to"]
+    # built here, for an argument of a launch is an array
+    conditions = k.Conditions(
+        lane["beta"], lane["activity_volume"], lane["four_epsilon"], lane["sigma2"],
+        lane["cutoff2"], lane["max_shift"], lane["reject"], lane["translations"],
+    )  # fmt: skip
+    proposal = k.Proposal(
+        lane["crowding"], lane["scale"], lane["even"], alias[lane["alias_from"] : lane["alias_to"]]
+    )
+    framework = k.Framework(
+        coefficients[host["grid_from"] : host["grid_to"]],
+        factors[host["factors_from"] : host["factors_to"]],
+        integers[h, 0],
+    )
+    cells = k.Cells(
+        integers[h, 1], boxes[h, 0], boxes[h, 1], integers[h, 2],
+        neighbours[host["near_from"] : host["near_to"]],
+    )  # fmt: skip
+    guests = k.Guests(
         slots[0, first:last], slots[1, first:last], slots[2, first:last],
         slots[3, first:last], slots[4, first:last],
         slot_of[first:last], molecule_at[first:last],
-        count[lanes[i, BINS_FROM] : lanes[i, BINS_TO]],
-        integers[i], floats[i], rng[i],
-        floats[i],  # the sums of the device need no scratch
-        trace_n[i], trace_w[i],
+        count[lane["bins_from"] : lane["bins_to"]],
+        lane["capacity"],
+        slots[0, first:last],  # the sums of the device need no scratch
     )  # fmt: skip
+    system = k.System(conditions, proposal, framework, cells, guests)
+    k.run_chain(
+        n_steps[i], max_cycles[i], SAMPLE_STEPS, system, states[i : i + 1], trace_n[i], trace_w[i]
+    )
 
 
 def run_all(isotherms: Sequence[IsothermRun], threads: int = 1) -> None:
@@ -78,7 +118,7 @@ def run_all(isotherms: Sequence[IsothermRun], threads: int = 1) -> None:
         If there is no device that can be used.
     """
     with ThreadPoolExecutor(threads) as pool:
-        for batch in batches_of(isotherms, device_bytes, "gcmc.device"):
+        for batch in batches_of(isotherms, device_bytes, "uptake.device"):
             _run_batch(batch, pool)
 
 
@@ -107,11 +147,11 @@ def _run_batch(isotherms: list[IsothermRun], pool: ThreadPoolExecutor) -> None:
             for run in waiting:
                 begun[run].take(*lanes.outcome(run.chain))
             done = [run for run in waiting if begun[run].over]
-            if any(run.chain.integers[k.FULL] for run in waiting):
+            if any(run.chain.state["is_full"][0] for run in waiting):
                 break
         lanes.fetch()
         for run in waiting:
-            if run.chain.integers[k.FULL]:
+            if run.chain.state["is_full"][0]:
                 run.chain.allocate(2 * run.chain.capacity)
         list(pool.map(_answer, [(run, begun.pop(run)) for run in done]))
 
@@ -151,22 +191,22 @@ class _Lanes:
     def __init__(self, isotherms: list[IsothermRun]):
         first = [isotherm.runs[0].chain for isotherm in isotherms]
         self._host_of = {id(c.host): h for h, c in enumerate(first)}
-        grids = _ends([c.host.coefficients for c in first])
-        factors = _ends([c.host.factors for c in first])
-        near = _ends([c.neighbours for c in first])
-        hosts = np.stack([grids[:-1], grids[1:], factors[:-1], factors[1:], near[:-1], near[1:]], 1)
+        hosts = np.empty(len(first), HOST)
+        parts = {
+            "grid": [c.host.coefficients for c in first],
+            "factors": [c.host.factors for c in first],
+            "near": [c.cells.neighbours for c in first],
+        }
+        for name, arrays in parts.items():
+            ends = _ends(arrays)
+            hosts[f"{name}_from"], hosts[f"{name}_to"] = ends[:-1], ends[1:]
         self._static = [
             cuda.to_device(a)
             for a in (
                 hosts,
-                np.concatenate([c.host.coefficients for c in first]),
-                np.concatenate([c.host.factors for c in first]),
-                np.stack([c.host.shape for c in first]),
-                np.stack([c.repeats for c in first]),
-                np.stack([c.box for c in first]),
-                np.stack([c.inverse for c in first]),
-                np.stack([c.bins for c in first]),
-                np.concatenate([c.neighbours for c in first]),
+                *map(np.concatenate, parts.values()),
+                np.stack([(c.host.shape, c.cells.repeats, c.cells.bins) for c in first]),
+                np.stack([(c.cells.box, c.cells.inverse) for c in first]),
             )
         ]
         size = sum(
@@ -198,11 +238,9 @@ class _Lanes:
             "slot_of": np.zeros(slots[-1], np.int32),
             "molecule_at": np.zeros(slots[-1], np.int32),
             "count": np.zeros(bins[-1], np.int32),
-            "integers": np.zeros((n, k.INTEGER_STATE), np.int64),
-            "floats": np.zeros((n, k.FLOAT_STATE)),
-            "rng": np.zeros((n, 1), np.uint64),
+            "state": np.zeros(n, k.STATE),
         }
-        table = np.zeros((n, 8), np.int64)
+        table = np.empty(n, LANE)
         for i, c in enumerate(chains):
             at, near = slice(slots[i], slots[i + 1]), slice(bins[i], bins[i + 1])
             for name, part in (
@@ -210,20 +248,17 @@ class _Lanes:
                 ("slot_of", at),
                 ("molecule_at", at),
                 ("count", near),
-                ("integers", i),
-                ("floats", i),
-                ("rng", i),
+                ("state", slice(i, i + 1)),
             ):
                 view = mirror[name][part]
                 view[...] = getattr(c, name)
                 setattr(c, name, view)
             table[i] = (
-                self._host_of[id(c.host)], *self._alias_at[c], *slots[i : i + 2],
-                *bins[i : i + 2], c.capacity,
+                *c.conditions, *c.proposal[:3], self._host_of[id(c.host)], *self._alias_at[c],
+                *slots[i : i + 2], *bins[i : i + 2], c.capacity,
             )  # fmt: skip
         self._mirror = mirror
         self._table = cuda.to_device(table)
-        self._constants = cuda.to_device(np.stack([c.constants for c in chains]))
         self._device = {name: cuda.to_device(a) for name, a in mirror.items()}
         self._lane_of = {c: i for i, c in enumerate(chains)}
 
@@ -235,27 +270,26 @@ class _Lanes:
         for c, steps, most in requests:
             self._asked[self._lane_of[c]] = min(steps, LAUNCH_STEPS)
             cycles[self._lane_of[c]] = most
-        self._before = self._mirror["integers"][:, k.N_STEPS].copy()
+        self._before = self._mirror["state"]["n_steps"].copy()
         traces = cuda.device_array((2, n, LAUNCH_STEPS // SAMPLE_STEPS + 1), np.float64)
         d = self._device
-        hosts, grids, factors, shapes, repeats, boxes, inverses, bins, near = self._static
         blocks = -(-n // THREADS_PER_BLOCK)
         advance_lanes[blocks, THREADS_PER_BLOCK](
-            cuda.to_device(self._asked), cuda.to_device(cycles), SAMPLE_STEPS, self._table, hosts,
-            self._constants, grids, factors, shapes, self._alias, repeats, boxes, inverses, bins,
-            near, d["slots"], d["slot_of"], d["molecule_at"], d["count"], d["integers"],
-            d["floats"], d["rng"], traces[0], traces[1],
+            cuda.to_device(self._asked), cuda.to_device(cycles), self._table, *self._static,
+            self._alias, d["slots"], d["slot_of"], d["molecule_at"], d["count"], d["state"],
+            traces[0], traces[1],
         )  # fmt: skip
-        d["integers"].copy_to_host(self._mirror["integers"])
+        d["state"].copy_to_host(self._mirror["state"])
         self._traces = traces.copy_to_host()
 
     def outcome(self, chain: Chain) -> tuple[int, int, np.ndarray, bool]:
         """Of the last launch: steps taken, steps asked for, samples (2, n), whether it is full."""
         i = self._lane_of[chain]
-        samples = int(chain.integers[k.N_SAMPLES])
-        steps = int(chain.integers[k.N_STEPS] - self._before[i])
+        state = chain.state[0]
+        samples = int(state["n_samples"])
+        steps = int(state["n_steps"] - self._before[i])
         traces = self._traces[:, i, :samples].copy()
-        return steps, int(self._asked[i]), traces, bool(chain.integers[k.FULL])
+        return steps, int(self._asked[i]), traces, bool(state["is_full"])
 
     def fetch(self) -> None:
         """Bring the state of all chains up to date."""
@@ -268,11 +302,12 @@ class _Lanes:
 
     def _place_alias(self, chain: Chain) -> None:
         if chain not in self._alias_at:
-            start, self._alias_end = self._alias_end, self._alias_end + len(chain.alias)
+            alias = chain.proposal.alias
+            start, self._alias_end = self._alias_end, self._alias_end + len(alias)
             self._alias_at[chain] = start, self._alias_end
-            self._alias[start : self._alias_end].copy_to_device(chain.alias)
+            self._alias[start : self._alias_end].copy_to_device(alias)
             # those of all chains together are large
-            chain.alias = None
+            chain.proposal = chain.proposal._replace(alias=alias[:0].copy())
 
 
 def _ends(arrays: list[np.ndarray]) -> np.ndarray:

@@ -175,31 +175,38 @@ class Chain:
         self.temperature_K = float(temperature_K)
         self.sigma_A = float(sigma_A)
         self.seed = np.uint64(seed)
-        self.repeats = np.array(repeats, np.int64)
-        box = host.cell * self.repeats[:, None]
+        box = host.cell * np.array(repeats)[:, None]
         lower = np.tril_indices(3)
         self.volume_A3 = float(abs(np.linalg.det(box)))
-        self.box = np.ascontiguousarray(box[lower])
-        self.inverse = np.ascontiguousarray(np.linalg.inv(box)[lower])
-        widths = 1.0 / np.linalg.norm(np.linalg.inv(box), axis=0)
+        inverse = np.linalg.inv(box)
+        widths = 1.0 / np.linalg.norm(inverse, axis=0)
         if (widths < 2.0 * cutoff_A * (1.0 - 1e-9)).any():
             raise ValueError(
                 f"supercell widths {widths.round(3).tolist()} Å are below twice the cutoff "
                 f"of {cutoff_A:g} Å"
             )
-        self.bins, self.neighbours = _cell_list(widths, cutoff_A)
-        self.constants = np.zeros(k.CONSTANTS)
-        self.constants[k.BETA] = 1.0 / self.temperature_K
-        self.constants[k.FOUR_EPSILON] = 4.0 * epsilon_K
-        self.constants[k.SIGMA2] = sigma_A**2
-        self.constants[k.CUTOFF2] = cutoff_A**2
-        self.constants[k.MAX_SHIFT] = MAX_SHIFT_A
-        self.constants[k.REJECT] = max(REJECT_K, REJECT_KT * self.temperature_K)
-        self.constants[k.TRANSLATE] = TRANSLATIONS
-        self.integers = np.zeros(k.INTEGER_STATE, np.int64)
-        self.floats = np.zeros(k.FLOAT_STATE)
-        self.rng = np.array([seeded(self.seed, np.uint64(0))], np.uint64)
-        self.count = np.zeros(self.bins.prod(), np.int32)
+        bins, neighbours = _cell_list(widths, cutoff_A)
+        self.cells = k.Cells(
+            repeats=np.array(repeats, np.int64),
+            box=np.ascontiguousarray(box[lower]),
+            inverse=np.ascontiguousarray(inverse[lower]),
+            bins=bins,
+            neighbours=neighbours,
+        )
+        self.conditions = k.Conditions(
+            beta=1.0 / self.temperature_K,
+            activity_volume=0.0,
+            four_epsilon=4.0 * epsilon_K,
+            sigma2=float(sigma_A) ** 2,
+            cutoff2=float(cutoff_A) ** 2,
+            max_shift=MAX_SHIFT_A,
+            reject=max(REJECT_K, REJECT_KT * self.temperature_K),
+            translations=TRANSLATIONS,
+        )
+        self.proposal = k.Proposal(0.0, 0.0, 0.0, np.empty(0, np.int32))
+        self.state = np.zeros(1, k.STATE)
+        self.state["rng"] = seeded(self.seed, np.uint64(0))
+        self.count = np.zeros(bins.prod(), np.int32)
         self.allocate(16 if len(self.count) > 1 else 64)
 
     def branched(self, stream: int) -> Chain:
@@ -208,19 +215,17 @@ class Chain:
         Its fugacity is yet to be set.
         """
         other = copy.copy(self)
-        for name in ("constants", "count", "slots", "slot_of", "molecule_at", "scratch"):
+        for name in ("count", "slots", "slot_of", "molecule_at", "scratch"):
             setattr(other, name, getattr(self, name).copy())
-        other.integers = np.zeros(k.INTEGER_STATE, np.int64)
-        other.integers[k.N_MOLECULES] = self.n_molecules
-        other.floats = np.zeros(k.FLOAT_STATE)
-        other.floats[k.ENERGY] = self.floats[k.ENERGY]
-        other.rng = np.array([seeded(self.seed, np.uint64(stream))], np.uint64)
+        other.state = np.zeros(1, k.STATE)
+        other.state[["n_molecules", "energy_K"]] = self.state[["n_molecules", "energy_K"]]
+        other.state["rng"] = seeded(self.seed, np.uint64(stream))
         return other
 
     @property
     def n_molecules(self) -> int:
         """Molecules in the supercell now."""
-        return int(self.integers[k.N_MOLECULES])
+        return int(self.state["n_molecules"][0])
 
     def positions(self) -> np.ndarray:
         """Fractional coordinates in the supercell now, ndarray (n_molecules, 3)."""
@@ -229,16 +234,17 @@ class Chain:
     def set_fugacity(self, fugacity_bar: float) -> None:
         """Choose the fugacity (bar, > 0) of the steps to come."""
         activity = fugacity_bar / (BOLTZMANN_BAR_A3_PER_K * self.temperature_K)
-        self.constants[k.ACTIVITY_VOLUME] = activity * self.volume_A3
-        self.constants[k.CROWDING] = activity * LANGMUIR_VOLUME * self.sigma_A**3
+        self.conditions = self.conditions._replace(activity_volume=activity * self.volume_A3)
+        crowding = activity * LANGMUIR_VOLUME * self.sigma_A**3
         voxels = self.host.voxels
         n = len(voxels)
         weights, keep = np.empty((2, n))
         small, large = np.empty((2, n), np.int32)
-        k.insertion_weights(self.host.factors[voxels], self.constants, EVEN_SHARE, weights)
-        self.constants[[k.SCALE, k.EVEN]] *= self.host.shape.prod()
-        self.alias = np.empty(n * k.ALIAS, np.int32)
-        k.alias_table(weights, voxels, self.alias, keep, small, large)
+        scale, even = k.insertion_weights(self.host.factors[voxels], crowding, EVEN_SHARE, weights)
+        alias = np.empty(n * k.ALIAS, np.int32)
+        k.alias_table(weights, voxels, alias, keep, small, large)
+        points = float(self.host.shape.prod())
+        self.proposal = k.Proposal(crowding, scale * points, even * points, alias)
 
     def advance(self, n_steps: int, *, max_cycles: int = NO_LIMIT):
         """Take steps (a multiple of :data:`SAMPLE_STEPS`), or stop at a number of cycles.
@@ -250,30 +256,31 @@ class Chain:
         """
         samples = max(1, n_steps // SAMPLE_STEPS)
         trace_n, trace_w = np.empty(samples), np.empty(samples)
-        self.integers[k.N_SAMPLES] = 0
-        end = self.integers[k.N_STEPS] + n_steps
+        state = self.state
+        state["n_samples"] = 0
+        end = state["n_steps"][0] + n_steps
         while True:
-            k.run_chain(
-                end - self.integers[k.N_STEPS], max_cycles, SAMPLE_STEPS, self.constants,
-                self.host.coefficients, self.host.factors, self.host.shape, self.alias,
-                self.repeats, self.box, self.inverse, self.bins, self.neighbours, self.capacity,
-                *self.slots, self.slot_of, self.molecule_at, self.count, self.integers,
-                self.floats, self.rng, self.scratch, trace_n, trace_w,
-            )  # fmt: skip
-            if not self.integers[k.FULL]:
+            left = end - state["n_steps"][0]
+            k.run_chain(left, max_cycles, SAMPLE_STEPS, self.system(), state, trace_n, trace_w)
+            if not state["is_full"][0]:
                 break
             self.allocate(2 * self.capacity)
-        done = int(self.integers[k.N_SAMPLES])
+        done = int(state["n_samples"][0])
         return trace_n[:done], trace_w[:done]
+
+    def system(self) -> k.System:
+        """What the kernels need of the chain: its arrays, not copies."""
+        guests = k.Guests(
+            *self.slots, self.slot_of, self.molecule_at, self.count, self.capacity, self.scratch
+        )
+        host = self.host
+        framework = k.Framework(host.coefficients, host.factors, host.shape)
+        return k.System(self.conditions, self.proposal, framework, self.cells, guests)
 
     def energy_drift(self) -> tuple[float, float]:
         """The energy recomputed from scratch (K), and the running energy less that."""
-        fresh = k.total_energy(
-            *self.slots, self.count, self.capacity, self.neighbours,
-            self.bins, self.box, self.constants, self.scratch, self.host.coefficients,
-            self.host.shape, self.repeats,
-        )  # fmt: skip
-        return float(fresh), float(self.floats[k.ENERGY] - fresh)
+        fresh = k.total_energy(self.system())
+        return float(fresh), float(self.state["energy_K"][0] - fresh)
 
     def allocate(self, capacity: int) -> None:
         """Slots for ``capacity`` molecules a bin; molecules keep their order in each bin."""
@@ -292,7 +299,7 @@ class Chain:
         self.capacity = capacity
         self.slots, self.slot_of, self.molecule_at = slots, slot_of, molecule_at
         self.scratch = np.zeros(capacity)
-        self.integers[k.FULL] = 0
+        self.state["is_full"] = 0
 
 
 def _cell_list(widths: np.ndarray, cutoff_A: float) -> tuple[np.ndarray, np.ndarray]:

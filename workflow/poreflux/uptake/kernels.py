@@ -2,7 +2,8 @@
 
 Plain functions of arrays and scalars: no Python objects, no allocation, a random stream of
 one word. All state lives in arrays that the caller owns, so that a chain can be stopped and
-resumed at any step with the same outcome.
+resumed at any step with the same outcome. :func:`run_chain` is the algorithm, with one function
+per Monte Carlo move; what they work on comes in named tuples, which cost nothing when compiled.
 
 Conventions
 -----------
@@ -18,25 +19,36 @@ elements ``(ax, bx, by, cx, cy, cz)``; its inverse likewise.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numba.extending import overload
 
 from poreflux.base.random_stream import advance, uniform
-from poreflux.fields.grid import _weights
+from poreflux.fields.grid import spline_weights
 
-# Integer state of a chain
-N_MOLECULES, N_STEPS, N_CYCLES, LEFT_IN_CYCLE, N_SAMPLES, IN_SAMPLE, N_TRIALS, FULL = range(8)
-N_ACCEPTED_MOVES, N_INSERTIONS, N_ACCEPTED_INSERTIONS, N_MOVES = range(8, 12)
-INTEGER_STATE = 12
-# Float state of a chain
-ENERGY, SUM_N, SUM_W = range(3)
-FLOAT_STATE = 3
-# Numbers that stay the same during a call
-BETA, ACTIVITY_VOLUME, FOUR_EPSILON, SIGMA2, CUTOFF2, MAX_SHIFT, REJECT, TRANSLATE = range(8)
-CROWDING, SCALE, EVEN = range(8, 11)
-CONSTANTS = 11
+# State of a chain, one record: what a later call goes on from, and how the last call ended.
+STATE = np.dtype(
+    [
+        ("n_molecules", np.int64),
+        ("n_steps", np.int64),
+        ("n_cycles", np.int64),
+        ("left_in_cycle", np.int64),
+        # samples that the last call completed
+        ("n_samples", np.int64),
+        # steps and insertion trials of the sample that is not complete, and its sums
+        ("in_sample", np.int64),
+        ("n_trials", np.int64),
+        ("sum_n", np.float64),
+        ("sum_weight", np.float64),
+        # whether the last call ended because a bin has no slot left
+        ("is_full", np.int64),
+        ("energy_K", np.float64),
+        ("rng", np.uint64),
+    ],
+    align=True,
+)
 # Numbers of one voxel in the alias table: the odds of the voxel itself in 2^-31, it, the other
 ALIAS = 3
 TWO_31 = 2147483648.0
@@ -45,7 +57,139 @@ TWO_31 = 2147483648.0
 MIN_CYCLE = 20
 _ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 
-_compile = njit(cache=True, error_model="numpy", nogil=True)
+# No reference counts (``_nrt``): the arrays are the caller's, who keeps them, and to count at each
+# use of a named tuple would take a third of the time.
+_compile = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+# Becomes a part of the caller: a call would copy the named tuples.
+_inline = njit(cache=True, error_model="numpy", nogil=True, _nrt=False, forceinline=True)
+
+
+class Conditions(NamedTuple):
+    """Numbers that stay the same during a call.
+
+    Attributes
+    ----------
+    beta : float
+        Inverse temperature, 1/K.
+    activity_volume : float
+        beta f V of the supercell: how many molecules an ideal gas would have.
+    four_epsilon, sigma2, cutoff2 : float
+        Lennard-Jones between guests: 4 epsilon (K), sigma^2 and cutoff^2 (Å^2).
+    max_shift : float
+        Largest displacement along x, y, z, Å.
+    reject : float
+        Energy with the host above which a position is refused, K.
+    translations : float
+        Share of translations among the moves; the rest is half insertions, half deletions.
+    """
+
+    beta: float
+    activity_volume: float
+    four_epsilon: float
+    sigma2: float
+    cutoff2: float
+    max_shift: float
+    reject: float
+    translations: float
+
+
+class Proposal(NamedTuple):
+    """Where insertions are tried: the numbers of :func:`proposal_density`, and a table of it.
+
+    Attributes
+    ----------
+    crowding, scale, even : float
+        Activity times the volume of a guest; factor and floor of the density.
+    alias : int32 (n * ALIAS,)
+        Walker's alias table of the voxels' probabilities, see :func:`alias_table`.
+    """
+
+    crowding: float
+    scale: float
+    even: float
+    alias: np.ndarray
+
+
+class Framework(NamedTuple):
+    """The host on the grid of its unit cell.
+
+    Attributes
+    ----------
+    coefficients : float32 ((nx+3)*(ny+3)*(nz+3),)
+        Spline of the energy (K), see :func:`host_energy`.
+    factors : float32 (nx*ny*nz,)
+        Local Boltzmann factor, see :func:`proposal_density`; -1 outside the domain, where the
+        chain never goes.
+    shape : int64 (3,)
+        nx, ny, nz.
+    """
+
+    coefficients: np.ndarray
+    factors: np.ndarray
+    shape: np.ndarray
+
+
+class Cells(NamedTuple):
+    """The supercell and its cell list.
+
+    Attributes
+    ----------
+    repeats : int64 (3,)
+        Unit cells along each axis.
+    box, inverse : float64 (6,)
+        Supercell (Å) and its inverse, see the module.
+    bins : int64 (3,)
+        Bins of the cell list along each axis.
+    neighbours : int32 (n_bins * near,)
+        Bins to search from each bin, itself included.
+    """
+
+    repeats: np.ndarray
+    box: np.ndarray
+    inverse: np.ndarray
+    bins: np.ndarray
+    neighbours: np.ndarray
+
+
+class Guests(NamedTuple):
+    """The molecules of a chain by slot, see the module.
+
+    Attributes
+    ----------
+    x, y, z : float64 (slots,)
+        Positions.
+    host_of, factor_of : float64 (slots,)
+        Energy with the host (K) and local Boltzmann factor.
+    slot_of, molecule_at : int32 (slots,)
+        Slot of each molecule, molecule in each slot.
+    count : int32 (n_bins,)
+        Molecules in each bin.
+    capacity : int
+        Slots per bin.
+    scratch : float64 (capacity,)
+        Work space of the CPU.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+    host_of: np.ndarray
+    factor_of: np.ndarray
+    slot_of: np.ndarray
+    molecule_at: np.ndarray
+    count: np.ndarray
+    capacity: int
+    scratch: np.ndarray
+
+
+class System(NamedTuple):
+    """All that a chain is given: what moves read, and the molecules that they change."""
+
+    conditions: Conditions
+    proposal: Proposal
+    framework: Framework
+    cells: Cells
+    guests: Guests
 
 
 def rounded_down(x):
@@ -74,7 +218,7 @@ def host_energy(coefficients, shape, fx, fy, fz):
     """
     x, y, z = fx * shape[0], fy * shape[1], fz * shape[2]
     i, j, k = int(x), int(y), int(z)
-    wx, wy, wz = _weights(x - i), _weights(y - j), _weights(z - k)
+    wx, wy, wz = spline_weights(x - i), spline_weights(y - j), spline_weights(z - k)
     along_y = shape[2] + 3
     along_x = along_y * (shape[1] + 3)
     corner = i * along_x + j * along_y + k
@@ -115,7 +259,7 @@ def wrap(f):
 
 
 @_compile
-def proposal_density(factor, constants):
+def proposal_density(factor, proposal):
     """Density of insertion trials in a voxel, relative to uniform over the cell.
 
     b / (1 + z v b) plus a floor, with ``factor`` b the local Boltzmann factor: the first
@@ -125,7 +269,7 @@ def proposal_density(factor, constants):
     """
     if factor < 0.0:
         return 0.0
-    return constants[SCALE] * (factor / (1.0 + constants[CROWDING] * factor)) + constants[EVEN]
+    return proposal.scale * (factor / (1.0 + proposal.crowding * factor)) + proposal.even
 
 
 @_compile
@@ -134,10 +278,10 @@ def boltzmann(exponent, most):
     return math.exp(exponent if exponent < most else most)
 
 
-@_compile
-def pair_term(x, y, z, first, j, own, box, sigma2, cutoff2, fx, fy, fz):
-    """(s/r)^12 - (s/r)^6 with the nearest image of slot ``first + j``; 0 beyond the cutoff."""
-    dx, dy, dz = fx - x[first + j], fy - y[first + j], fz - z[first + j]
+@_inline
+def pair_term(conditions, box, guests, slot, skip, fx, fy, fz):
+    """(s/r)^12 - (s/r)^6 with the nearest image of a slot; 0 beyond the cutoff or if skipped."""
+    dx, dy, dz = fx - guests.x[slot], fy - guests.y[slot], fz - guests.z[slot]
     dx -= rounded_down(dx + 0.5)
     dy -= rounded_down(dy + 0.5)
     dz -= rounded_down(dz + 0.5)
@@ -145,34 +289,35 @@ def pair_term(x, y, z, first, j, own, box, sigma2, cutoff2, fx, fy, fz):
     py = dy * box[2] + dz * box[4]
     pz = dz * box[5]
     r2 = px * px + py * py + pz * pz
-    if r2 >= cutoff2 or j == own:
+    if r2 >= conditions.cutoff2 or slot == skip:
         return 0.0
-    t2 = sigma2 / r2
+    t2 = conditions.sigma2 / r2
     t6 = t2 * t2 * t2
     return (t6 - 1.0) * t6
 
 
-def pair_sums(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
-    """Sums of :func:`pair_term` over n slots but ``own``: four, of each fourth slot."""
+def pair_sums(conditions, box, guests, b, skip, fx, fy, fz):
+    """Sums of :func:`pair_term` over the molecules of a bin: four, of each fourth slot."""
     s0 = s1 = s2 = s3 = 0.0
-    whole = n - n % 4
-    for j in range(0, whole, 4):
-        s0 += pair_term(x, y, z, first, j, own, box, sigma2, cutoff2, fx, fy, fz)
-        s1 += pair_term(x, y, z, first, j + 1, own, box, sigma2, cutoff2, fx, fy, fz)
-        s2 += pair_term(x, y, z, first, j + 2, own, box, sigma2, cutoff2, fx, fy, fz)
-        s3 += pair_term(x, y, z, first, j + 3, own, box, sigma2, cutoff2, fx, fy, fz)
-    for j in range(whole, n):
-        s0 += pair_term(x, y, z, first, j, own, box, sigma2, cutoff2, fx, fy, fz)
+    first, n = b * guests.capacity, guests.count[b]
+    whole = first + n - n % 4
+    for slot in range(first, whole, 4):
+        s0 += pair_term(conditions, box, guests, slot, skip, fx, fy, fz)
+        s1 += pair_term(conditions, box, guests, slot + 1, skip, fx, fy, fz)
+        s2 += pair_term(conditions, box, guests, slot + 2, skip, fx, fy, fz)
+        s3 += pair_term(conditions, box, guests, slot + 3, skip, fx, fy, fz)
+    for slot in range(whole, first + n):
+        s0 += pair_term(conditions, box, guests, slot, skip, fx, fy, fz)
     return s0, s1, s2, s3
 
 
 @overload(pair_sums, target="cuda")
-def _pair_sums_cuda(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
+def _pair_sums_cuda(conditions, box, guests, b, skip, fx, fy, fz):
     return pair_sums
 
 
 @overload(pair_sums, target="cpu", inline="always")
-def _pair_sums_cpu(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
+def _pair_sums_cpu(conditions, box, guests, b, skip, fx, fy, fz):
     """The same numbers, vectorised.
 
     The terms are written first and summed after, so that the first loop is vectorised without
@@ -180,8 +325,11 @@ def _pair_sums_cpu(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy
     compiler flags.
     """
 
-    def sums(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy, fz):
+    def sums(conditions, box, guests, b, skip, fx, fy, fz):
         ax, bx, by, cx, cy, cz = box[0], box[1], box[2], box[3], box[4], box[5]
+        sigma2, cutoff2 = conditions.sigma2, conditions.cutoff2
+        x, y, z, scratch = guests.x, guests.y, guests.z, guests.scratch
+        first, n = b * guests.capacity, guests.count[b]
         for j in range(n):
             # unsigned: an index that cannot be negative is loaded without a test
             slot = np.uint64(first + j)
@@ -198,6 +346,7 @@ def _pair_sums_cpu(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy
             t2 = sigma2 / r2
             t6 = t2 * t2 * t2
             scratch[j] = (t6 - 1.0) * t6 if r2 < cutoff2 else 0.0
+        own = skip - first
         if 0 <= own < n:
             scratch[own] = 0.0
         s0 = s1 = s2 = s3 = 0.0
@@ -214,24 +363,16 @@ def _pair_sums_cpu(x, y, z, first, n, own, box, sigma2, cutoff2, scratch, fx, fy
     return sums
 
 
-@_compile
-def pair_energy(
-    x, y, z, count, capacity, neighbours, near, box, constants, scratch, home, fx, fy, fz, skip
-):
-    """Energy (K) of a guest at a position of bin ``home`` with all others but slot ``skip``.
-
-    ``neighbours`` lists ``near`` bins for each bin.
-    """
+@_inline
+def pair_energy(conditions, cells, guests, home, fx, fy, fz, skip):
+    """Energy (K) of a guest at a position of bin ``home`` with all others but slot ``skip``."""
+    near = len(cells.neighbours) // len(guests.count)
     s0 = s1 = s2 = s3 = 0.0
     for c in range(near):
-        b = neighbours[home * near + c]
-        first = b * capacity
-        t0, t1, t2, t3 = pair_sums(
-            x, y, z, first, count[b], skip - first, box, constants[SIGMA2], constants[CUTOFF2],
-            scratch, fx, fy, fz,
-        )  # fmt: skip
+        b = cells.neighbours[home * near + c]
+        t0, t1, t2, t3 = pair_sums(conditions, cells.box, guests, b, skip, fx, fy, fz)
         s0, s1, s2, s3 = s0 + t0, s1 + t1, s2 + t2, s3 + t3
-    return ((s0 + s1) + (s2 + s3)) * constants[FOUR_EPSILON]
+    return ((s0 + s1) + (s2 + s3)) * conditions.four_epsilon
 
 
 @_compile
@@ -240,144 +381,257 @@ def bin_of(bins, fx, fy, fz):
     return (int(fx * bins[0]) * bins[1] + int(fy * bins[1])) * bins[2] + int(fz * bins[2])
 
 
-@_compile
-def put(
-    x,
-    y,
-    z,
-    host_of,
-    factor_of,
-    count,
-    capacity,
-    molecule_at,
-    b,
-    fx,
-    fy,
-    fz,
-    host,
-    factor,
-    molecule,
-):
-    """Append a molecule to a bin; return its slot."""
-    slot = b * capacity + count[b]
-    count[b] += 1
-    x[slot], y[slot], z[slot] = fx, fy, fz
-    host_of[slot], factor_of[slot] = host, factor
-    molecule_at[slot] = molecule
-    return slot
+@_inline
+def put(guests, b, fx, fy, fz, host, factor, molecule):
+    """Append a molecule to a bin; return whether the bin is full now."""
+    slot = b * guests.capacity + guests.count[b]
+    guests.count[b] += 1
+    guests.x[slot], guests.y[slot], guests.z[slot] = fx, fy, fz
+    guests.host_of[slot], guests.factor_of[slot] = host, factor
+    guests.molecule_at[slot] = molecule
+    guests.slot_of[molecule] = slot
+    return guests.count[b] >= guests.capacity
 
 
-@_compile
-def take(x, y, z, host_of, factor_of, count, capacity, slot_of, molecule_at, slot):
+@_inline
+def take(guests, slot):
     """Remove the molecule in a slot; the last of its bin moves there."""
-    b = slot // capacity
-    count[b] -= 1
-    last = b * capacity + count[b]
+    b = slot // guests.capacity
+    guests.count[b] -= 1
+    last = b * guests.capacity + guests.count[b]
     if last != slot:
-        x[slot], y[slot], z[slot] = x[last], y[last], z[last]
-        host_of[slot], factor_of[slot] = host_of[last], factor_of[last]
-        moved = molecule_at[last]
-        molecule_at[slot] = moved
-        slot_of[moved] = slot
+        guests.x[slot], guests.y[slot] = guests.x[last], guests.y[last]
+        guests.z[slot] = guests.z[last]
+        guests.host_of[slot], guests.factor_of[slot] = guests.host_of[last], guests.factor_of[last]
+        moved = guests.molecule_at[last]
+        guests.molecule_at[slot] = moved
+        guests.slot_of[moved] = slot
 
 
 @_compile
-def total_energy(
-    x, y, z, host_of, factor_of, count, capacity, neighbours, bins, box, constants, scratch,
-    coefficients, shape, repeats,
-):  # fmt: skip
+def total_energy(system):
     """Energy (K) of the configuration from scratch: host plus pairs."""
+    conditions, framework, cells = system.conditions, system.framework, system.cells
+    guests = system.guests
+    repeats = cells.repeats
     total = 0.0
-    near = len(neighbours) // len(count)
-    for b in range(len(count)):
-        for slot in range(b * capacity, b * capacity + count[b]):
-            fx, fy, fz = x[slot], y[slot], z[slot]
+    for b in range(len(guests.count)):
+        first = b * guests.capacity
+        for slot in range(first, first + guests.count[b]):
+            fx, fy, fz = guests.x[slot], guests.y[slot], guests.z[slot]
             pairs = pair_energy(
-                x, y, z, count, capacity, neighbours, near, box, constants, scratch,
-                bin_of(bins, fx, fy, fz), fx, fy, fz, slot,
-            )  # fmt: skip
-            host = host_energy(
-                coefficients,
-                shape,
-                wrap(fx * repeats[0]),
-                wrap(fy * repeats[1]),
-                wrap(fz * repeats[2]),
+                conditions, cells, guests, bin_of(cells.bins, fx, fy, fz), fx, fy, fz, slot
             )
+            ux, uy, uz = wrap(fx * repeats[0]), wrap(fy * repeats[1]), wrap(fz * repeats[2])
+            host = host_energy(framework.coefficients, framework.shape, ux, uy, uz)
             total += host + 0.5 * pairs
     return total
 
 
+@_inline
+def drawn_shift(rng, most):
+    """The stream moved on, and a displacement (Å) along one axis."""
+    rng = advance(rng)
+    return rng, (2.0 * uniform(rng) - 1.0) * most
+
+
+@_inline
+def drawn_place(rng, framework, cells, voxel):
+    """The stream moved on, and a place in one of the copies of a voxel.
+
+    Returns
+    -------
+    rng : uint64
+    ux, uy, uz : float
+        Fractions of the unit cell.
+    fx, fy, fz : float
+        Fractions of the supercell.
+    """
+    shape, repeats = framework.shape, cells.repeats
+    plane = shape[1] * shape[2]
+    i = voxel // plane
+    j = (voxel - i * plane) // shape[2]
+    k = voxel - i * plane - j * shape[2]
+    rng = advance(rng)
+    ux = wrap((i + uniform(rng) - 0.5) / shape[0])
+    rng = advance(rng)
+    uy = wrap((j + uniform(rng) - 0.5) / shape[1])
+    rng = advance(rng)
+    uz = wrap((k + uniform(rng) - 0.5) / shape[2])
+    rng = advance(rng)
+    fx = wrap((ux + int(uniform(rng) * repeats[0])) / repeats[0])
+    rng = advance(rng)
+    fy = wrap((uy + int(uniform(rng) * repeats[1])) / repeats[1])
+    rng = advance(rng)
+    fz = wrap((uz + int(uniform(rng) * repeats[2])) / repeats[2])
+    return rng, ux, uy, uz, fx, fy, fz
+
+
+@_inline
+def drawn_voxel(rng, alias):
+    """The stream moved on, and a voxel drawn from Walker's alias table."""
+    rng = advance(rng)
+    pick = uniform(rng) * (len(alias) // ALIAS)
+    v = int(pick)
+    # what is left of the number chooses between the two voxels of the entry
+    entry = v * ALIAS
+    other = (pick - v) * TWO_31 >= alias[entry]
+    return rng, alias[entry + 2] if other else alias[entry + 1]
+
+
+@_inline
+def translation(system, n, rng):
+    """Try to displace one of the ``n`` molecules: accepted with ``exp(-beta du)``.
+
+    Returns
+    -------
+    rng : uint64
+        The random stream moved on.
+    change : float
+        Of the energy, K; 0 if the move was refused.
+    full : bool
+        Whether the molecule filled the bin that it moved to.
+    """
+    conditions, framework, cells = system.conditions, system.framework, system.cells
+    guests = system.guests
+    inverse, repeats = cells.inverse, cells.repeats
+    rng = advance(rng)
+    molecule = int(uniform(rng) * n)
+    slot = guests.slot_of[molecule]
+    rng, dx = drawn_shift(rng, conditions.max_shift)
+    rng, dy = drawn_shift(rng, conditions.max_shift)
+    rng, dz = drawn_shift(rng, conditions.max_shift)
+    rng = advance(rng)
+    ox, oy, oz = guests.x[slot], guests.y[slot], guests.z[slot]
+    fx = wrap(ox + dx * inverse[0] + dy * inverse[1] + dz * inverse[3])
+    fy = wrap(oy + dy * inverse[2] + dz * inverse[4])
+    fz = wrap(oz + dz * inverse[5])
+    ux, uy, uz = wrap(fx * repeats[0]), wrap(fy * repeats[1]), wrap(fz * repeats[2])
+    factor = float(framework.factors[voxel_of(framework.shape, ux, uy, uz)])
+    if factor < 0.0:
+        return rng, 0.0, False
+    host = host_energy(framework.coefficients, framework.shape, ux, uy, uz)
+    if host > conditions.reject:
+        return rng, 0.0, False
+    old_bin, new_bin = slot // guests.capacity, bin_of(cells.bins, fx, fy, fz)
+    change = host - guests.host_of[slot]
+    change += pair_energy(conditions, cells, guests, new_bin, fx, fy, fz, slot)
+    change -= pair_energy(conditions, cells, guests, old_bin, ox, oy, oz, slot)
+    if uniform(rng) >= boltzmann(-conditions.beta * change, 0.0):
+        return rng, 0.0, False
+    if new_bin == old_bin:
+        guests.x[slot], guests.y[slot], guests.z[slot] = fx, fy, fz
+        guests.host_of[slot], guests.factor_of[slot] = host, factor
+        return rng, change, False
+    take(guests, slot)
+    return rng, change, put(guests, new_bin, fx, fy, fz, host, factor, molecule)
+
+
+@_inline
+def insertion(system, n, rng):
+    """Try to add a molecule to ``n``: accepted with ``beta f V / (g (N+1)) exp(-beta u)``.
+
+    Returns
+    -------
+    rng : uint64
+        The random stream moved on.
+    inserted : bool
+        Whether the move was accepted.
+    change : float
+        Of the energy, K; 0 if the move was refused.
+    weight : float
+        beta f V exp(-beta u) / g of the trial, accepted or not.
+    full : bool
+        Whether the molecule filled its bin.
+    """
+    conditions, proposal, framework = system.conditions, system.proposal, system.framework
+    cells, guests = system.cells, system.guests
+    rng, voxel = drawn_voxel(rng, proposal.alias)
+    rng, ux, uy, uz, fx, fy, fz = drawn_place(rng, framework, cells, voxel)
+    rng = advance(rng)
+    host = host_energy(framework.coefficients, framework.shape, ux, uy, uz)
+    if host > conditions.reject:
+        return rng, False, 0.0, 0.0, False
+    factor = float(framework.factors[voxel])
+    b = bin_of(cells.bins, fx, fy, fz)
+    change = host + pair_energy(conditions, cells, guests, b, fx, fy, fz, -1)
+    weight = conditions.activity_volume / proposal_density(factor, proposal)
+    weight *= boltzmann(-conditions.beta * change, 500.0)
+    if uniform(rng) * (n + 1) >= weight:
+        return rng, False, 0.0, weight, False
+    return rng, True, change, weight, put(guests, b, fx, fy, fz, host, factor, n)
+
+
+@_inline
+def deletion(system, n, rng):
+    """Try to remove one of the ``n`` molecules: accepted with ``g N / (beta f V) exp(beta u)``.
+
+    Returns
+    -------
+    rng : uint64
+        The random stream moved on.
+    deleted : bool
+        Whether the move was accepted.
+    change : float
+        Of the energy, K; 0 if the move was refused.
+    """
+    conditions, cells, guests = system.conditions, system.cells, system.guests
+    rng = advance(rng)
+    molecule = int(uniform(rng) * n)
+    slot = guests.slot_of[molecule]
+    rng = advance(rng)
+    energy = guests.host_of[slot] + pair_energy(
+        conditions, cells, guests, slot // guests.capacity,
+        guests.x[slot], guests.y[slot], guests.z[slot], slot,
+    )  # fmt: skip
+    odds = (
+        n / conditions.activity_volume * proposal_density(guests.factor_of[slot], system.proposal)
+    )
+    odds *= boltzmann(conditions.beta * energy, 500.0)
+    if uniform(rng) >= odds:
+        return rng, False, 0.0
+    take(guests, slot)
+    # the last molecule takes its number
+    if molecule != n - 1:
+        guests.slot_of[molecule] = guests.slot_of[n - 1]
+        guests.molecule_at[guests.slot_of[molecule]] = molecule
+    return rng, True, -energy
+
+
 @_compile
-def run_chain(
-    n_steps, max_cycles, sample_steps, constants, coefficients, factors, shape, alias,
-    repeats, box, inverse, bins, neighbours, capacity,
-    x, y, z, host_of, factor_of, slot_of, molecule_at, count, integers, floats, rng, scratch,
-    trace_n, trace_w,
-):  # fmt: skip
+def run_chain(n_steps, max_cycles, sample_steps, system, states, trace_n, trace_w):
     """Advance one chain by ``n_steps`` steps, or to ``max_cycles`` cycles, or to a full bin.
 
     Parameters
     ----------
     n_steps, max_cycles, sample_steps : int
         Limits of this call, and steps that one sample of the traces averages over.
-    constants : float64 (CONSTANTS,)
-        Inverse temperature (1/K), beta f V of the supercell, 4 epsilon (K), sigma^2 and
-        cutoff^2 (Å^2), largest displacement along x, y, z (Å), host energy above which a
-        position is rejected (K), probability of a translation, and the numbers of
-        :func:`proposal_density`.
-    coefficients : float32 ((nx+3)*(ny+3)*(nz+3),)
-        See :func:`host_energy`.
-    factors : float32 (nx*ny*nz,)
-        Local Boltzmann factor, see :func:`proposal_density`; -1 outside the domain, where the
-        chain never goes.
-    shape, repeats, bins : int64 (3,)
-        Grid points of the unit cell, unit cells, and cell-list bins along each axis.
-    alias : int32 (n * ALIAS,)
-        Walker's alias table of the insertion probabilities, see :func:`alias_table`.
-    box, inverse : float64 (6,)
-        Supercell and its inverse, see the module.
-    neighbours : int32 (n_bins * near,)
-        Bins to search from each bin, itself included.
-    capacity : int
-        Slots a bin.
-    x, y, z, host_of, factor_of : float64 (slots,)
-        Positions; host energy (K) and local Boltzmann factor of each molecule.
-    slot_of, molecule_at : int32 (slots,); count : int32 (n_bins,)
-        See the module.
-    integers : int64 (INTEGER_STATE,); floats : float64 (FLOAT_STATE,); rng : uint64 (1,)
-        State of the chain.
-    scratch : float64 (capacity,)
-        Work space.
+    system : System
+        What the chain is given; its molecules are moved on.
+    states : STATE (1,)
+        State of the chain, moved on; the count of samples starts at what the caller left there.
     trace_n, trace_w : float64 (samples,)
         Mean over each sample of N, and of beta f V exp(-beta u) / g over its insertion
         trials, whose expectation is N as well.
 
     Notes
     -----
-    Acceptance, with g the :func:`proposal_density` at the molecule's position:
-    insertion ``beta f V / (g (N+1)) exp(-beta u)``, deletion ``g N / (beta f V) exp(beta u)``,
-    translation ``exp(-beta du)``, each at most 1 (Frenkel and Smit, Understanding Molecular
-    Simulation, eqs. 5.6.8 and 5.6.9 with the biased proposal of Snurr, Bell and Theodorou,
-    J. Phys. Chem. 1993, 97, 13742).
+    With g the :func:`proposal_density` at the molecule's position, the acceptance of the moves
+    is that of Frenkel and Smit, Understanding Molecular Simulation, eqs. 5.6.8 and 5.6.9, with
+    the biased proposal of Snurr, Bell and Theodorou, J. Phys. Chem. 1993, 97, 13742.
     """
-    beta, reject = constants[BETA], constants[REJECT]
-    activity_volume, max_shift = constants[ACTIVITY_VOLUME], constants[MAX_SHIFT]
-    translate = constants[TRANSLATE]
-    insert_below = translate + 0.5 * (1.0 - translate)
-    n = integers[N_MOLECULES]
-    left = integers[LEFT_IN_CYCLE]
-    cycles = integers[N_CYCLES]
-    sample = integers[N_SAMPLES]
-    in_sample = integers[IN_SAMPLE]
-    trials = integers[N_TRIALS]
-    sum_n, sum_w = floats[SUM_N], floats[SUM_W]
-    energy = floats[ENERGY]
-    state = rng[0]
+    translations = system.conditions.translations
+    insert_below = translations + 0.5 * (1.0 - translations)
+    state = states[0]
+    n = state["n_molecules"]
+    cycles, left = state["n_cycles"], state["left_in_cycle"]
+    sample, in_sample = state["n_samples"], state["in_sample"]
+    trials = state["n_trials"]
+    sum_n, sum_weight = state["sum_n"], state["sum_weight"]
+    energy = state["energy_K"]
+    rng = state["rng"]
     full = False
     done = 0
-    n_voxels = len(alias) // ALIAS
-    near = len(neighbours) // len(count)
-    plane = shape[1] * shape[2]
     while done < n_steps and sample < len(trace_n) and not full:
         if left <= 0:
             if cycles >= max_cycles:
@@ -386,164 +640,75 @@ def run_chain(
             left = n if n > MIN_CYCLE else MIN_CYCLE
         left -= 1
         done += 1
-        state = advance(state)
-        choice = uniform(state)
-        if choice < translate:
-            integers[N_MOVES] += 1
+        rng = advance(rng)
+        choice = uniform(rng)
+        if choice < translations:
             if n > 0:
-                state = advance(state)
-                m = int(uniform(state) * n)
-                slot = slot_of[m]
-                state = advance(state)
-                dx = (2.0 * uniform(state) - 1.0) * max_shift
-                state = advance(state)
-                dy = (2.0 * uniform(state) - 1.0) * max_shift
-                state = advance(state)
-                dz = (2.0 * uniform(state) - 1.0) * max_shift
-                ox, oy, oz = x[slot], y[slot], z[slot]
-                fx = wrap(ox + dx * inverse[0] + dy * inverse[1] + dz * inverse[3])
-                fy = wrap(oy + dy * inverse[2] + dz * inverse[4])
-                fz = wrap(oz + dz * inverse[5])
-                ux, uy, uz = wrap(fx * repeats[0]), wrap(fy * repeats[1]), wrap(fz * repeats[2])
-                factor = float(factors[voxel_of(shape, ux, uy, uz)])
-                state = advance(state)
-                if factor >= 0.0:
-                    host = host_energy(coefficients, shape, ux, uy, uz)
-                    if host <= reject:
-                        b = bin_of(bins, fx, fy, fz)
-                        change = host - host_of[slot]
-                        change += pair_energy(
-                            x, y, z, count, capacity, neighbours, near, box, constants, scratch,
-                            b, fx, fy, fz, slot,
-                        )  # fmt: skip
-                        change -= pair_energy(
-                            x, y, z, count, capacity, neighbours, near, box, constants, scratch,
-                            slot // capacity, ox, oy, oz, slot,
-                        )  # fmt: skip
-                        if uniform(state) < boltzmann(-beta * change, 0.0):
-                            integers[N_ACCEPTED_MOVES] += 1
-                            energy += change
-                            if b == slot // capacity:
-                                x[slot], y[slot], z[slot] = fx, fy, fz
-                                host_of[slot], factor_of[slot] = host, factor
-                            else:
-                                take(
-                                    x, y, z, host_of, factor_of, count, capacity, slot_of,
-                                    molecule_at, slot,
-                                )  # fmt: skip
-                                slot_of[m] = put(
-                                    x, y, z, host_of, factor_of, count, capacity, molecule_at,
-                                    b, fx, fy, fz, host, factor, m,
-                                )  # fmt: skip
-                                full = count[b] >= capacity
+                rng, change, full = translation(system, n, rng)
+                energy += change
         elif choice < insert_below:
-            integers[N_INSERTIONS] += 1
-            state = advance(state)
-            pick = uniform(state) * n_voxels
-            v = int(pick)
-            # what is left of the number chooses between the two voxels of the entry
-            entry = v * ALIAS
-            other = (pick - v) * TWO_31 >= alias[entry]
-            voxel = alias[entry + 2] if other else alias[entry + 1]
-            i = voxel // plane
-            j = (voxel - i * plane) // shape[2]
-            k = voxel - i * plane - j * shape[2]
-            state = advance(state)
-            ux = wrap((i + uniform(state) - 0.5) / shape[0])
-            state = advance(state)
-            uy = wrap((j + uniform(state) - 0.5) / shape[1])
-            state = advance(state)
-            uz = wrap((k + uniform(state) - 0.5) / shape[2])
-            state = advance(state)
-            fx = (ux + int(uniform(state) * repeats[0])) / repeats[0]
-            state = advance(state)
-            fy = (uy + int(uniform(state) * repeats[1])) / repeats[1]
-            state = advance(state)
-            fz = (uz + int(uniform(state) * repeats[2])) / repeats[2]
-            fx, fy, fz = wrap(fx), wrap(fy), wrap(fz)
-            state = advance(state)
+            rng, inserted, change, weight, full = insertion(system, n, rng)
+            energy += change
+            n += inserted
             trials += 1
-            host = host_energy(coefficients, shape, ux, uy, uz)
-            if host <= reject:
-                factor = float(factors[voxel])
-                g = proposal_density(factor, constants)
-                b = bin_of(bins, fx, fy, fz)
-                change = host + pair_energy(
-                    x, y, z, count, capacity, neighbours, near, box, constants, scratch,
-                    b, fx, fy, fz, -1,
-                )  # fmt: skip
-                weight = activity_volume / g * boltzmann(-beta * change, 500.0)
-                sum_w += weight
-                if uniform(state) * (n + 1) < weight:
-                    integers[N_ACCEPTED_INSERTIONS] += 1
-                    energy += change
-                    slot_of[n] = put(
-                        x, y, z, host_of, factor_of, count, capacity, molecule_at,
-                        b, fx, fy, fz, host, factor, n,
-                    )  # fmt: skip
-                    n += 1
-                    full = count[b] >= capacity
+            sum_weight += weight
         elif n > 0:
-            state = advance(state)
-            m = int(uniform(state) * n)
-            slot = slot_of[m]
-            state = advance(state)
-            change = host_of[slot] + pair_energy(
-                x, y, z, count, capacity, neighbours, near, box, constants, scratch,
-                slot // capacity, x[slot], y[slot], z[slot], slot,
-            )  # fmt: skip
-            g = proposal_density(factor_of[slot], constants)
-            odds = n / activity_volume * g * boltzmann(beta * change, 500.0)
-            if uniform(state) < odds:
-                energy -= change
-                take(x, y, z, host_of, factor_of, count, capacity, slot_of, molecule_at, slot)
-                n -= 1
-                if m != n:
-                    slot_of[m] = slot_of[n]
-                    molecule_at[slot_of[m]] = m
+            rng, deleted, change = deletion(system, n, rng)
+            energy += change
+            n -= deleted
         sum_n += n
         in_sample += 1
         if in_sample == sample_steps:
             trace_n[sample] = sum_n / sample_steps
-            trace_w[sample] = sum_w / trials if trials > 0 else sum_n / sample_steps
+            trace_w[sample] = sum_weight / trials if trials > 0 else sum_n / sample_steps
             sample += 1
             in_sample = 0
             trials = 0
             sum_n = 0.0
-            sum_w = 0.0
-    integers[N_MOLECULES] = n
-    integers[N_STEPS] += done
-    integers[LEFT_IN_CYCLE] = left
-    integers[N_CYCLES] = cycles
-    integers[N_SAMPLES] = sample
-    integers[IN_SAMPLE] = in_sample
-    integers[N_TRIALS] = trials
-    integers[FULL] = 1 if full else 0
-    floats[SUM_N] = sum_n
-    floats[SUM_W] = sum_w
-    floats[ENERGY] = energy
-    rng[0] = state
+            sum_weight = 0.0
+    state["n_molecules"] = n
+    state["n_steps"] += done
+    state["n_cycles"], state["left_in_cycle"] = cycles, left
+    state["n_samples"], state["in_sample"] = sample, in_sample
+    state["n_trials"] = trials
+    state["sum_n"], state["sum_weight"] = sum_n, sum_weight
+    state["is_full"] = full
+    state["energy_K"] = energy
+    state["rng"] = rng
 
 
 @_compile
-def insertion_weights(factors, constants, floor, weights):
-    """Insertion probability of each voxel of the domain; sets SCALE and EVEN of ``constants``.
+def insertion_weights(factors, crowding, floor, weights):
+    """Insertion probability of each voxel of the domain.
 
-    ``factors`` (float32, n) are those of :func:`proposal_density`; ``floor`` is the share that
-    is spread evenly. SCALE and EVEN are the same numbers a voxel; the caller multiplies them
-    by the number of grid points to make a density of them.
+    Parameters
+    ----------
+    factors : float32 (n,)
+        Of :func:`proposal_density`.
+    crowding : float
+        Of :class:`Proposal`.
+    floor : float
+        Share that is spread evenly.
+    weights : float64 (n,)
+        Filled: probabilities, which sum to 1.
+
+    Returns
+    -------
+    scale, even : float
+        Those of :class:`Proposal` for a voxel; times the number of grid points they make a
+        density.
     """
     n = len(factors)
     total = 0.0
     for i in range(n):
         factor = float(factors[i])
-        weights[i] = factor / (1.0 + constants[CROWDING] * factor)
+        weights[i] = factor / (1.0 + crowding * factor)
         total += weights[i]
     scale = (1.0 - floor) / total if total > 0.0 else 0.0
     even = (floor if total > 0.0 else 1.0) / n
     for i in range(n):
         weights[i] = weights[i] * scale + even
-    constants[SCALE], constants[EVEN] = scale, even
+    return scale, even
 
 
 @_compile

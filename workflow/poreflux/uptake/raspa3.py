@@ -95,7 +95,7 @@ def _load():
         import raspalib
     except ImportError as error:
         raise ExternalToolError(
-            "raspalib", None, "not found: pip install raspalib, or choose gcmc.engine: grid"
+            "raspalib", None, "not found: pip install raspalib, or choose uptake.engine: grid"
         ) from error
     return raspalib
 

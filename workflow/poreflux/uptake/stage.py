@@ -23,22 +23,24 @@ import numpy as np
 
 from poreflux.base.random_stream import seed_from
 from poreflux.base.units import molecules_per_cell_to_cm3stp_cm3, molecules_per_cell_to_mol_kg
+from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure
 from poreflux.uptake import grid, raspa3
-from poreflux.uptake.settings import DEFAULT_PRESSURES_BAR, Settings
+from poreflux.uptake.settings import DEFAULT_PRESSURES_BAR, UptakeSettings
 from poreflux.uptake.statistics import Estimate
 
 __all__ = [
     "DEFAULT_PRESSURES_BAR",
-    "Settings",
-    "Task",
+    "IsothermTask",
     "UptakePoint",
+    "UptakeSettings",
+    "compute",
+    "from_cif",
     "isotherm",
     "prepare",
     "run_on_gpu",
-    "simulate",
     "warm_up",
 ]
 
@@ -84,8 +86,8 @@ class UptakePoint:
     engine: str
 
 
-def isotherm(
-    path: str | Path, pressures_bar: Sequence[float] | float | None = None, **params
+def from_cif(
+    path: str | Path, settings: UptakeSettings | None = None, **params
 ) -> list[UptakePoint]:
     """Uptake of the structure in a CIF file at each pressure.
 
@@ -93,48 +95,54 @@ def isotherm(
     ----------
     path : str or Path
         A CIF file.
-    pressures_bar : float or sequence of float, optional
-        Pressures, bar; the twelve of the study by default.
+    settings : UptakeSettings, optional
+        The defaults if not given.
     **params
-        See :class:`Settings`.
+        Settings that differ from these.
 
     Returns
     -------
     list of UptakePoint
-        In the order of ``pressures_bar``.
+        In the order of the pressures.
 
     Raises
     ------
     StructureError
         If the file is no usable structure.
     ConfigError
-        If a parameter is out of range.
+        If a setting is out of range.
     """
+    return compute(read_cif(path), UptakeSettings.chosen(settings, params))
+
+
+def isotherm(
+    path: str | Path, pressures_bar: Sequence[float] | float | None = None, **params
+) -> list[UptakePoint]:
+    """Uptake of the structure in a CIF file at each pressure (bar), see :func:`from_cif`."""
     if pressures_bar is not None:
-        params["pressures_bar"] = np.atleast_1d(pressures_bar)
-    return simulate(read_cif(path), **params)
+        params["pressures_bar"] = np.atleast_1d(pressures_bar).tolist()
+    return from_cif(path, **params)
 
 
-def simulate(structure: Structure, **params) -> list[UptakePoint]:
+def compute(structure: Structure, settings: UptakeSettings | None = None) -> list[UptakePoint]:
     """Uptake of a structure at each pressure by grand-canonical Monte Carlo.
 
     Parameters
     ----------
     structure : Structure
         The rigid framework.
-    **params
-        See :class:`Settings`.
+    settings : UptakeSettings, optional
+        The defaults if not given.
 
     Returns
     -------
     list of UptakePoint
-        In the order of ``pressures_bar``.
+        In the order of the pressures.
 
     Raises
     ------
     ConfigError
-        If a parameter is out of range, the guest unknown or liquid, or the engine or the
-        device missing.
+        If the engine or the device is missing.
     StructureError
         If an element has no parameters.
     ExternalToolError
@@ -146,7 +154,7 @@ def simulate(structure: Structure, **params) -> list[UptakePoint]:
     Boltzmann factors average to it as well, see
     :func:`poreflux.uptake.statistics.combined`.
     """
-    task = Task(structure, Settings(**params))
+    task = IsothermTask(structure, settings or UptakeSettings())
     if task.settings.engine == "raspa3":
         return _raspa3_points(task)
     if task.settings.device == "cuda":
@@ -156,18 +164,22 @@ def simulate(structure: Structure, **params) -> list[UptakePoint]:
     return task.points()
 
 
-class Task:
+class IsothermTask:
     """An isotherm ready to be run: the framework's potential and the first chain.
 
     Parameters
     ----------
     structure : Structure
         The rigid framework.
-    settings : Settings
-        The parameters.
+    settings : UptakeSettings
+        What it is computed with.
 
     Attributes
     ----------
+    guest : Guest
+        The guest's parameters.
+    schedule : grid.Schedule
+        How long the grid engine runs at each pressure.
     isotherm : grid.IsothermRun or None
         To be run; none where a guest has nowhere to be.
 
@@ -177,12 +189,19 @@ class Task:
         If an element has no parameters.
     """
 
-    def __init__(self, structure: Structure, settings: Settings):
+    def __init__(self, structure: Structure, settings: UptakeSettings):
         self.structure, self.settings = structure, settings
-        molecule = settings.molecule
+        self.guest = guest_parameters(settings.guest)
+        self.schedule = grid.Schedule(
+            settings.protocol,
+            settings.equilibration_steps,
+            settings.production_steps,
+            settings.max_steps,
+            settings.target_error,
+        )
         shape = grid_shape(structure, settings.spacing_A)
         host = grid.prepare_host(
-            lj_grid(structure, molecule, shape, settings.cutoff_A),
+            lj_grid(structure, self.guest, shape, settings.cutoff_A),
             structure.cell,
             temperature_K=settings.temperature_K,
             cap_K=settings.cap_K,
@@ -195,15 +214,15 @@ class Task:
         if len(host.voxels):
             chain = grid.Chain(
                 host,
-                epsilon_K=molecule.epsilon_K,
-                sigma_A=molecule.sigma_A,
+                epsilon_K=self.guest.epsilon_K,
+                sigma_A=self.guest.sigma_A,
                 temperature_K=settings.temperature_K,
                 cutoff_A=settings.cutoff_A,
                 repeats=structure.repeats(2.0 * settings.cutoff_A),
                 seed=self.seed,
             )
             fugacities = sorted(set(settings.fugacities_bar))
-            self.isotherm = grid.IsothermRun(chain, fugacities, settings.schedule)
+            self.isotherm = grid.IsothermRun(chain, fugacities, self.schedule)
 
     def points(self) -> list[UptakePoint]:
         """What came out, once the isotherm has been run, in the order of the pressures."""
@@ -259,18 +278,18 @@ class Task:
         )
 
 
-def prepare(structure: Structure, **params) -> Task:
-    """The part of :func:`simulate` before the Monte Carlo, for :func:`run_on_gpu`."""
-    return Task(structure, Settings(**params))
+def prepare(structure: Structure, settings: UptakeSettings | None = None) -> IsothermTask:
+    """The part of :func:`compute` before the Monte Carlo, for :func:`run_on_gpu`."""
+    return IsothermTask(structure, settings or UptakeSettings())
 
 
-def run_on_gpu(tasks: Sequence[Task], threads: int = 1) -> None:
+def run_on_gpu(tasks: Sequence[IsothermTask], threads: int = 1) -> None:
     """Run the isotherms of many structures together on a CUDA device.
 
     Parameters
     ----------
-    tasks : sequence of Task
-        From :func:`prepare`, engine ``grid``; :meth:`Task.points` has the results after.
+    tasks : sequence of IsothermTask
+        From :func:`prepare`, engine ``grid``; :meth:`IsothermTask.points` has the results after.
     threads : int
         Threads of the host.
 
@@ -296,8 +315,8 @@ def warm_up() -> None:
     chain.energy_drift()
 
 
-def _raspa3_points(task: Task) -> list[UptakePoint]:
-    settings, schedule = task.settings, task.settings.schedule
+def _raspa3_points(task: IsothermTask) -> list[UptakePoint]:
+    settings, schedule = task.settings, task.schedule
     # a cycle's length depends on the loading: short runs of ours tell it roughly
     loadings: dict[float, float] = {}
     if task.isotherm and schedule.protocol != "paper":
@@ -319,7 +338,7 @@ def _raspa3_points(task: Task) -> list[UptakePoint]:
             cycles = raspa3.cycles_for(schedule.production_steps, loading)
         found, before, after = raspa3.run_pressure(
             task.structure,
-            settings.molecule,
+            task.guest,
             pressure_bar=settings.pressures_bar[i],
             fugacity_bar=fugacity_bar,
             temperature_K=settings.temperature_K,

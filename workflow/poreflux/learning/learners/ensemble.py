@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from poreflux.base.random_stream import seed_from
-from poreflux.learning.container import as_array, pack, unpack
-from poreflux.learning.learners import gp as gaussian
-from poreflux.learning.learners import xgboost as xgb
+from poreflux.learning.learners import gp, xgboost
 from poreflux.learning.splits import Split
+from poreflux.learning.stack import Stack
+
+LEARNER = {"packages": ("scikit-learn", "xgboost-cpu")}
 
 FOLDS = 5
 # Trees to choose among: shallow, the standing choice, deep; (depth, rounds, learning rate).
@@ -31,14 +32,14 @@ MOST_ROWS = 2000
 
 
 @dataclass(frozen=True)
-class Ensembles:
-    """A stack of M pairs.
+class Pairs(Stack):
+    """A stack of M pairs of a process and a booster.
 
     Attributes
     ----------
-    processes : gaussian.Processes
+    processes : gp.Processes
         M of them.
-    boosters : xgb.Boosters
+    boosters : xgboost.Boosters
         M of them.
     shares : ndarray of float64, shape (M,)
         Weight of the process in the mean, 0 to 1.
@@ -46,61 +47,17 @@ class Ensembles:
         Which of :data:`TREES` was chosen.
     """
 
-    processes: gaussian.Processes
-    boosters: xgb.Boosters
+    processes: gp.Processes
+    boosters: xgboost.Boosters
     shares: np.ndarray
     trees: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.shares)
-
-    def select(self, which) -> Ensembles:
-        """The pairs with numbers ``which``."""
-        which = list(which)
-        return Ensembles(
-            self.processes.select(which),
-            self.boosters.select(which),
-            self.shares[which],
-            self.trees[which],
-        )
-
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Labels of ``x`` (n, d) by every pair, float64 (M, n)."""
         shares = self.shares[:, None]
         return shares * self.processes.predict(x) + (1.0 - shares) * self.boosters.predict(x)
 
 
-def to_bytes(ensembles: Ensembles) -> bytes:
-    """Pairs as bytes that are equal for equal pairs."""
-    return pack(
-        {
-            "processes": as_array(gaussian.to_bytes(ensembles.processes)),
-            "boosters": as_array(xgb.to_bytes(ensembles.boosters)),
-            "shares": ensembles.shares,
-            "trees": ensembles.trees,
-        }
-    )
-
-
-def from_bytes(data: bytes) -> Ensembles:
-    """Read what :func:`to_bytes` wrote."""
-    arrays, _ = unpack(data)
-    return Ensembles(
-        gaussian.from_bytes(arrays["processes"].tobytes()),
-        xgb.from_bytes(arrays["boosters"].tobytes()),
-        arrays["shares"],
-        arrays["trees"],
-    )
-
-
-def join(parts: Sequence[Ensembles]) -> Ensembles:
-    """Stacks over the same source as one."""
-    return Ensembles(
-        gaussian.join([part.processes for part in parts]),
-        xgb.join([part.boosters for part in parts]),
-        np.concatenate([part.shares for part in parts]),
-        np.concatenate([part.trees for part in parts]),
-    )
+from_bytes = Pairs.from_bytes
 
 
 def fit(
@@ -109,10 +66,10 @@ def fit(
     splits: Sequence[Split],
     *,
     seeds: Sequence[int],
-    source: Ensembles | None = None,
+    source: Pairs | None = None,
     step: Callable[[int], None] = lambda n: None,
-) -> Ensembles:
-    """Train one pair a split, on its training and validation rows.
+) -> Pairs:
+    """Train one pair per split, on its training and validation rows.
 
     Parameters
     ----------
@@ -123,15 +80,15 @@ def fit(
     splits : sequence of Split
         The test rows are not used.
     seeds : sequence of int
-        One a split: of the folds and of the trees.
-    source : Ensembles, optional
+        One per split: of the folds and of the trees.
+    source : Pairs, optional
         Each learner gets its own part of them as added features.
     step : callable
         Called with 1 after each pair.
 
     Returns
     -------
-    Ensembles
+    Pairs
     """
     sources = (source.processes, source.boosters) if source else (None, None)
     pairs = []
@@ -140,15 +97,15 @@ def fit(
         trees, share = _chosen(x, y, rows, seed, *sources)
         whole = [Split(rows, rows[:0], rows[:0])]
         pairs.append(
-            Ensembles(
-                gaussian.fit(x, y, whole, seeds=[seed], source=sources[0]),
-                xgb.fit(x, y, whole, seeds=[seed], source=sources[1], trees=TREES[trees]),
+            Pairs(
+                gp.fit(x, y, whole, seeds=[seed], source=sources[0]),
+                xgboost.fit(x, y, whole, seeds=[seed], source=sources[1], trees=TREES[trees]),
                 np.array([share]),
                 np.array([trees]),
             )
         )
         step(1)
-    return join(pairs)
+    return Pairs.join(pairs)
 
 
 def _chosen(x, y, rows, seed, process_source, tree_source) -> tuple[int, float]:
@@ -170,9 +127,9 @@ def _chosen(x, y, rows, seed, process_source, tree_source) -> tuple[int, float]:
         )  # fmt: skip
 
     labels = np.concatenate([y[split.test] for split in splits])
-    smooth = held_out(gaussian.fit(x, y, splits, seeds=seeds, source=process_source))
+    smooth = held_out(gp.fit(x, y, splits, seeds=seeds, source=process_source))
     stepped = [
-        held_out(xgb.fit(x, y, splits, seeds=seeds, source=tree_source, trees=t)) for t in TREES
+        held_out(xgboost.fit(x, y, splits, seeds=seeds, source=tree_source, trees=t)) for t in TREES
     ]
     trees = int(np.argmin([np.square(p - labels).mean() for p in stepped]))
     return trees, best_share(smooth, stepped[trees], labels)

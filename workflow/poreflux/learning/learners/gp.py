@@ -13,16 +13,19 @@ C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning (200
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
 from poreflux.base.random_stream import seed_from
-from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.splits import Split
+from poreflux.learning.stack import MemberStack, with_predictions
+
+LEARNER = {"packages": ("scikit-learn",)}
 
 # The time grows with the cube of the rows: of more, so many are drawn.
 MOST_ROWS = 1500
@@ -59,62 +62,30 @@ class Process:
         kernel = variance * (1.0 + scaled) * np.exp(-scaled)
         return mean + deviation * (kernel @ self.weights)
 
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """All of it by name."""
+        return vars(self)
 
-@dataclass(frozen=True)
-class Processes:
-    """A stack of M processes.
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """The process that :meth:`arrays` gave."""
+        return cls(**arrays)
 
-    Attributes
-    ----------
-    members : tuple of Process
-    source : Processes or None
-        Their predictions are the last features of every member.
-    """
 
-    members: tuple[Process, ...]
-    source: Processes | None = None
+class Processes(MemberStack):
+    """A stack of M processes."""
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def select(self, which) -> Processes:
-        """The processes with numbers ``which``."""
-        return Processes(tuple(self.members[i] for i in which), self.source)
+    member = Process
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Labels of ``x`` (n, d) by every process, float64 (M, n)."""
-        x = _with_source(self.source, x)
         with _one_thread():
-            return np.stack([member.predict(x) for member in self.members])
+            return super().predict(x)
+
+    def _meta(self) -> Mapping:
+        return {"members": len(self)}
 
 
-def to_bytes(processes: Processes) -> bytes:
-    """Processes as bytes that are equal for equal processes."""
-    arrays = {
-        f"{name}_{i:05d}": value
-        for i, member in enumerate(processes.members)
-        for name, value in vars(member).items()
-    }
-    if processes.source is not None:
-        arrays["source"] = as_array(to_bytes(processes.source))
-    return pack(arrays, {"members": len(processes)})
-
-
-def from_bytes(data: bytes) -> Processes:
-    """Read what :func:`to_bytes` wrote."""
-    arrays, meta = unpack(data)
-    names = tuple(Process.__dataclass_fields__)
-    members = tuple(
-        Process(**{name: arrays[f"{name}_{i:05d}"] for name in names})
-        for i in range(meta["members"])
-    )
-    source = arrays.get("source")
-    return Processes(members, None if source is None else from_bytes(source.tobytes()))
-
-
-def join(parts: Sequence[Processes]) -> Processes:
-    """Stacks over the same source as one."""
-    return Processes(tuple(m for part in parts for m in part.members), parts[0].source)
+from_bytes = Processes.from_bytes
 
 
 def fit(
@@ -126,7 +97,7 @@ def fit(
     source: Processes | None = None,
     step: Callable[[int], None] = lambda n: None,
 ) -> Processes:
-    """Train one process a split, on its training and validation rows.
+    """Train one process per split, on its training and validation rows.
 
     Parameters
     ----------
@@ -137,9 +108,9 @@ def fit(
     splits : sequence of Split
         Nothing stops early or is chosen by validation rows, so they are learnt as well.
     seeds : sequence of int
-        One a split; they matter where more than 1500 rows are to be learnt.
+        One per split; they matter where more than 1500 rows are to be learnt.
     source : Processes, optional
-        Each one's prediction becomes an added feature.
+        The prediction of each becomes an added feature.
     step : callable
         Called with 1 after each process.
 
@@ -147,7 +118,7 @@ def fit(
     -------
     Processes
     """
-    x = _with_source(source, x)
+    x = with_predictions(x, source)
     members = []
     for part, seed in zip(splits, seeds, strict=True):
         rows = np.concatenate([part.train, part.validation])
@@ -185,7 +156,3 @@ def _train(x: np.ndarray, y: np.ndarray) -> Process:
     signal = found.kernel_.k1
     numbers = [mean, deviation, signal.k1.constant_value, signal.k2.length_scale]
     return Process(rows, found.alpha_, centre, spread, np.array(numbers, dtype=np.float64))
-
-
-def _with_source(source: Processes | None, x: np.ndarray) -> np.ndarray:
-    return x if source is None else np.hstack([x, source.predict(x).T])

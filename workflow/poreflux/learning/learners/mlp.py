@@ -5,7 +5,7 @@ output. Networks of equal shape are stacked: every weight has a leading dimensio
 the models, a training step is a handful of batched matrix products, and the loss is the sum of
 the models' losses, so that each model gets exactly the gradient that it would get alone. Adam
 acts on each weight by itself and so does not couple models either. Initial weights, batches and
-dropout masks come from one generator a model. A model's result therefore does not depend on
+dropout masks come from one generator per model. A model's result therefore does not depend on
 which others are trained beside it, up to the order of floating-point sums.
 
 References
@@ -21,15 +21,24 @@ import logging
 import pickle
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Protocol as Interface
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from poreflux.base.errors import DataError
+from poreflux.base.progress import Progress
 from poreflux.base.random_stream import seed_from
-from poreflux.learning.container import pack, unpack
+from poreflux.learning.learners import Checkpoint
 from poreflux.learning.splits import Split
+from poreflux.learning.stack import Stack
+
+LEARNER = {
+    "packages": ("torch",),
+    "takes_isotherm": True,
+    "uses_gpu": True,
+    "options": ("phase", "label_kind", "protocol", "reference", "device", "checkpoint"),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -142,18 +151,17 @@ PROTOCOLS = {
 }
 
 
-class Checkpoint(Interface):
-    """A place for what has been trained so far."""
-
-    def load(self, name: str) -> bytes | None:
-        """What was last saved under a name, if anything."""
-
-    def save(self, name: str, data: bytes) -> None:
-        """Keep it, whole or not at all."""
+# Kinds of labels that the scalings of the published protocols are made for; others are
+# standardised.
+PUBLISHED_LABELS = {
+    "pretrain": ("uptake", "isotherm"),
+    "direct": ("diffusivity",),
+    "finetune": ("diffusivity",),
+}
 
 
 @dataclass(frozen=True)
-class Networks:
+class Networks(Stack):
     """A stack of M networks over F first layers: several networks may share a frozen one.
 
     Attributes
@@ -191,6 +199,26 @@ class Networks:
         changes |= {name: getattr(self, name)[which] for name in _PER_NETWORK}
         return Networks(**changes, first_of=first_of.astype(np.int64))
 
+    @classmethod
+    def join(cls, parts: Sequence[Networks]) -> Networks:
+        """Stacks as one; a first layer that they share stands in it once."""
+        firsts, first_of = [], []
+        for part in parts:
+            place = []
+            for f in range(len(part.first_weight)):
+                layer = {name: getattr(part, name)[f] for name in _PER_FIRST_LAYER}
+                same = (
+                    k for k, known in enumerate(firsts)
+                    if all(np.array_equal(known[name], value) for name, value in layer.items())
+                )  # fmt: skip
+                place.append(next(same, len(firsts)))
+                if place[-1] == len(firsts):
+                    firsts.append(layer)
+            first_of.append(np.array(place)[part.first_of])
+        changes = {name: np.stack([layer[name] for layer in firsts]) for name in _PER_FIRST_LAYER}
+        changes |= {n: np.concatenate([getattr(part, n) for part in parts]) for n in _PER_NETWORK}
+        return cls(**changes, first_of=np.concatenate(first_of).astype(np.int64))
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Labels of ``x`` (n, d) by every network, float64 (M, n), computed in float32."""
         with torch.no_grad():
@@ -221,34 +249,7 @@ _PER_NETWORK = (
 )
 
 
-def to_bytes(networks: Networks) -> bytes:
-    """Networks as bytes that are equal for equal networks."""
-    return pack({field.name: getattr(networks, field.name) for field in fields(Networks)})
-
-
-def from_bytes(data: bytes) -> Networks:
-    """Read what :func:`to_bytes` wrote."""
-    return Networks(**unpack(data)[0])
-
-
-def join(parts: Sequence[Networks]) -> Networks:
-    """Stacks as one; a first layer that they share stands in it once."""
-    firsts, first_of = [], []
-    for part in parts:
-        place = []
-        for f in range(len(part.first_weight)):
-            layer = {name: getattr(part, name)[f] for name in _PER_FIRST_LAYER}
-            same = (
-                k for k, known in enumerate(firsts)
-                if all(np.array_equal(known[name], value) for name, value in layer.items())
-            )  # fmt: skip
-            place.append(next(same, len(firsts)))
-            if place[-1] == len(firsts):
-                firsts.append(layer)
-        first_of.append(np.array(place)[part.first_of])
-    changes = {name: np.stack([layer[name] for layer in firsts]) for name in _PER_FIRST_LAYER}
-    changes |= {n: np.concatenate([getattr(part, n) for part in parts]) for n in _PER_NETWORK}
-    return Networks(**changes, first_of=np.concatenate(first_of).astype(np.int64))
+from_bytes = Networks.from_bytes
 
 
 def initialise(
@@ -307,6 +308,65 @@ def fit(
     y: np.ndarray,
     splits: Sequence[Split],
     *,
+    seeds: Sequence[int],
+    source: Networks | None = None,
+    phase: str,
+    label_kind: str,
+    protocol: str,
+    reference: np.ndarray | None = None,
+    device: str = "cpu",
+    checkpoint: Checkpoint | None = None,
+) -> Networks:
+    """Train one network per split by a protocol, with progress in the log.
+
+    Parameters
+    ----------
+    phase : str
+        Which training of the protocol: ``"pretrain"``, ``"direct"`` or ``"finetune"``.
+    label_kind : str
+        What the label is, such as ``"uptake"``: the published scalings are for some alone, see
+        :data:`PUBLISHED_LABELS`.
+    protocol : str
+        A key of :data:`PROTOCOLS`.
+    x, y, splits, seeds, source, reference, device, checkpoint
+        As in :func:`train`.
+
+    Raises
+    ------
+    DataError
+        If there is no such protocol.
+    """
+    if protocol not in PROTOCOLS:
+        known = ", ".join(PROTOCOLS)
+        raise DataError(f"there is no protocol {protocol!r}; there are: {known}")
+    settings = getattr(PROTOCOLS[protocol], phase)
+    if label_kind not in PUBLISHED_LABELS[phase]:
+        settings = replace(settings, label_scaling=None)
+    progress = Progress(len(splits) * settings.max_steps, "training steps", logger)
+    return train(
+        x,
+        y,
+        splits,
+        phase=settings,
+        seeds=seeds,
+        source=source,
+        reference=reference,
+        device=device,
+        step=progress.step,
+        checkpoint=checkpoint,
+    )
+
+
+def has_gpu() -> bool:
+    """Whether torch can compute on a GPU here."""
+    return torch.cuda.is_available()
+
+
+def train(
+    x: np.ndarray,
+    y: np.ndarray,
+    splits: Sequence[Split],
+    *,
     phase: Phase,
     seeds: Sequence[int],
     source: Networks | None = None,
@@ -315,7 +375,7 @@ def fit(
     step: Callable[[int], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Networks:
-    """Train one network a split, all together, from scratch or from a source network.
+    """Train one network per split, all together, from scratch or from a source network.
 
     Parameters
     ----------
@@ -328,7 +388,7 @@ def fit(
     phase : Phase
         How to train.
     seeds : sequence of int
-        One a split.
+        One per split.
     source : Networks, optional
         A stack of one to start from, or of several outputs on the same layers, whose mean it is
         then. Its first layer and the scaling of the features stay as they are; the upper layers
@@ -345,15 +405,15 @@ def fit(
     Returns
     -------
     Networks
-        One a split; of K labels, K networks that differ in their outputs alone.
+        One per split; of K labels, K networks that differ in their outputs alone.
     """
     if y.ndim == 2:
         return _fit_outputs(x, y, splits[0], phase, seeds[0], reference, device, step, checkpoint)
-    train = np.stack([part.train for part in splits])
+    training = np.stack([part.train for part in splits])
     validation = np.stack([part.validation for part in splits])
-    label_shift, label_scale = _label_scaling(y[train], phase)
+    label_shift, label_scale = _label_scaling(y[training], phase)
     if source is None:
-        input_shift, input_scale = _input_scaling(x[train], reference, phase)
+        input_shift, input_scale = _input_scaling(x[training], reference, phase)
         start = initialise(
             seeds,
             input_shift=input_shift,
@@ -368,7 +428,7 @@ def fit(
         start,
         x,
         y,
-        train,
+        training,
         validation,
         phase=phase,
         seeds=seeds,
@@ -487,7 +547,7 @@ def train_batch(
     phase : Phase
         Learning rate, steps, early stopping.
     seeds : sequence of int
-        One a network: source of its batches and dropout masks.
+        One per network: source of its batches and dropout masks.
     freeze_first : bool
         Keep the first layers as they are; their output is then computed only once.
     device : str
@@ -496,8 +556,8 @@ def train_batch(
         Called with the number of model steps just finished (skipped ones included), so that a
         caller who knows the total of ``M * phase.max_steps`` can report.
     checkpoint : Checkpoint, optional
-        Keeps what has been trained so far, about once a minute. What it holds is gone on from, to
-        the same bits: it must be of the same networks, data and phase.
+        Keeps what has been trained so far, about once a minute. The training goes on from what it
+        holds, to the same bits: it must be of the same networks, data and phase.
 
     Returns
     -------
@@ -652,7 +712,7 @@ class _Randomness:
             purpose: [self._generator(seed, purpose) for seed in seeds]
             for purpose in ("dropout", "batch")
         }
-        # Rows left of the current pass through the data, a network.
+        # Rows left of the current pass through the data, per network.
         self.order = [torch.empty(0, dtype=torch.int64, device=device) for _ in seeds]
 
     def _generator(self, seed: int, purpose: str) -> torch.Generator:

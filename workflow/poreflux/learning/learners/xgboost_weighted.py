@@ -21,15 +21,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from poreflux.base.random_stream import seed_from
-from poreflux.learning.boosting import Structure
+from poreflux.learning.boosting import TreeStructure
 from poreflux.learning.container import as_array, pack, unpack
-from poreflux.learning.learners import xgboost as xgb
+from poreflux.learning.learners import xgboost
 from poreflux.learning.splits import Split
-from poreflux.learning.variants import Pretrained, Rows, Settings, Task, pretrain
+from poreflux.learning.stack import Stack
+from poreflux.learning.variants import (
+    LiteratureModel,
+    Rows,
+    TransferSettings,
+    TransferTask,
+    pretrain,
+)
 from poreflux.learning.variants import fit as fit_variant
 
+# It refits on the rows of one source: a model of one label.
+LEARNER = {"packages": ("xgboost-cpu",), "joins_sources": False}
+
 # Target rows are few: a few folds and weights a decade apart are all that they can tell apart.
-SETTINGS = Settings(
+SETTINGS = TransferSettings(
     max_depths=(2, 3, 4),
     max_trees=200,
     tuning_repeats=1,
@@ -42,7 +52,7 @@ MOST_SOURCE_ROWS = 2000
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceRows:
     """What a source model hands over.
 
     Attributes
@@ -51,56 +61,50 @@ class Source:
         Its training rows, at most :data:`MOST_SOURCE_ROWS` drawn at random.
     y : ndarray of float64, shape (n,)
         Their labels.
-    structure : Structure
+    structure : TreeStructure
         Chosen by cross-validation on all of its training rows.
     """
 
     x: np.ndarray
     y: np.ndarray
-    structure: Structure
+    structure: TreeStructure
 
 
 @dataclass(frozen=True)
-class Weighted:
+class Weighted(Stack):
     """A stack of boosters; a stack of one trained directly keeps what makes it a source."""
 
-    boosters: xgb.Boosters
-    source: Source | None = None
-
-    def __len__(self) -> int:
-        return len(self.boosters)
-
-    def select(self, which) -> Weighted:
-        """The boosters with numbers ``which``."""
-        return Weighted(self.boosters.select(which))
+    boosters: xgboost.Boosters
+    source: SourceRows | None = None
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Labels of ``x`` (n, d) by every booster, float64 (M, n)."""
         return self.boosters.predict(x)
 
+    def select(self, which: Sequence[int]) -> Weighted:
+        return Weighted(self.boosters.select(which))
 
-def to_bytes(model: Weighted) -> bytes:
-    """A stack as bytes that are equal for equal stacks."""
-    arrays = {"boosters": as_array(xgb.to_bytes(model.boosters))}
-    meta = {}
-    if model.source is not None:
-        arrays |= {"x": model.source.x, "y": model.source.y}
-        meta = {"structure": vars(model.source.structure)}
-    return pack(arrays, meta)
+    @classmethod
+    def join(cls, parts: Sequence[Weighted]) -> Weighted:
+        return cls(xgboost.Boosters.join([part.boosters for part in parts]))
+
+    def to_bytes(self) -> bytes:
+        arrays = {"boosters": as_array(self.boosters.to_bytes())}
+        if self.source is None:
+            return pack(arrays)
+        arrays |= {"x": self.source.x, "y": self.source.y}
+        return pack(arrays, {"structure": vars(self.source.structure)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Weighted:
+        arrays, meta = unpack(data)
+        boosters = xgboost.Boosters.from_bytes(arrays["boosters"].tobytes())
+        if not meta:
+            return cls(boosters)
+        structure = TreeStructure(**meta["structure"])
+        return cls(boosters, SourceRows(arrays["x"], arrays["y"], structure))
 
 
-def from_bytes(data: bytes) -> Weighted:
-    """Read what :func:`to_bytes` wrote."""
-    arrays, meta = unpack(data)
-    boosters = xgb.from_bytes(arrays["boosters"].tobytes())
-    if not meta:
-        return Weighted(boosters)
-    return Weighted(boosters, Source(arrays["x"], arrays["y"], Structure(**meta["structure"])))
-
-
-def join(parts: Sequence[Weighted]) -> Weighted:
-    """Stacks as one."""
-    return Weighted(xgb.join([part.boosters for part in parts]))
+from_bytes = Weighted.from_bytes
 
 
 def fit(
@@ -112,7 +116,7 @@ def fit(
     source: Weighted | None = None,
     step: Callable[[int], None] = lambda n: None,
 ) -> Weighted:
-    """Train one booster a split, on its training rows alone or with those of a source.
+    """Train one booster per split, on its training rows alone or with those of a source.
 
     Parameters
     ----------
@@ -123,7 +127,7 @@ def fit(
     splits : sequence of Split
         Only ``train`` is used; what has to be chosen is chosen by folds of it.
     seeds : sequence of int
-        One a split: of the folds and of the interpolated rows.
+        One per split: of the folds and of the interpolated rows.
     source : Weighted, optional
         A stack of one, trained directly.
     step : callable
@@ -133,7 +137,7 @@ def fit(
     -------
     Weighted
     """
-    models, kept = [], None
+    boosters, kept = [], None
     for part, seed in zip(splits, seeds, strict=True):
         own = _rows(x[part.train], y[part.train])
         if source is None:
@@ -141,12 +145,12 @@ def fit(
             model, kept = learnt.model, _as_source(own, learnt, seed)
         else:
             literature = _rows(source.source.x, _on_scale(source, own))
-            given = Pretrained(source.source.structure, np.nan, None)
-            task = Task(literature, own, given, SETTINGS, seed)
+            given = LiteratureModel(source.source.structure, np.nan, None)
+            task = TransferTask(literature, own, given, SETTINGS, seed)
             model = fit_variant("transfer_augmentation", task)
-        models.append(bytes(model.booster.save_raw("ubj")))
+        boosters.append(xgboost.StoredBooster.of(model.booster))
         step(1)
-    return Weighted(xgb.Boosters(tuple(models)), kept if len(models) == 1 else None)
+    return Weighted(xgboost.Boosters(tuple(boosters)), kept if len(boosters) == 1 else None)
 
 
 def _rows(x: np.ndarray, y: np.ndarray) -> Rows:
@@ -155,10 +159,10 @@ def _rows(x: np.ndarray, y: np.ndarray) -> Rows:
     return Rows(np.asarray(x, dtype=np.float64), nothing, y, np.arange(len(x)).astype(str))
 
 
-def _as_source(rows: Rows, learnt: Pretrained, seed: int) -> Source:
+def _as_source(rows: Rows, learnt: LiteratureModel, seed: int) -> SourceRows:
     stream = np.random.default_rng(np.random.SeedSequence(seed_from(seed, "source rows")))
     some = np.sort(stream.permutation(len(rows))[:MOST_SOURCE_ROWS])
-    return Source(rows.numbers[some].astype(np.float32), rows.y[some], learnt.structure)
+    return SourceRows(rows.numbers[some].astype(np.float32), rows.y[some], learnt.structure)
 
 
 def _on_scale(source: Weighted, own: Rows) -> np.ndarray:

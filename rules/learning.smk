@@ -1,0 +1,247 @@
+"""Learning: features and labels, pretraining, fine-tuning, importance, prediction."""
+
+from poreflux.store.code import code_digest
+
+
+def learner_word(wildcards):
+    """A word for the code of a learner, which is loaded by its name."""
+    code = code_digest(get_learner(wildcards.learner).module)
+    return words(**{f"code of {wildcards.learner}": code[:12]})[0]
+
+
+rule build_features:
+    """Join geometry, energy histogram and percolation into the features of the learners."""
+    input:
+        lambda wildcards: PLAN.feature_tables(wildcards.set),
+    output:
+        table=PLAN.table("{set}", "features"),
+    log:
+        f"{PLAN.logs}/build_features/{{set}}.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("build_features"),
+    message:
+        "Building features of {wildcards.set}"
+    script:
+        "../scripts/build_features.py"
+
+
+def label_words(wildcards):
+    """Words for what the configuration says of the labels of a set."""
+    own = {
+        name: PLAN.own_labels.get(name, {}) for name in PLAN.labels_of(wildcards.set)
+    }
+    return words(**{f"labels.{name}": given for name, given in own.items()})
+
+
+def identities(wildcards):
+    """The structures of a set, to tell who is who in a file of the user's own."""
+    own = set(PLAN.labels_of(wildcards.set)) & set(PLAN.label_files)
+    return PLAN.table(wildcards.set, "structures") if own else []
+
+
+rule build_labels:
+    """Join the labels of a set: from the stages' tables or from files of the user's own."""
+    input:
+        lambda wildcards: sorted(set(PLAN.label_tables(wildcards.set).values())),
+        structures=identities,
+    output:
+        table=PLAN.table("{set}", "labels"),
+    log:
+        f"{PLAN.logs}/build_labels/{{set}}.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        label_words,
+        *code_of("build_labels"),
+        files=lambda wildcards, input: PLAN.label_tables(wildcards.set),
+        own=for_script(PLAN.own_labels),
+    message:
+        "Building labels of {wildcards.set}"
+    script:
+        "../scripts/build_labels.py"
+
+
+rule pretrain_models:
+    """Train the source models of one learner, one per label."""
+    input:
+        features=PLAN.table(SOURCE, "features"),
+        labels=PLAN.table(SOURCE, "labels"),
+        # their scale, not their labels
+        target_features=PLAN.table(TARGET, "features"),
+    output:
+        models=PLAN.source_models(),
+        scores=PLAN.table("study", "pretraining/{learner}"),
+    log:
+        f"{PLAN.logs}/pretrain_models/{{learner}}.log",
+    benchmark:
+        f"{PLAN.logs}/pretrain_models/{{learner}}.benchmark.tsv"
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=more_each_attempt(3000),
+        runtime=more_each_attempt(240),
+    params:
+        *words(learning=PLAN.training | {"source_labels": PLAN.source_labels}),
+        *code_of("pretrain_models"),
+        learner_word,
+        names=for_script(PLAN.source_labels),
+        training=for_script(PLAN.training),
+        store=for_script(CONFIG.store),
+    message:
+        "Pretraining: {wildcards.learner}"
+    script:
+        "../scripts/pretrain_models.py"
+
+
+rule collect_pretraining:
+    """Join the scores of the source models of all learners."""
+    input:
+        [PLAN.table("study", f"pretraining/{name}") for name in PLAN.learners],
+    output:
+        PLAN.table("study", "pretraining"),
+    log:
+        f"{PLAN.logs}/collect_pretraining/study.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("collect_scores"),
+    message:
+        "Joining the scores of the source models"
+    script:
+        "../scripts/collect_scores.py"
+
+
+def draws_of(wildcards):
+    """Number of draws of a size."""
+    return PLAN.draws[int(wildcards.size)]
+
+
+rule finetune_models:
+    """Train one learner on every draw of one size, directly and from every source model."""
+    input:
+        features=PLAN.table(TARGET, "features"),
+        labels=PLAN.table(TARGET, "labels"),
+        source=PLAN.source_models(),
+    output:
+        models=PLAN.target_models(),
+        scores=PLAN.table("study", "scores/{learner}-{size}"),
+    log:
+        f"{PLAN.logs}/finetune_models/{{learner}}-{{size}}.log",
+    benchmark:
+        f"{PLAN.logs}/finetune_models/{{learner}}-{{size}}.benchmark.tsv"
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=more_each_attempt(3000),
+        runtime=more_each_attempt(480),
+    params:
+        *words(
+            learning=PLAN.training
+            | {
+                "target_label": PLAN.target_label,
+                "same_members": CONFIG.learning.same_members,
+            }
+        ),
+        lambda wildcards: f"learning.draws = {draws_of(wildcards)}",
+        *code_of("finetune_models"),
+        learner_word,
+        draws=lambda wildcards, input: draws_of(wildcards),
+        same_members=for_script(CONFIG.learning.same_members),
+        label=PLAN.target_label,
+        training=for_script(PLAN.training),
+        store=for_script(CONFIG.store),
+    message:
+        "Direct and transfer learning: {wildcards.learner}, draws of {wildcards.size}"
+    script:
+        "../scripts/finetune_models.py"
+
+
+rule collect_scores:
+    """Join the scores of all learners and sizes."""
+    input:
+        [
+            PLAN.table("study", f"scores/{learner}-{size}")
+            for learner in PLAN.learners
+            for size in PLAN.sizes
+        ],
+    output:
+        PLAN.table("study", "scores"),
+    log:
+        f"{PLAN.logs}/collect_scores/study.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("collect_scores"),
+    message:
+        "Joining the scores of all trained models"
+    script:
+        "../scripts/collect_scores.py"
+
+
+rule compute_importance:
+    """Permutation feature importance of the direct, transferred and source models."""
+    input:
+        models=PLAN.target_models(PLAN.learners[0], max(PLAN.sizes)),
+        source=PLAN.source_models(PLAN.learners[0]),
+        features_target=PLAN.table(TARGET, "features"),
+        features_source=PLAN.table(SOURCE, "features"),
+        labels=PLAN.table(SOURCE, "labels"),
+    output:
+        table=PLAN.table("study", "importance"),
+    log:
+        f"{PLAN.logs}/compute_importance/study.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=more_each_attempt(3000),
+        runtime=more_each_attempt(60),
+    params:
+        *words(learning={"pfi_repeats": CONFIG.learning.pfi_repeats}, seed=CONFIG.seed),
+        *code_of("compute_importance", PLAN.learners[:1]),
+        learner=PLAN.learners[0],
+        n_repeats=for_script(CONFIG.learning.pfi_repeats),
+        seed=for_script(CONFIG.seed),
+    message:
+        "Permutation feature importance"
+    script:
+        "../scripts/compute_importance.py"
+
+
+rule predict_diffusivity:
+    """Predict the target's label, its uncertainty and whether the structure is like those known."""
+    input:
+        models=[
+            PLAN.target_models(learner, max(PLAN.sizes)) for learner in PLAN.learners
+        ],
+        train_features=PLAN.table(TARGET, "features"),
+        features=PLAN.table("predict", "features"),
+        tables=lambda wildcards: PLAN.feature_tables("predict"),
+    output:
+        table=f"{PLAN.results}/predict/predictions.csv",
+    log:
+        f"{PLAN.logs}/predict_diffusivity/predict.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=more_each_attempt(2000),
+        runtime=30,
+    params:
+        *code_of("predict_diffusivity", PLAN.learners),
+    message:
+        "Predicting diffusivities"
+    script:
+        "../scripts/predict_diffusivity.py"

@@ -1,0 +1,143 @@
+"""The stages that every structure passes through, their cross-checks and their tables."""
+
+from poreflux.base.stage_names import COMPARED
+
+for stage in STAGES.values():
+    settings = PLAN.stage_settings(stage.name)
+    device = getattr(settings, "device", "cpu")
+
+    rule:
+        name:
+            f"{stage.name}_shard"
+        input:
+            structures=PLAN.shard_table("structures"),
+        output:
+            table=PLAN.shard_table(stage.name),
+        log:
+            f"{PLAN.logs}/{stage.name}/{{set}}-{{shard}}.log",
+        benchmark:
+            f"{PLAN.logs}/{stage.name}/{{set}}-{{shard}}.benchmark.tsv"
+        conda:
+            "../envs/simulation.yaml"
+        threads: CONFIG.threads_per_shard
+        resources:
+            mem_mb=memory(stage.worker_mb, device),
+            runtime=more_each_attempt(240),
+        params:
+            *stage_words(stage.name, settings),
+            *code_of("run_stage"),
+            stage=stage.name,
+            settings=for_script(settings),
+            limits=for_script(LIMITS),
+            store=for_script(CONFIG.store),
+        message:
+            f"{stage.doing}: {{wildcards.set}}, shard {{wildcards.shard}}"
+        script:
+            "../scripts/run_stage.py"
+
+
+for stage_name, compared in COMPARED.items():
+    block = getattr(CONFIG, stage_name)
+    settings = PLAN.crosscheck_settings(stage_name)
+
+    rule:
+        name:
+            f"{stage_name}_crosscheck"
+        input:
+            structures=(
+                PLAN.shard_tables("structures", TARGET)
+                if stage_name in PLAN.crosschecks
+                else []
+            ),
+            table=PLAN.table(TARGET, stage_name),
+        output:
+            table=PLAN.table(TARGET, f"crosscheck_{stage_name}"),
+        log:
+            f"{PLAN.logs}/{stage_name}/crosscheck.log",
+        conda:
+            "../envs/simulation.yaml"
+        threads: 2
+        resources:
+            mem_mb=memory(STAGES[stage_name].worker_mb),
+            runtime=more_each_attempt(240),
+        params:
+            *words(**{f"{stage_name}.crosscheck": block.crosscheck}),
+            *stage_words(stage_name, settings),
+            *code_of("crosscheck_stage"),
+            stage=stage_name,
+            wanted=for_script(block.crosscheck),
+            settings=for_script(settings),
+            limits=for_script(LIMITS),
+            store=for_script(CONFIG.store),
+        message:
+            f"Repeating target structures with {compared.title}"
+        script:
+            "../scripts/crosscheck_stage.py"
+
+
+rule collect_tables:
+    """Join the shard tables of a stage: the same table whatever the number of shards."""
+    input:
+        lambda wildcards: PLAN.shard_tables(wildcards.stage, wildcards.set),
+    output:
+        PLAN.table("{set}", "{stage}"),
+    log:
+        f"{PLAN.logs}/collect_tables/{{set}}-{{stage}}.log",
+    conda:
+        "../envs/simulation.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *words(limits={"failed_share": CONFIG.limits.failed_share}),
+        *code_of("collect_tables"),
+        failures=for_script(CONFIG.limits.failed_share),
+    message:
+        "Joining the {wildcards.stage} tables of {wildcards.set}"
+    script:
+        "../scripts/collect_tables.py"
+
+
+def known_structures(wildcards):
+    """The structures of a set that has CIFs, for its tables from files."""
+    name = wildcards.imported.partition("/")[0]
+    return [] if PLAN.sets[name].is_tables_alone else PLAN.table(name, "structures")
+
+
+def imported_words(wildcards):
+    """Words for what the configuration says of a table from files."""
+    return words(
+        **{f"tables.{wildcards.imported}": PLAN.imported_for(wildcards.imported)}
+    )
+
+
+rule import_table:
+    """Read the table of a stage from files whose columns the configuration names."""
+    input:
+        files=lambda wildcards: PLAN.imported[wildcards.imported]["files"],
+        structures=known_structures,
+    output:
+        table=f"{PLAN.results}/{{imported}}.parquet",
+    log:
+        f"{PLAN.logs}/import_table/{{imported}}.log",
+    wildcard_constraints:
+        imported="|".join(map(re.escape, PLAN.imported)) or "(?!)",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        imported_words,
+        *words(pressures_bar=list(CONFIG.uptake.pressures_bar)),
+        *code_of("import_table"),
+        tables=lambda wildcards, input: PLAN.imported_for(wildcards.imported),
+        pressures_bar=for_script(list(CONFIG.uptake.pressures_bar)),
+    message:
+        "Reading {wildcards.imported} from files"
+    script:
+        "../scripts/import_table.py"
+
+
+# of the two rules for a set's table, the one that reads it where it is to be read
+ruleorder: import_table > collect_tables

@@ -1,5 +1,0 @@
-"""Finding the percolation energies of one shard of structures."""
-
-from poreflux.run.job import run_shard
-
-run_shard(snakemake)  # noqa: F821

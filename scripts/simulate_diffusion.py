@@ -1,5 +1,0 @@
-"""Simulating diffusion (MD) of one shard of structures."""
-
-from poreflux.run.job import run_shard
-
-run_shard(snakemake)  # noqa: F821

@@ -1,0 +1,168 @@
+"""The plan of a study, without Snakemake: sets, stages, tables, labels, models, checks."""
+
+from pathlib import Path
+
+import pytest
+
+from poreflux.base.errors import ConfigError
+from poreflux.run.config import complete
+from poreflux.run.plan import DESCRIPTORS, StudyPlan
+
+BOTH = {"source": {"cifs": "tests/data/"}, "target": {"cifs": "tests/data/"}}
+
+
+@pytest.fixture
+def plan_of(root, monkeypatch):
+    """Makes a plan from blocks of a configuration, with the repository as working folder."""
+    monkeypatch.chdir(root)
+
+    def plan(structures, **blocks):
+        # a study has source and target unless it says that it does without
+        sets = {"source": None, "target": None} | structures
+        return StudyPlan(complete({"study": "s", "structures": sets} | blocks), root)
+
+    return plan
+
+
+def numbers(path):
+    path.write_text("name,d,bulk\nA,1e-9,3\nB,2e-9,4\n")
+    return str(path)
+
+
+def test_a_set_passes_its_stages_and_has_a_table_of_each(plan_of):
+    plan = plan_of(structures={"mine": {"cifs": "tests/data/", "stages": ["geometry", "uptake"]}})
+    plan.check()
+    assert plan.sets["mine"].stages == plan.sets["mine"].computed == ("geometry", "uptake")
+    assert plan.tables("uptake") == ["results/s/mine/uptake.parquet"]
+    assert plan.tables("energy") == []
+    assert plan.tables("structures") == ["results/s/mine/structures.parquet"]
+
+
+def test_what_is_predicted_for_is_a_set_with_the_descriptors_of_every_learner(plan_of):
+    plan = plan_of(structures=BOTH, predict={"cifs": "tests/data/*.cif"})
+    assert plan.sets["predict"].stages == DESCRIPTORS
+    needed = {Path(p).stem for p in plan.feature_tables("predict")}
+    assert needed <= set(DESCRIPTORS)
+    assert plan.predictions() == "results/s/predict/predictions.csv"
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3])
+def test_every_structure_is_in_one_shard(plan_of, shards, cifs):
+    plan = plan_of(structures=BOTH, shards=shards)
+    members = [name for shard in plan.members["target"].values() for name in shard]
+    assert sorted(members) == sorted(path.stem for path in cifs.glob("*.cif"))
+    assert len(plan.shard_tables("energy", "target")) == len(plan.members["target"])
+
+
+def test_a_table_from_a_file_takes_the_place_of_the_stage(plan_of, tmp_path):
+    table = {"files": numbers(tmp_path / "d.csv"), "columns": {"d_m2_s": "d"}}
+    target = {"cifs": "tests/data/", "stages": ["geometry"], "tables": {"diffusion": table}}
+    plan = plan_of(structures=BOTH | {"target": target}, diffusion={"crosscheck": 2})
+    plan.check()
+    assert plan.sets["target"].stages == ("geometry", "diffusion")
+    assert plan.sets["target"].computed == ("geometry",)
+    # another code cannot be asked for what we did not compute
+    assert plan.crosschecks == [] and plan.crosscheck_tables() == []
+    assert set(plan.imported) == {"target/diffusion"}
+    assert plan.imported_for("target/diffusion")["diffusion"]["files"] == [table["files"]]
+
+
+def test_a_set_of_tables_alone_has_its_structures_from_them(plan_of, tmp_path):
+    table = {"files": numbers(tmp_path / "d.csv"), "columns": {"d_m2_s": "d"}}
+    plan = plan_of(structures=BOTH | {"target": {"tables": {"diffusion": table}}})
+    assert plan.sets["target"].is_tables_alone
+    assert plan.sets["target"].stages == ("diffusion",) and plan.sets["target"].computed == ()
+    assert plan.imported["target/structures"]["files"] == [table["files"]]
+    assert set(plan.imported_for("target/structures")) == {"diffusion"}
+    with pytest.raises(ConfigError, match=r"need the stage geometry.*target has no table"):
+        plan.check_study()
+
+
+def test_labels_and_the_tables_behind_them(plan_of, tmp_path):
+    own = {"bulk": {"file": numbers(tmp_path / "b.csv"), "column": "bulk"}}
+    plan = plan_of(
+        structures=BOTH,
+        labels=own,
+        learning={
+            "source_labels": ["uptake", "henry"],
+            "source_pressures_bar": [1, 65],
+            "target_label": "bulk",
+        },
+    )
+    assert plan.source_labels == ["uptake_1bar", "uptake_65bar", "henry"]
+    assert plan.label_tables("source") == {
+        "uptake_1bar": "results/s/source/uptake.parquet",
+        "uptake_65bar": "results/s/source/uptake.parquet",
+        "henry": "results/s/source/percolation.parquet",
+    }
+    assert plan.label_tables("target") == {"bulk": own["bulk"]["file"]}
+    assert plan.source_models("gp")[2] == "results/s/study/models/gp-source-henry.npz"
+
+
+def test_an_isotherm_is_one_model_of_many_numbers(plan_of):
+    learning = {"source_labels": ["isotherm"], "source_pressures_bar": [1, 65]}
+    plan = plan_of(structures=BOTH, learning=learning)
+    assert plan.source_labels == ["isotherm"]
+    assert plan.labels_of("source") == ["uptake_1bar", "uptake_65bar"]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ({"learning": {"target_label": "uptake"}}, "uptake at which pressure"),
+        ({"learning": {"target_label": "isotherm"}}, "uptake at which pressure"),
+        ({"learning": {"source_labels": ["hardness"]}}, "no label 'hardness'"),
+        ({"labels": {"k": {"file": "none.csv", "column": "k"}}}, "there is no file none.csv"),
+        ({"learning": {"sizes": [20, 40], "draws": [5]}}, "1 numbers for the 2"),
+        ({"structures": {"target": {"cifs": "none/*.cif"}}}, "no CIF files match"),
+        (
+            {"learning": {"source_labels": ["isotherm"], "learners": ["xgboost-weighted"]}},
+            "cannot take isotherm",
+        ),
+    ],
+)
+def test_what_no_single_block_can_tell_is_checked_before_any_job(plan_of, blocks, message):
+    with pytest.raises(ConfigError, match=message):
+        plan_of(**({"structures": BOTH} | blocks)).check()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ({"structures": {"source": BOTH["source"]}}, "needs the sets source and target; target"),
+        ({"learning": {"source_pressures_bar": [35]}}, "uptake_35bar is at none of"),
+        (
+            {"structures": BOTH | {"target": {"cifs": "tests/data/", "stages": ["geometry"]}}},
+            "diffusivity needs the stage diffusion, which the set target does not pass through",
+        ),
+    ],
+)
+def test_what_a_study_lacks_is_named(plan_of, blocks, message):
+    with pytest.raises(ConfigError, match=message):
+        plan_of(**({"structures": BOTH} | blocks)).check_study()
+
+
+def test_a_run_without_a_target_makes_the_pages_that_there_is_material_for(plan_of):
+    assert plan_of(structures=BOTH).default_pages() == ["results/s/report/index.html"]
+    alone = plan_of(structures={"mine": {"cifs": "tests/data/"}})
+    assert alone.default_pages() == ["results/s/report/descriptors/index.html"]
+    with pytest.raises(ConfigError, match="nothing to do"):
+        plan_of(structures={}).default_pages()
+
+
+def test_the_crosscheck_changes_the_engine_and_what_it_is_told_to(plan_of):
+    plan = plan_of(
+        structures=BOTH,
+        uptake={"crosscheck": 2, "crosscheck_params": {"pressures_bar": [10]}, "cutoff_A": 13},
+        diffusion={"crosscheck": 0},
+    )
+    assert plan.crosschecks == ["uptake"]
+    settings = plan.crosscheck_settings("uptake")
+    assert settings.engine == "raspa3" and list(settings.pressures_bar) == [10.0]
+    assert settings.cutoff_A == plan.stage_settings("uptake").cutoff_A == 13.0
+    assert plan.stage_settings("uptake").engine == "grid"
+
+
+def test_the_seed_reaches_the_stages_that_draw_random_numbers(plan_of):
+    plan = plan_of(structures=BOTH, seed=7)
+    assert plan.stage_settings("uptake").seed == plan.stage_settings("diffusion").seed == 7

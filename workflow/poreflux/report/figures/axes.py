@@ -1,0 +1,104 @@
+"""Axes, ticks and legends that several figures share."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from poreflux.report.figures.style import INK, plain
+from poreflux.report.sources import source_head
+
+# Ratio of the ends of an axis below which powers of ten alone are too few ticks.
+FEW_DECADES = 300.0
+# Longest text beside an axis, in characters.
+LONGEST = 34
+
+
+def finite_values(values) -> np.ndarray:
+    """The finite ones of values, as float64."""
+    values = np.asarray(values, float)
+    return values[np.isfinite(values)]
+
+
+def bin_edges(arrays, bins: int = 24) -> np.ndarray:
+    """Edges of so many bins over the values of several arrays: (bins + 1,)."""
+    values = np.concatenate([np.asarray(a, float) for a in arrays])
+    return np.histogram_bin_edges(values, bins)
+
+
+def source_axis(axis, sources) -> None:
+    """An axis of pressures, or of names in this order where sources are not all uptakes."""
+    if source_head(sources) == "Source":
+        axis.xaxis.update_units(list(sources))
+        axis.tick_params(axis="x", rotation=45)
+    else:
+        pressure_axis(axis, sources)
+
+
+def pressure_axis(axis, pressures) -> None:
+    """A logarithmic horizontal axis of pressures in bar, with round ticks."""
+    pressures = sorted(set(map(float, pressures)))
+    axis.set_xscale("log")
+    if len(pressures) == 1:
+        axis.set_xlim(pressures[0] / 3, pressures[0] * 3)
+    axis.set_xlabel("Pressure (bar)")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.tick_params(axis="x", which="minor", length=0)
+
+
+def legend_above(figure, handles, most: int = 4) -> None:
+    """One legend for all panels, with ``most`` entries a line."""
+    ncols = min(most, max(1, len(handles)))
+    figure.legend(handles=handles, loc="outside upper left", ncols=ncols)
+
+
+def log_ticks(axis, values) -> None:
+    """Ticks at every power of ten, or at 1, 2 and 5 of each where the values span little."""
+    narrow = np.max(values) / np.min(values) < FEW_DECADES
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
+    axis.set_major_formatter(FuncFormatter(_power_label))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _power_label(x: float, _=None) -> str:
+    """A tick on a logarithmic axis: ``20`` or, far from one, ``2 × 10⁻⁹`` (as mathtext)."""
+    if 1e-3 < x < 1e5:
+        return f"{x:g}"
+    mantissa, _, exponent = f"{x:.0e}".partition("e")
+    head = "" if mantissa == "1" else rf"{mantissa} \times "
+    return rf"${head}10^{{{int(exponent)}}}$"
+
+
+def fine_log_ticks(axis, values) -> None:
+    """:func:`log_ticks`, and more of them within a decade."""
+    log_ticks(axis, values)
+    ratio = np.max(values) / np.min(values)
+    if ratio < 4:
+        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)))
+    elif ratio < 10:
+        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+
+
+def zero_line(axis) -> None:
+    """A vertical line at zero, behind what is drawn."""
+    axis.axvline(0, color=INK, lw=0.9, zorder=1)
+
+
+def rows_axis(axis, labels) -> None:
+    """A vertical axis with a labelled row each, the first one on top."""
+    labels = [plain(x, LONGEST) for x in labels]
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set_ylim(len(labels) - 0.4, -0.6)
+    axis.grid(axis="y", visible=False)
+
+
+def draw_intervals(axis, rows, value, y, colour, marker, *, clear: bool) -> None:
+    """Dots with bars from low to high; with ``clear``, open where a bar holds zero."""
+    y = np.asarray(y, float)
+    axis.hlines(y, rows["low"], rows["high"], color=colour, lw=1.2)
+    filled = ((rows["low"] > 0) | (rows["high"] < 0)).to_numpy() | (not clear)
+    x = rows[value].to_numpy(float)
+    axis.plot(x[filled], y[filled], marker, color=colour)
+    axis.plot(x[~filled], y[~filled], marker, mec=colour, mfc="white", mew=1.2)

@@ -1,0 +1,130 @@
+"""The look of every figure: colours, style, sizes, and how one is saved.
+
+Nothing here touches matplotlib's global state: :func:`styled` puts the style in force while a
+figure is made or saved and restores what was there before. Equal figures give equal files.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from poreflux.base.files import write_atomically
+
+DPI = 150
+WIDTH = 7.6
+# Okabe and Ito's colours, told apart in every common form of colour blindness.
+BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+SKY, PURPLE, GREY, INK = "#56B4E9", "#CC79A7", "#6B7680", "#1D2733"
+PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+SET_COLOURS = {"source": BLUE, "target": VERMILLION}
+OTHER_SETS = (GREEN, PURPLE, ORANGE, SKY)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DIRECT, TRANSFER = GREY, GREEN
+# R2 below this is drawn here: a model that is useless by any measure.
+R2_FLOOR = -1.0
+# Beyond so many points or lines an SVG holds them as a picture.
+MAX_VECTOR = 400
+STYLE = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "axes.grid": True,
+    "grid.color": "#E7EBEE",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "figure.dpi": DPI,
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "poreflux",
+    "axes.unicode_minus": True,
+}
+
+
+def styled(function: Callable) -> Callable:
+    """Run a function with the report's style in force, whatever the user's settings."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(STYLE)
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+@styled
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write ``<name>.png`` and ``<name>.svg`` into a folder; equal figures give equal bytes."""
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        write_atomically(folder / f"{name}.{kind}", buffer.getvalue())
+        # what the first drawing laid out holds for the second
+        figure.set_layout_engine("none")
+
+
+def set_colour(name: str, names: Sequence[str]) -> str:
+    """The colour of a set of structures, the same in every figure."""
+    others = [n for n in names if n not in SET_COLOURS]
+    return SET_COLOURS.get(name) or OTHER_SETS[others.index(name) % len(OTHER_SETS)]
+
+
+def grid(rows: int, columns: int, *, height: float, ratios=None, **share):
+    """A figure of full width and its axes.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Of the axes.
+    height : float
+        Inches; the width is :data:`WIDTH`.
+    ratios : sequence of float, optional
+        Widths of the columns relative to each other.
+    **share
+        As for :meth:`matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    figure : Figure
+    axes : ndarray of Axes, shape (rows, columns)
+    """
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    keywords = {"width_ratios": ratios} if ratios else {}
+    axes = figure.subplots(rows, columns, squeeze=False, **share, **keywords)
+    return figure, axes
+
+
+def rasterise(artist, n: int) -> None:
+    """Draw an artist of ``n`` points or lines as a picture where they are many."""
+    if n > MAX_VECTOR:
+        artist.set_rasterized(True)
+
+
+def plain(text: str, longest: int = 28) -> str:
+    """A name as matplotlib shows it: no formulas, no leading underscore, not too long."""
+    text = str(text).replace("$", r"\$")
+    text = f"\u200b{text}" if text.startswith("_") else text
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -1,0 +1,107 @@
+"""The head of the page: what came out, in a few boxes and sentences."""
+
+from __future__ import annotations
+
+import pandas as pd
+from markupsafe import Markup
+
+from poreflux.report.rendering import render
+from poreflux.report.scores import (
+    best_and_worst,
+    median_with_quartiles,
+    score_summary,
+    valid_scores,
+)
+from poreflux.report.sections.cost import cost_in_words, cost_table
+from poreflux.report.sections.crosscheck import AGREEMENT_SE, verdict
+from poreflux.report.sections.structures import complete_structures
+from poreflux.report.sources import source_name
+from poreflux.report.statistics import wilson
+from poreflux.report.study import Study
+
+# The stages that are checked against a reference code, as sentences begin.
+CHECKED = {"uptake": "Uptake", "diffusion": "Diffusivity"}
+# What a stage gives of one structure.
+RESULTS = {"uptake": "an isotherm", "diffusion": "a diffusivity"}
+
+
+def headline(study: Study) -> Markup:
+    """The study's result."""
+    scores = valid_scores(study)
+    summary = score_summary(scores) if len(scores) else None
+    checks = [{"title": t, "verdict": verdict(study, stage)} for stage, t in CHECKED.items()]
+    verdicts = [check["verdict"] for check in checks if check["verdict"]]
+    return render(
+        "headline",
+        sets=[_structures(study, name) for name in study.sets],
+        learnt=study.quantity(study.target_label),
+        best=None if summary is None else _best(summary),
+        wins=[] if summary is None else _wins(summary),
+        checks=checks,
+        agree=sum(found["agree"] for found in verdicts),
+        compared=sum(found["n"] for found in verdicts),
+        agreement_se=AGREEMENT_SE,
+        cost=_cost(study),
+    )
+
+
+def _structures(study: Study, name: str) -> dict:
+    """How many structures of a set came through every stage."""
+    ok, failed, total = complete_structures(study.tables, name)
+    why = "" if total else study.why(f"{name}/structures")
+    rest = total - ok - failed
+    return {"name": name, "ok": ok, "failed": failed, "rest": rest, "total": total, "why": why}
+
+
+def _best(summary: pd.DataFrame) -> dict:
+    """The model with the highest median."""
+    best = summary.loc[summary["median"].idxmax()]
+    return {
+        "learner": best["learner"],
+        "what": "direct" if best["kind"] == "dl" else f"transfer, {source_name(best['source'])}",
+        "size": best["size"],
+        "median": best["median"],
+        "quartiles": median_with_quartiles(best),
+        "draws": best["n"],
+    }
+
+
+def _wins(summary: pd.DataFrame) -> list[dict]:
+    """Transfer against direct learning of each learner, at the largest size with pairs."""
+    ends, found = best_and_worst(summary), []
+    for learner in dict.fromkeys(ends["learner"]):
+        rows = [r for r in ends[ends["learner"] == learner].itertuples() if r.best is not None]
+        rows = [r for r in rows if r.best["pairs"]]
+        if not rows:
+            continue
+        row = rows[-1].best
+        sources = summary[(summary["learner"] == learner) & (summary["kind"] == "tl")]
+        low, high = wilson(row["wins"], row["pairs"])
+        found.append(
+            {
+                "learner": learner,
+                "size": rows[-1].size,
+                "source": source_name(row["source"]),
+                "sources": sources["source"].nunique(),
+                "wins": row["wins"],
+                "pairs": row["pairs"],
+                "share": row["wins"] / row["pairs"],
+                "low": low,
+                "high": high,
+                "gain": row["gain"],
+            }
+        )
+    return found
+
+
+def _cost(study: Study) -> dict | None:
+    """What a structure of each simulated stage and the whole study cost, in words."""
+    table = cost_table(study)
+    per = {}
+    for stage, rows in table.groupby("stage"):
+        if rows["structures"].sum() > 0:
+            per[stage] = rows[["cpu_s", "gpu_s"]].sum() / rows["structures"].sum()
+    each = [f"{words} {cost_in_words(*per[s])}" for s, words in RESULTS.items() if s in per]
+    if not each:
+        return None
+    return {"each": each, "total": cost_in_words(*table[["cpu_s", "gpu_s"]].sum())}

@@ -1,0 +1,415 @@
+"""Direct learning of the target's label against transfer from the source's."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from poreflux.data.labels import DIFFUSIVITY, ISOTHERM
+from poreflux.report import published
+from poreflux.report.figures.style import (
+    DIRECT,
+    INK,
+    ORANGE,
+    R2_FLOOR,
+    TRANSFER,
+    WIDTH,
+    grid,
+    plain,
+    styled,
+)
+from poreflux.report.numbers import NOT_A_NUMBER, Number, counted, decimal, listed, whole
+from poreflux.report.rendering import Section, Table, missing_section, render
+from poreflux.report.scores import (
+    best_and_worst,
+    median_with_quartiles,
+    paired_scores,
+    score_summary,
+    valid_scores,
+    wins_in_words,
+)
+from poreflux.report.sections.pretraining import labels_of
+from poreflux.report.sources import source_cell, source_head, source_name, sources_of
+from poreflux.report.statistics import finite, usable, wilson
+from poreflux.report.study import Study, safe_name
+
+# Share of a draw that is tested on, where the scores do not tell its number.
+TEST_SHARE = 0.20
+# Fewer draws or test structures than this and a score is called noisy.
+FEW_DRAWS, FEW_TESTS = 20, 40
+# A panel of R2 against R2 spans at least this.
+MIN_R2_RANGE = 0.2
+TITLE = "Direct learning against transfer"
+# The published wins are of draws of this size.
+PUBLISHED_SIZE = 300
+
+
+def section(study: Study) -> Section:
+    """Medians, wins and learning curves of every learner."""
+    scores = valid_scores(study)
+    if scores.empty:
+        return missing_section("transfer", TITLE, "Scores", _why_no_scores(study))
+    summary = score_summary(scores)
+    ends = best_and_worst(summary)
+    pairs = paired_scores(scores)
+    learners = {str(learner): part for learner, part in summary.groupby("learner")}
+    body = render(
+        "transfer",
+        learnt=study.quantity(study.target_label),
+        sources=_sources_in_words(study, scores),
+        cautions=_cautions(study, scores),
+        ends=_ends_table(ends),
+        without_direct="dl" not in set(summary["kind"]),
+        without_transfer="tl" not in set(summary["kind"]),
+        published=_beside_published(study, summary, ends),
+        learners=[_learner(study, name, part, ends, pairs) for name, part in learners.items()],
+        curves=study.draw("learning_curves", _curves(study, learners, ends)),
+        single_size=summary["size"].nunique() == 1,
+        floor=R2_FLOOR,
+        # what is slow is known of diffusivities alone
+        slow=study.target_label == DIFFUSIVITY,
+        all_scores=_all_scores(summary, slow=study.target_label == DIFFUSIVITY),
+    )
+    return Section("transfer", TITLE, body)
+
+
+def _why_no_scores(study: Study) -> str:
+    given = study.tables.get("study/scores")
+    if given is None or given.empty:
+        return study.why("study/scores")
+    return (
+        f"none of the {counted(len(given), 'score')} is a number; R² needs at least two different "
+        "test labels, so larger draws or more labelled structures (learning.sizes)"
+    )
+
+
+def _sources_in_words(study: Study, scores: pd.DataFrame) -> str:
+    """What the source models learnt: ``uptakes``, or which labels."""
+    labels = labels_of(scores[scores["kind"] == "tl"])
+    others = [s for s in sources_of(scores) if s in labels and labels[s] == s and s != ISOTHERM]
+    uptakes = ["uptakes"] if len(others) < len(labels) or not others else []
+    return listed([*uptakes, *(study.quantity(label).words for label in others)])
+
+
+def _cautions(study: Study, scores: pd.DataFrame) -> dict:
+    """What makes the scores rough: few draws, few test structures, scores that are no numbers."""
+    draws = int(scores.groupby(["learner", "size", "kind"])["draw"].nunique().min())
+    smallest = min(int(s) for s in scores["size"].unique())
+    counts = finite(usable(scores[scores["size"] == smallest], "n_test"), "n_test")["n_test"]
+    tests = int(counts.min()) if len(counts) else max(1, round(TEST_SHARE * smallest))
+    return {
+        "draws": draws if draws < FEW_DRAWS else None,
+        "smallest": smallest,
+        "tests": tests if tests < FEW_TESTS else None,
+        "lost": len(usable(study.tables.get("study/scores"))) - len(scores),
+    }
+
+
+def _ends_table(ends: pd.DataFrame) -> Table:
+    rows = []
+    for r in ends.itertuples():
+        best = r.best
+        some = best if best is not None else r.direct
+        interval = NOT_A_NUMBER
+        if best is not None and best["pairs"]:
+            low, high = wilson(best["wins"], best["pairs"])
+            interval = f"{100 * low:.0f} to {100 * high:.0f} %"
+        pressure = source_cell(best["source"]) if best is not None else NOT_A_NUMBER
+        rows.append(
+            [
+                r.learner,
+                whole(r.size),
+                whole(some["n"]),
+                median_with_quartiles(r.direct),
+                median_with_quartiles(best),
+                Number(pressure),
+                wins_in_words(best),
+                Number(interval),
+                decimal(best["gain"] if best is not None else None),
+            ]
+        )
+    return Table(
+        [
+            "Learner",
+            "Size",
+            "Draws",
+            "R² direct",
+            "R² transfer, best source",
+            source_head([r.best["source"] for r in ends.itertuples() if r.best is not None]),
+            "Transfer wins",
+            "95 % interval",
+            "Median gain",
+        ],
+        rows,
+    )
+
+
+def _beside_published(study: Study, summary: pd.DataFrame, ends: pd.DataFrame) -> dict | None:
+    """The published medians beside those of the network, at the sizes that both have."""
+    ours = ends[(ends["learner"] == "mlp") & ends["size"].isin(published.R2)]
+    if study.target_label != DIFFUSIVITY or ours.empty:
+        return None
+    rows = []
+    for r in ours.itertuples():
+        direct, transfer = published.R2[r.size]
+        rows.append(
+            [
+                whole(r.size),
+                decimal(direct, 3),
+                decimal(r.direct["median"] if r.direct is not None else None, 3),
+                decimal(transfer, 3),
+                decimal(r.best["median"] if r.best is not None else None, 3),
+                Number(source_cell(r.best["source"]) if r.best is not None else NOT_A_NUMBER),
+            ]
+        )
+    heads = ["Size", "R² direct, published", "here", "R² transfer, published", "here"]
+    head = source_head(ours["best"].map(lambda b: b["source"] if b is not None else 0))
+    return {
+        "table": Table([*heads, head], rows),
+        "doi": published.DOI,
+        "size": PUBLISHED_SIZE,
+        "wins": _wins_beside_published(summary),
+    }
+
+
+def _wins_beside_published(summary: pd.DataFrame) -> list[dict]:
+    """Wins of the network there and here, by pressure of the source."""
+    ours = summary[
+        (summary["learner"] == "mlp") & (summary["size"] == PUBLISHED_SIZE) & (summary["pairs"] > 0)
+    ]
+    found = []
+    for pressure, won in published.WINS.items():
+        # not the source, which may go by its name
+        at = ours[ours["source_pressure_bar"] == pressure]
+        if len(at):
+            here = at.iloc[0]
+            found.append(
+                {
+                    "pressure_bar": pressure,
+                    "there": won,
+                    "here": here["wins"],
+                    "pairs": here["pairs"],
+                }
+            )
+    return found
+
+
+def _learner(study: Study, learner: str, part, ends, pairs) -> dict:
+    """The figures of one learner: ``bars`` of R2 and, where both kinds have scores, ``wins``."""
+    own = pairs[pairs["learner"] == learner]
+    chosen = {}
+    for r in ends[ends["learner"] == learner].itertuples():
+        if r.best is not None and r.best["pairs"]:
+            worst = r.worst if r.worst["pairs"] else r.best
+            chosen[r.size] = (r.best["source"], worst["source"])
+    name = safe_name(learner)
+    return {
+        "name": learner,
+        "bars": study.draw(f"scores_{name}", draw_score_bars(part)),
+        "cut_off": (part["q1"] < R2_FLOOR).any(),
+        "wins": study.draw(f"wins_{name}", draw_wins(own, chosen)) if chosen else None,
+        "below_floor": (own[["r2_tl", "r2_dl"]] < R2_FLOOR).to_numpy().any(),
+    }
+
+
+def _curves(study: Study, learners: dict[str, pd.DataFrame], ends: pd.DataFrame) -> Figure:
+    curves: dict[str, dict[str, pd.DataFrame]] = {}
+    for learner, part in learners.items():
+        lines = {}
+        direct = part[part["kind"] == "dl"].sort_values("size")
+        if len(direct):
+            lines["direct"] = direct
+        with_transfer = ends[(ends["learner"] == learner) & ends["best"].notna()]
+        if len(with_transfer):
+            best = with_transfer.iloc[-1]["best"]["source"]
+            rows = part[(part["kind"] == "tl") & (part["source"] == best)]
+            lines[f"transfer from {source_name(best)}"] = rows.sort_values("size")
+        curves[learner] = lines
+    return draw_learning_curves(curves, study.quantity(study.target_label).symbol)
+
+
+def _all_scores(summary: pd.DataFrame, *, slow: bool) -> Table:
+    rows = [
+        [
+            r["learner"],
+            whole(r["size"]),
+            "direct" if r["kind"] == "dl" else "transfer",
+            Number(NOT_A_NUMBER if r["kind"] == "dl" else source_cell(r["source"])),
+            whole(r["n"]),
+            median_with_quartiles(r),
+            decimal(r["rmse"], 3),
+            decimal(r["mae"], 3),
+            decimal(r["r2_rest"]),
+            decimal(r["rmse_rest"], 3),
+            *([decimal(r["rmse_rest_slow"], 3)] if slow else []),
+            wins_in_words(r if r["kind"] == "tl" else None),
+            decimal(r["gain"]),
+        ]
+        for _, r in summary.iterrows()
+    ]
+    head = source_head(summary["source"].dropna())
+    heads = ["Learner", "Size", "Kind", head, "Draws", "R²", "RMSE", "MAE"]
+    heads += ["R² outside", "RMSE outside", *(["of these slow"] if slow else [])]
+    return Table([*heads, "Transfer wins", "Median gain"], rows)
+
+
+@styled
+def draw_score_bars(summary: pd.DataFrame) -> Figure:
+    """Median R2 with quartiles of one learner, a panel a size, a bar a source.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Rows of one learner of :func:`poreflux.report.scores.score_summary`.
+    """
+    sizes = sorted(summary["size"].unique())
+    figure, axes = grid(len(sizes), 1, height=0.75 + 1.95 * len(sizes), sharex=True)
+    sources = sources_of(summary)
+    labels = ["direct", *map(source_cell, sources)]
+    for axis, size in zip(axes[:, 0], sizes, strict=True):
+        rows = summary[summary["size"] == size]
+        for _, row in rows.iterrows():
+            transfer = row["kind"] == "tl"
+            x = 1 + sources.index(row["source"]) if transfer else 0
+            _bar(axis, x, row, TRANSFER if transfer else DIRECT)
+        direct = rows[rows["kind"] == "dl"]
+        if len(direct):
+            level = max(R2_FLOOR, float(direct["median"].iloc[0]))
+            axis.axhline(level, color=DIRECT, lw=1, ls=(0, (4, 3)), zorder=1)
+        axis.axhline(0, color=INK, lw=0.8)
+        low = max(R2_FLOOR, min(0.0, rows["q1"].min()))
+        high = max(0.1, rows["q3"].clip(lower=R2_FLOOR).max())
+        margin = 0.06 * (high - low)
+        axis.set_ylim(low - (margin if low < 0 else 0), high + margin)
+        axis.set_ylabel("R²")
+        axis.set_title(f"{size} labelled structures (n = {int(rows['n'].max())} draws)")
+        axis.grid(axis="x", visible=False)
+    axes[-1, 0].set_xticks(range(len(labels)), labels)
+    axes[-1, 0].set_xlabel(source_head(sources) if sources else "")
+    return figure
+
+
+def _bar(axis, x, row, colour) -> None:
+    median, low, high = (max(R2_FLOOR, row[c]) for c in ("median", "q1", "q3"))
+    axis.bar(x, median, 0.72, color=colour, alpha=0.75)
+    axis.errorbar(
+        x, median, yerr=[[median - low], [high - median]], color=INK, elinewidth=1, capsize=2.5
+    )
+    if row["median"] < R2_FLOOR:
+        axis.annotate(
+            f"{row['median']:.1f}".replace("-", "−"),
+            (x, 0),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=7.5,
+        )
+
+
+@styled
+def draw_wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
+    """R2 of transfer against that of direct learning, draw by draw, a panel a size.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Of one learner: size, source, r2_tl, r2_dl.
+    chosen : dict of int to tuple of 2
+        By size: the best and the worst source (equal: one is drawn).
+    """
+    n_columns = min(3, len(chosen))
+    n_rows = -(-len(chosen) // n_columns)
+    width = {1: 3.9, 2: 6.4}.get(n_columns, WIDTH)
+    figure = Figure(figsize=(width, n_rows * (width / n_columns + 0.45)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(n_rows, n_columns, squeeze=False)
+    for axis in axes.flat[len(chosen) :]:
+        axis.remove()
+    for axis, (size, (best, worst)) in zip(axes.flat, chosen.items(), strict=False):
+        drawn = []
+        styles = [(worst, ORANGE, "s", "none"), (best, TRANSFER, "o", TRANSFER)]
+        for source, colour, marker, face in styles[1:] if best == worst else styles:
+            rows = pairs[(pairs["size"] == size) & (pairs["source"] == source)]
+            won = int((rows["r2_tl"] > rows["r2_dl"]).sum())
+            x, y = rows["r2_dl"].clip(lower=R2_FLOOR), rows["r2_tl"].clip(lower=R2_FLOOR)
+            drawn += [*x, *y]
+            axis.plot(
+                x,
+                y,
+                marker,
+                ms=4.5,
+                mfc=face,
+                mec=colour,
+                mew=1,
+                alpha=0.85,
+                label=f"{source_name(source)}: {won} of {len(rows)} won",
+            )
+        low, high = min(drawn), max(drawn)
+        margin = max(0.07 * (high - low), (MIN_R2_RANGE - (high - low)) / 2)
+        limits = (low - margin, high + margin)
+        axis.plot(limits, limits, color=INK, lw=0.9, zorder=0)
+        axis.set(xlim=limits, ylim=limits, aspect="equal")
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+        axis.set(xlabel="R², direct", ylabel="R², transfer")
+        handles, labels = axis.get_legend_handles_labels()
+        axis.legend(
+            handles[::-1],
+            labels[::-1],
+            title=f"{size} labelled structures",
+            title_fontproperties={"weight": "bold", "size": 9.5},
+            alignment="left",
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 1.01),
+            borderaxespad=0,
+            borderpad=0,
+            handletextpad=0.2,
+        )
+    return figure
+
+
+@styled
+def draw_learning_curves(curves: dict[str, dict[str, pd.DataFrame]], symbol: str) -> Figure:
+    """Median R2 with quartiles against the number of labelled structures, a panel a learner.
+
+    Parameters
+    ----------
+    curves : dict of str to dict of str to DataFrame
+        By learner, then by label of the line (``direct`` or a source): size, q1, median, q3.
+    symbol : str
+        What R2 is of.
+    """
+    figure, axes = grid(1, len(curves), height=3.3, sharey=True)
+    sizes = sorted({s for lines in curves.values() for t in lines.values() for s in t["size"]})
+    lows, highs = [0.0], [0.1]
+    for axis, (learner, lines) in zip(axes[0], curves.items(), strict=True):
+        for k, (label, table) in enumerate(lines.items()):
+            direct = label.startswith("direct")
+            shown = table[["q1", "median", "q3"]].clip(lower=R2_FLOOR)
+            lows.append(shown["q1"].min())
+            highs.append(shown["q3"].max())
+            axis.errorbar(
+                table["size"] * 1.03 ** (k - (len(lines) - 1) / 2),
+                shown["median"],
+                yerr=[shown["median"] - shown["q1"], shown["q3"] - shown["median"]],
+                fmt="s--" if direct else "o-",
+                color=DIRECT if direct else TRANSFER,
+                elinewidth=1,
+                capsize=2.5,
+                label=label,
+            )
+        axis.axhline(0, color=INK, lw=0.8)
+        axis.set_xscale("log")
+        axis.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.25)
+        axis.set_xticks(sizes, [f"{s:g}" for s in sizes])
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.tick_params(axis="x", which="minor", length=0)
+        axis.set(xlabel="Labelled structures", title=learner)
+        axis.legend(loc="upper left", bbox_to_anchor=(0, -0.22), borderaxespad=0)
+    low, high = min(lows), max(highs)
+    margin = 0.05 * (high - low)
+    axes[0, 0].set_ylim(low - (margin if low < 0 else 0), high + margin)
+    axes[0, 0].set_ylabel(f"R² of {plain(symbol)}")
+    return figure

@@ -1,0 +1,435 @@
+"""The plan of a study: which sets, stages, tables, labels and models it has, and where they lie.
+
+Rules, usage, crate, command line and report ask the plan; none of them reads the configuration to
+find out what a study consists of.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from poreflux.base.canonical import canonical_json
+from poreflux.base.errors import ConfigError
+from poreflux.base.stage_names import COMPARED, CROSSCHECK
+from poreflux.data import features, labels
+from poreflux.learning.learners import get_learner
+from poreflux.learning.splits import draws_of_sizes
+from poreflux.run import intake
+from poreflux.run.stages import STAGES
+from poreflux.store import package_version
+from poreflux.synthesis.table import Schema
+
+SOURCE, TARGET, PREDICT = "source", "target", "predict"
+# What describes a structure without simulation.
+DESCRIPTORS = ("geometry", "energy", "percolation")
+# Packages that all stages use.
+EVERYWHERE = ("snakemake", "numpy", "scipy", "numba", "gemmi", "pandas", "pyarrow")
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """A set of structures and the tables that it has.
+
+    Attributes
+    ----------
+    name : str
+    spec : dict
+        Its block of the configuration.
+    from_files : dict
+        What the configuration says of each table that is read from files, by stage;
+        ``structures`` among them where the set has no CIFs.
+    stages : tuple of str
+        The stages of which it has a table, computed or read.
+    """
+
+    name: str
+    spec: dict
+    from_files: dict = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, spec: dict) -> SetPlan:
+        """The set that a block of the configuration describes."""
+        given = spec.get("tables") or {}
+        from_files = {stage: table for stage, table in given.items() if table}
+        has_structures = spec.get("cifs") or spec.get("package")
+        computed = spec["stages"] if has_structures or not from_files else []
+        read = [stage for stage in STAGES if stage in from_files]
+        if from_files and not has_structures:
+            paths = [path for table in from_files.values() for path in _listed(table["files"])]
+            from_files["structures"] = {"files": list(dict.fromkeys(paths))}
+        return cls(name, spec, from_files, tuple(dict.fromkeys([*computed, *read])))
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """The stages that are computed, not read from files."""
+        return tuple(stage for stage in self.stages if stage not in self.from_files)
+
+    @property
+    def is_tables_alone(self) -> bool:
+        """Whether the set is known by tables from files alone."""
+        return "structures" in self.from_files
+
+
+class StudyPlan:
+    """What a study consists of.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        Complete, see :func:`poreflux.run.config.complete`.
+    folder : Path
+        The workflow's folder: where files are looked for that are not in the working folder.
+
+    Attributes
+    ----------
+    results, logs : str
+        Folders of the study's results and logs, relative to the working folder.
+    sets : dict of str to SetPlan
+        With ``predict`` where there is something to predict.
+    learners, sizes, draws
+        Names of learners, sizes of draws, and number of draws per size.
+    """
+
+    def __init__(self, config, folder: Path):
+        self.config, self.folder = config, folder
+        self.results = f"results/{config.study}"
+        self.logs = f"logs/{config.study}"
+        blocks = config.model_dump(mode="json")
+        specs = dict(blocks["structures"])
+        if config.predict.cifs:
+            specs[PREDICT] = {"cifs": config.predict.cifs, "stages": list(DESCRIPTORS)}
+        self.sets = {name: SetPlan.of(name, spec) for name, spec in specs.items()}
+        self.learners = list(config.learning.learners)
+        self.sizes = list(config.learning.sizes)
+        self.own_labels = blocks["labels"]
+
+    # --- checks -----------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Check what no single block of the configuration can tell, before any job.
+
+        Files are looked for at once, for Snakemake takes results whose input cannot be named for
+        finished.
+
+        Raises
+        ------
+        ConfigError
+            If a file is missing, a label unknown, or a learner cannot do what is asked of it.
+        """
+        _ = self.members, self.imported, self.label_files, self.synthesis_files, self.draws
+        _ = self.target_label
+        if self.config.synthesis:
+            Schema.from_config(self.synthesis_settings["columns"])
+        if labels.ISOTHERM in self.source_labels:
+            for learner in self.learners:
+                if not get_learner(learner).transfers_isotherms:
+                    raise ConfigError(
+                        f"learning.source_labels: {learner} refits on the rows of one label and "
+                        "cannot take isotherm"
+                    )
+
+    def check_study(self) -> None:
+        """Name what a study lacks, even where results of an earlier one would hide it.
+
+        Raises
+        ------
+        ConfigError
+            If a set, a stage or a table is missing that features or labels need.
+        """
+        missing = {SOURCE, TARGET} - set(self.sets)
+        if missing:
+            raise ConfigError(
+                f"a study needs the sets source and target; {' and '.join(sorted(missing))} not "
+                "found under structures: in the configuration"
+            )
+        for name in (SOURCE, TARGET):
+            self.feature_tables(name)
+            self.label_tables(name)
+
+    # --- structures and their tables ----------------------------------------------------------
+
+    @cached_property
+    def members(self) -> dict[str, dict[int, dict[str, str]]]:
+        """By set and shard: names of the structures and where each comes from."""
+        return {
+            name: intake.by_shard(intake.list_members(s.spec, self.folder), self.config.shards)
+            for name, s in self.sets.items()
+        }
+
+    def table(self, owner: str, name: str) -> str:
+        """Path of a table: of a set (``target``, ``uptake``) or of the ``study``."""
+        return f"{self.results}/{owner}/{name}.parquet"
+
+    def shard_table(self, stage: str) -> str:
+        """Path pattern of the table that one shard's job writes; wildcards ``set``, ``shard``."""
+        return f"{self.results}/{{set}}/shards/{stage}/{{shard}}-of-{self.config.shards}.parquet"
+
+    def shard_tables(self, stage: str, name: str) -> list[str]:
+        """The tables of all shards of a set that hold at least one structure."""
+        pattern = self.shard_table(stage)
+        return [pattern.format(set=name, shard=shard) for shard in self.members[name]]
+
+    def tables(self, stage: str, sets: Sequence[str] | None = None) -> list[str]:
+        """The tables of a stage (or ``structures``), of every set or of some, that has it."""
+        return [
+            self.table(name, stage)
+            for name, s in self.sets.items()
+            if stage in ("structures", *s.stages) and (sets is None or name in sets)
+        ]
+
+    @cached_property
+    def imported(self) -> dict[str, dict]:
+        """What is read from files, by ``<set>/<stage>``, with the paths of the files."""
+        found = {}
+        for name, s in self.sets.items():
+            for stage, table in s.from_files.items():
+                paths = [intake.find_file(file, self.folder) for file in _listed(table["files"])]
+                found[f"{name}/{stage}"] = table | {"files": paths}
+        return found
+
+    def imported_for(self, table: str) -> dict[str, dict]:
+        """What is read from files for a table, by stage: for ``structures`` all of the set's."""
+        owner, _, stage = table.partition("/")
+        return {
+            other: self.imported[f"{owner}/{other}"]
+            for other in self.sets[owner].from_files
+            if other != "structures" and stage in ("structures", other)
+        }
+
+    # --- features, labels, models -------------------------------------------------------------
+
+    def feature_tables(self, name: str) -> list[str]:
+        """The tables that make the features of a set, as the learners want them.
+
+        Raises
+        ------
+        ConfigError
+            If the set has no table of a stage, nor structures to compute it from.
+        """
+        wanted = [features.stages_of(get_learner(name).feature_set) for name in self.learners]
+        stages = list(dict.fromkeys(stage for some in wanted for stage in some))
+        for stage in stages:
+            if self.sets[name].is_tables_alone and stage not in self.sets[name].stages:
+                raise ConfigError(
+                    f"the features of {', '.join(self.learners)} need the stage {stage}, of which "
+                    f"the set {name} has no table (structures.{name}.tables.{stage}), nor CIFs to "
+                    "compute it from; choose other learning.learners or add one"
+                )
+        return [self.table(name, stage) for stage in stages]
+
+    @cached_property
+    def source_labels(self) -> list[str]:
+        """What is learnt on the source, a model per label; ``isotherm`` may be among them."""
+        asked = self.config.learning
+        pressures_bar = asked.source_pressures_bar
+        return labels.requested_labels(asked.source_labels, pressures_bar, self.own_labels)
+
+    @cached_property
+    def target_label(self) -> str:
+        """What is learnt on the target.
+
+        Raises
+        ------
+        ConfigError
+            If it is not one number per structure.
+        """
+        found = labels.requested_labels([self.config.learning.target_label], [], self.own_labels)
+        if len(found) != 1 or labels.ISOTHERM in found:
+            raise ConfigError(
+                "learning.target_label: uptake at which pressure? Such as uptake_65bar"
+            )
+        return found[0]
+
+    def labels_of(self, name: str) -> list[str]:
+        """The labels of a set, each one number per structure."""
+        if name == TARGET:
+            return [self.target_label]
+        return labels.scalar_labels(self.source_labels, self.config.learning.source_pressures_bar)
+
+    @cached_property
+    def label_files(self) -> dict[str, str]:
+        """The files of the user's own labels."""
+        return {
+            name: intake.find_file(spec["file"], self.folder)
+            for name, spec in self.own_labels.items()
+        }
+
+    def label_tables(self, name: str) -> dict[str, str]:
+        """What the labels of a set are made of: a stage's table or a file, by label.
+
+        Raises
+        ------
+        ConfigError
+            If the set does not pass through the stage, or not at that pressure.
+        """
+        found = {}
+        for label in self.labels_of(name):
+            if label in self.label_files:
+                found[label] = self.label_files[label]
+                continue
+            kind = labels.kind_of(label)
+            stage = labels.STAGES[kind]
+            pressures = list(self.config.uptake.pressures_bar)
+            if (
+                kind == labels.UPTAKE
+                and not np.isclose(labels.pressure_of(label), pressures, rtol=1e-5).any()
+            ):
+                raise ConfigError(
+                    f"the label {label} is at none of uptake.pressures_bar "
+                    f"({canonical_json(pressures)}); add it there, or take it out of "
+                    "learning.source_pressures_bar (or the labels)"
+                )
+            if stage not in self.sets[name].stages:
+                raise ConfigError(
+                    f"the label {label} needs the stage {stage}, which the set {name} does "
+                    f"not pass through (structures.{name}.stages or .tables)"
+                )
+            found[label] = self.table(name, stage)
+        return found
+
+    @cached_property
+    def draws(self) -> dict[int, int]:
+        """Number of draws per size."""
+        return draws_of_sizes(self.sizes, self.config.learning.draws)
+
+    @property
+    def training(self) -> dict:
+        """What every training job needs to know besides its data."""
+        asked = self.config.learning
+        return {"protocol": asked.protocol, "seed": self.config.seed, "device": asked.device}
+
+    def source_model(self, label: str, learner: str = "{learner}") -> str:
+        """Path (or its pattern) of a source model."""
+        return f"{self.results}/study/models/{learner}-source-{label}.npz"
+
+    def source_models(self, learner: str = "{learner}") -> list[str]:
+        """Paths of the source models of a learner."""
+        return [self.source_model(label, learner) for label in self.source_labels]
+
+    def target_models(self, learner: str = "{learner}", size: int | str = "{size}") -> str:
+        """Path (or its pattern) of the models of all draws of a size."""
+        return f"{self.results}/study/models/{learner}-{size}.npz"
+
+    # --- settings of stages -------------------------------------------------------------------
+
+    def stage_settings(self, stage: str):
+        """The settings of a stage, the study's seed among them where it counts."""
+        return self.config.settings_of(stage)
+
+    def crosscheck_settings(self, stage: str):
+        """The settings of the cross-check: the stage's own but for what is changed there."""
+        return self.config.crosscheck_settings_of(stage)
+
+    @property
+    def crosschecks(self) -> list[str]:
+        """The stages of which a few target structures are computed again by another code."""
+        computed = self.sets[TARGET].computed if TARGET in self.sets else ()
+        return [
+            stage
+            for stage in COMPARED
+            if stage in computed and getattr(self.config, stage).crosscheck
+        ]
+
+    def crosscheck_tables(self) -> list[str]:
+        """The tables that compare our engines with other codes."""
+        return [self.table(TARGET, f"crosscheck_{stage}") for stage in self.crosschecks]
+
+    # --- synthesis ----------------------------------------------------------------------------
+
+    @cached_property
+    def synthesis_files(self) -> dict[str, str]:
+        """The files of the synthesis study: literature, in_house, new_conditions."""
+        given = self.config.synthesis
+        names = ("literature", "in_house", "new_conditions") if given else ()
+        found = {name: getattr(given, name) for name in names}
+        return {name: intake.find_file(file, self.folder) for name, file in found.items() if file}
+
+    @property
+    def synthesis_settings(self) -> dict:
+        """What the configuration says of learning from tables of synthesis conditions."""
+        blocks = ("columns", "structure", "transfer", "augmentation", "validation")
+        given = self.config.synthesis.model_dump(mode="json") if self.config.synthesis else {}
+        return {name: given.get(name) for name in (*blocks, "interpretation")}
+
+    @property
+    def synthesis_cases(self) -> dict[str, dict]:
+        """The cases of the synthesis study."""
+        if not self.config.synthesis:
+            return {}
+        return self.config.synthesis.model_dump(mode="json")["cases"]
+
+    # --- what a target makes ------------------------------------------------------------------
+
+    def study_tables(self) -> list[str]:
+        """The tables of the learning, if there is something to learn from and to transfer to."""
+        self.check_study()
+        return [self.table("study", n) for n in ("pretraining", "scores", "importance")]
+
+    def predictions(self) -> str:
+        """The predictions, if there is anything to predict."""
+        if PREDICT not in self.sets:
+            raise ConfigError("name CIFs of your own: --config 'predict={cifs: \"my/*.cif\"}'")
+        return f"{self.results}/predict/predictions.csv"
+
+    def synthesis_page(self) -> str:
+        """The page on synthesis conditions, if there are tables of them."""
+        if not self.config.synthesis:
+            raise ConfigError(
+                "there are no tables of synthesis conditions: "
+                "add --configfile config/synthesis.yaml or a file like it"
+            )
+        return self.page("synthesis")
+
+    def page(self, name: str = "") -> str:
+        """Path of a page of the report."""
+        return "/".join(filter(None, (self.results, "report", name, "index.html")))
+
+    def default_pages(self) -> list[str]:
+        """What a run without a target makes: the pages that there is material for."""
+        pages = []
+        if {SOURCE, TARGET} <= set(self.sets):
+            self.check_study()
+            pages.append(self.page())
+        elif self.sets:
+            pages.append(self.page("descriptors"))
+        if self.config.synthesis:
+            pages.append(self.page("synthesis"))
+        if not pages:
+            raise ConfigError(
+                "nothing to do: neither sets under structures: nor synthesis: in the configuration"
+            )
+        return pages
+
+    # --- provenance ---------------------------------------------------------------------------
+
+    def engines(self) -> dict:
+        """Versions of the packages outside Poreflux, by stage, and of those that all stages use."""
+        found: dict = {
+            name: stage.engines(getattr(self.stage_settings(name), "engine", None))
+            for name, stage in STAGES.items()
+        }
+        for name, compared in COMPARED.items():
+            if getattr(self.config, name).crosscheck:
+                found[name + CROSSCHECK] = STAGES[name].engines(compared.engine)
+        found["learning"] = self.learning_packages()
+        found |= {name: package_version(name) for name in EVERYWHERE}
+        return found | {"python": platform.python_version()}
+
+    def learning_packages(self) -> dict[str, str]:
+        """Versions of the packages behind the learners."""
+        return {
+            package: package_version(package)
+            for learner in self.learners
+            for package in get_learner(learner).packages
+        }
+
+
+def _listed(files: str | Sequence[str]) -> list[str]:
+    return [files] if isinstance(files, str) else list(files)

@@ -1,0 +1,61 @@
+"""What makes Snakemake run a job again: words among the job's params that it compares.
+
+Snakemake compares the values of all params of a job as one set, without their names, and shows in
+a dry run those it did not find before. So each setting is a word of its own, which says what it
+is: ``uptake.cutoff_A = 12.0``. It compares no param that is a function of the input: that is how
+a script is given what must not count (:func:`for_script`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from poreflux.base.canonical import canonical_json
+from poreflux.store.code import code_parts
+
+# What runs a job, keeps its results and tells of its progress, but has no part in them.
+RUNNING = (
+    "poreflux.run.job",
+    "poreflux.run.artifacts",
+    "poreflux.store",
+    "poreflux.base.files",
+    "poreflux.base.processes",
+    "poreflux.base.progress",
+)
+
+
+def words(**values) -> list[str]:
+    """A word per leaf of nested values.
+
+    >>> words(uptake={"engine": "grid", "cutoff_A": 12.0}, seed=1)
+    ['uptake.engine = "grid"', 'uptake.cutoff_A = 12.0', 'seed = 1']
+    """
+
+    def leaves(name: str, value) -> list[str]:
+        if isinstance(value, dict) and value:
+            return [word for k, v in value.items() for word in leaves(f"{name}.{k}", v)]
+        return [f"{name} = {canonical_json(value)}"]
+
+    found = [word for name, value in values.items() for word in leaves(name, value)]
+    # braces would be wildcards
+    return [word.replace("{", "{{").replace("}", "}}") for word in found]
+
+
+def code_words(*start: str | Path, without: Iterable[str] = RUNNING) -> list[str]:
+    """A word per library module that scripts or modules draw on, see :func:`code_parts`."""
+    parts = code_parts(*start, without=without)
+    return words(**{f"code of {name}": value[:12] for name, value in parts.items()})
+
+
+def file_words(paths: Iterable[Path]) -> list[str]:
+    """A word per file: its name and the digest of its content."""
+    return words(
+        **{f"file {p.name}": hashlib.sha256(p.read_bytes()).hexdigest()[:12] for p in paths}
+    )
+
+
+def for_script(value) -> Callable:
+    """A param that a script reads and Snakemake does not compare."""
+    return lambda wildcards, input: value
