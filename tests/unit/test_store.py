@@ -336,6 +336,18 @@ def test_code_digest_sees_the_code_of_the_closure(package, file, text, changes):
     assert (code_digest("poreflux.a") != before) == changes
 
 
+def test_code_digest_counts_a_setting_but_not_its_meaning(package):
+    def digest(field):
+        (package / "d.py").write_text(f"def h():\n    return Field({field})\n")
+        forget()
+        return code_digest("poreflux.a")
+
+    one = digest('1.0, gt=0, description="cutoff"')
+    assert digest('1.0, gt=0, description="Lennard-Jones " "cutoff"') == one
+    assert digest('2.0, gt=0, description="cutoff"') != one
+    assert digest('1.0, ge=0, description="cutoff"') != one
+
+
 def test_code_digest_outlives_a_move_and_a_renaming(package):
     before = code_digest("poreflux.a")
     (package / "d.py").rename(package / "rooms" / "z.py")
