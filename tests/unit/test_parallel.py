@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from poreflux.base.errors import StructureError
 from poreflux.base.processes import run_isolated
+from poreflux.run import job
 
 
 def work(kind):
@@ -131,3 +133,13 @@ def alive(pid):
 def test_large_results_pass():
     (outcome,) = run_isolated(bytes, [(10_000_000,)])
     assert len(outcome.value) == 10_000_000
+
+
+def test_a_job_whose_snakemake_was_gone_before_it_could_follow_ends(tmp_path, monkeypatch):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    monkeypatch.setattr(job, "die_with_parent", lambda: None)
+    monkeypatch.setenv(job.SNAKEMAKE_PID, str(gone.pid))
+    with pytest.raises(SystemExit):
+        job.start_job(SimpleNamespace(log=[str(tmp_path / "log")]))
+    assert not (tmp_path / "log").exists()

@@ -16,12 +16,17 @@ from poreflux.store import Store
 
 log = logging.getLogger("poreflux")
 
+# Variable that tells a job which Snakemake it belongs to.
+SNAKEMAKE_PID = "POREFLUX_SNAKEMAKE_PID"
+
 
 def expose_library(folder: str) -> None:
     """Let the processes that Snakemake starts import the library from ``folder``.
 
-    They run in environments of their own (``--sdm conda``), where it is not installed.
+    They run in environments of their own (``--sdm conda``), where it is not installed. They also
+    learn the number of this process.
     """
+    os.environ[SNAKEMAKE_PID] = str(os.getpid())
     path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([folder, *filter(None, path)]))
 
@@ -38,6 +43,8 @@ def start_job(job) -> None:
         The ``snakemake`` object of the script.
     """
     die_with_parent()
+    if _snakemake_is_gone():  # that was too late
+        sys.exit(1)
     path = Path(job.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -49,6 +56,19 @@ def start_job(job) -> None:
         logging.getLogger("poreflux").critical("%s", error, exc_info=(kind, error, trace))
 
     sys.excepthook = hook
+
+
+def _snakemake_is_gone() -> bool:
+    pid = os.environ.get(SNAKEMAKE_PID)
+    if not pid:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def store_of(job) -> Store:

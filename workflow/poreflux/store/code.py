@@ -84,21 +84,50 @@ class _Module:
     """A module's code without its imports from the library, and these imports."""
 
     def __init__(self, path: Path, package: str):
-        tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         # (module, what is taken of it or "", the name that it gets)
         self.imports: set[tuple[str, str, str]] = set()
-        tree = _TakeImports(self.imports, package).visit(tree)
+        _TakeOut(self.imports, package).of(tree)
         self.body = bool(tree.body)
         self.digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
-class _TakeImports(ast.NodeTransformer):
-    """Removes imports from the library: their order and the modules' names must not count."""
+class _TakeOut:
+    """Takes out docstrings, meanings of settings, and imports from the library.
+
+    The order of imports and the modules' names must not count.
+
+    It goes from statement to statement and leaves expressions, which can hold neither, alone.
+    """
 
     def __init__(self, found: set, package: str):
         self.found, self.package = found, package
 
-    def visit_Import(self, node):
+    def of(self, node: ast.AST) -> None:
+        """Change what is inside a module or a statement."""
+        for field, value in ast.iter_fields(node):
+            if not isinstance(value, list) or not value:
+                continue
+            if isinstance(value[0], (ast.ExceptHandler, ast.match_case)):
+                for part in value:
+                    self.of(part)
+            elif isinstance(value[0], ast.stmt):
+                if field == "body" and _has_docstring(node):
+                    value = value[1:]
+                kept = map(self._statement, value)
+                setattr(node, field, [statement for statement in kept if statement])
+
+    def _statement(self, node: ast.stmt) -> ast.stmt | None:
+        if isinstance(node, ast.Import):
+            return self._import(node)
+        if isinstance(node, ast.ImportFrom):
+            return self._import_from(node)
+        if isinstance(node, ast.AnnAssign):
+            _drop_meanings(node)
+        self.of(node)
+        return node
+
+    def _import(self, node):
         others = []
         for alias in node.names:
             if alias.name.split(".")[0] == "poreflux":
@@ -107,7 +136,7 @@ class _TakeImports(ast.NodeTransformer):
                 others.append(alias)
         return ast.Import(names=others) if others else self._nothing(node)
 
-    def visit_ImportFrom(self, node):
+    def _import_from(self, node):
         base = node.module or ""
         if node.level:
             parts = self.package.split(".")
@@ -123,7 +152,7 @@ class _TakeImports(ast.NodeTransformer):
 
     @staticmethod
     def _nothing(node):
-        return None if node.col_offset == 0 else ast.copy_location(ast.Pass(), node)
+        return None if node.col_offset == 0 else ast.Pass()
 
 
 def _imported(module: _Module) -> set[str]:
@@ -157,13 +186,15 @@ def _file(name: str) -> Path | None:
     return None
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
-        # a setting's meaning, in poreflux.<stage>.settings
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
+def _has_docstring(node: ast.AST) -> bool:
+    if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    first = node.body[0]
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+
+
+def _drop_meanings(field: ast.AnnAssign) -> None:
+    """Take out what a setting means, in poreflux.<stage>.settings."""
+    for node in ast.walk(field):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
             node.keywords = [k for k in node.keywords if k.arg != "description"]
-    return tree
