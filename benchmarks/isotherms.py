@@ -12,6 +12,7 @@ import pandas as pd
 
 from poreflux import uptake
 from poreflux.run import intake, stages
+from poreflux.run.artifacts import Limits
 from poreflux.store import Store
 
 # Loadings below which the speed is stated.
@@ -23,7 +24,8 @@ def target_structures(n: int, store: Store, workers: int = 1) -> pd.DataFrame:
     spec = {"package": "core-mof", "archive": "2019-ASR", "names": "target_core2019.txt"}
     members = intake.list_members(spec | {"first": n}, Path())
     checks = {"symmetry": "expand", "min_distance_A": 0.5, "fail_on": []}
-    return intake.read_structures(members, spec, store=store, checks=checks, workers=workers)
+    limits = Limits(workers)
+    return intake.read_structures(members, spec, store=store, checks=checks, limits=limits)
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from poreflux.base.progress import Progress
 from poreflux.diffusion import lammps_engine
 from poreflux.diffusion.msd import mean_squared_displacement
 from poreflux.run import intake, stages
+from poreflux.run.artifacts import Limits
 from poreflux.store import Store, package_version
 
 mpl.use("Agg")
@@ -66,7 +67,7 @@ def choose(n: int, store: Store, workers: int) -> list[dict]:
         near[target] = list((published - target).abs().sort_values().index[:CANDIDATES])
     names = sorted({name for some in near.values() for name in some})
     table = intake.read_structures(
-        dict.fromkeys(names, ""), SET, store=store, checks=CHECKS, workers=workers
+        dict.fromkeys(names, ""), SET, store=store, checks=CHECKS, limits=Limits(workers)
     )
     rows = {row["name"]: row for row in table.to_dict("records") if row["status"] == "ok"}
     chosen: list[dict] = []

@@ -23,6 +23,7 @@ from poreflux import energy
 from poreflux.base.processes import run_isolated
 from poreflux.fields.forcefield import guest_parameters, mixed_parameters
 from poreflux.run import intake, stages
+from poreflux.run.artifacts import Limits
 from poreflux.run.config import complete
 from poreflux.store import Store
 from poreflux.structures.cif import parse_cif
@@ -48,22 +49,26 @@ BINS = 10
 def read(names: list[str], symmetry: str, store: Store, workers: int) -> pd.DataFrame:
     """The structures table of these MOFs, by name."""
     table = intake.read_structures(
-        dict.fromkeys(names, ""), SET, store=store, checks={"symmetry": symmetry}, workers=workers
+        dict.fromkeys(names, ""),
+        SET,
+        store=store,
+        checks={"symmetry": symmetry},
+        limits=Limits(workers),
     )
     return table.set_index("name", drop=False).loc[names]
 
 
-def through(stage: str, structures: pd.DataFrame, params: dict, store: Store, workers: int):
+def through(stage: str, structures: pd.DataFrame, settings, store: Store, workers: int):
     """The table of a stage, by name, with the CPU seconds of each structure."""
-    table = stages.run_stage(
-        stage, structures, params, store=store, workers=workers, seconds=3600.0, memory_mb=8192.0
-    ).set_index("name")
+    limits = Limits(workers, seconds=3600.0, memory_mb=8192.0)
+    table = stages.run_stage(stage, structures, settings, store=store, limits=limits)
+    table = table.set_index("name")
     ok = structures[structures["status"] == "ok"]
     table["cpu_s"] = pd.Series(
         {
             row["name"]: artifact.manifest["facts"]["cpu_s"]
             for row in ok.to_dict("records")
-            if (artifact := store.get(stages.ingredients(stage, row, params)))
+            if (artifact := store.get(stages.ingredients(stage, row, settings)))
         }
     )
     return table
@@ -205,9 +210,9 @@ def compare_griday(structures: pd.DataFrame) -> list[str]:
     ]
 
 
-def compare_zeopp(structures: pd.DataFrame, params: dict, seconds: float) -> list[str]:
+def compare_zeopp(structures: pd.DataFrame, settings, seconds: float) -> list[str]:
     """A Markdown table of CPU times of the fast engine and of Zeo++'s Python wrapper."""
-    function = stages.resolve("geometry")
+    function = stages.STAGES["geometry"].module().compute
     rows = structures.to_dict("records")
     lines = [
         "",
@@ -218,7 +223,7 @@ def compare_zeopp(structures: pd.DataFrame, params: dict, seconds: float) -> lis
     ]
     times = {}
     for engine in ("fast", "zeopp"):
-        tasks = [(function, stages.structure_of(r), params | {"engine": engine}) for r in rows]
+        tasks = [(function, stages.structure_of(r), settings.changed(engine=engine)) for r in rows]
         for outcome in run_isolated(_call, tasks, seconds=seconds):
             # a structure that ran into the limit took at least that long
             sign = "> " if outcome.error else ""
@@ -233,8 +238,8 @@ def compare_zeopp(structures: pd.DataFrame, params: dict, seconds: float) -> lis
     return lines
 
 
-def _call(function, structure, params):
-    return function(structure, **params)
+def _call(function, structure, settings):
+    return function(structure, settings)
 
 
 def main() -> None:
@@ -255,14 +260,13 @@ def main() -> None:
     if options.number:
         published = published.sample(options.number, random_state=options.seed)
     store = Store(options.store)
-    config = complete({}).model_dump(mode="json")
-    params = {name: stages.stage_params(config, name) for name in ("geometry", "energy")}
-    params["energy"]["bins"] = BINS
+    config = complete({"energy": {"bins": BINS}})
+    settings = {name: config.settings_of(name) for name in ("geometry", "energy")}
 
     tables, structures = {}, {}
     for stage in ("geometry", "energy"):
         structures[stage] = read(list(published.index), SYMMETRY[stage], store, options.workers)
-        tables[stage] = through(stage, structures[stage], params[stage], store, options.workers)
+        tables[stage] = through(stage, structures[stage], settings[stage], store, options.workers)
     geometry, histogram = tables["geometry"], tables["energy"]
     keys = ["content_hash", "status", "reason", "cpu_s"]
     ours = geometry.drop(columns=keys).join(histogram.drop(columns=keys))
@@ -272,7 +276,7 @@ def main() -> None:
     lines = [
         f"# Descriptors of {len(published)} MOFs against the published table",
         "",
-        f"Engines: {json.dumps(stages.STAGES['geometry'].engines(params['geometry']))}. "
+        f"Engines: {json.dumps(stages.STAGES['geometry'].engines(settings['geometry'].engine))}. "
         f"Not ok: {int((~done).sum())}.",
         "",
         *agreement(difference),
@@ -293,7 +297,7 @@ def main() -> None:
     if options.griday:
         lines += compare_griday(some.head(options.griday))
     if options.zeopp:
-        lines += compare_zeopp(some.head(options.zeopp), params["geometry"], 600.0)
+        lines += compare_zeopp(some.head(options.zeopp), settings["geometry"], 600.0)
     options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
     detail = ours.join(difference).join(geometry["cpu_s"].rename("geometry_cpu_s"))
     detail.join(histogram["cpu_s"].rename("energy_cpu_s")).to_csv(

@@ -38,6 +38,7 @@ from poreflux.fields.channels import accessible, channels_of_guest
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid
 from poreflux.run import intake, stages
+from poreflux.run.artifacts import Limits
 from poreflux.store import Store
 from poreflux.structures.crystal import Structure
 from poreflux.structures.images import CELLS_AROUND
@@ -86,7 +87,7 @@ def structures(names: list[str], options) -> list[dict]:
         SET,
         store=Store(options.store),
         checks=CHECKS,
-        workers=options.workers,
+        limits=Limits(options.workers),
     )
     rows = table.set_index("name", drop=False).loc[names].to_dict("records")
     for row in rows:

@@ -21,9 +21,11 @@ def main() -> None:
         numba.config.DISABLE_JIT = 0
         importlib.reload(poreflux.fields.grid)
     from poreflux.run import stages
+    from poreflux.run.artifacts import Limits
     from poreflux.store import Store
     from poreflux.structures.cif import read_cif
     from poreflux.structures.crystal import make_structure
+    from poreflux.uptake.settings import UptakeSettings
 
     cifs, store, device = Path(sys.argv[1]), Store(sys.argv[2]), sys.argv[3]
     structures = {
@@ -49,7 +51,9 @@ def main() -> None:
         "device": device, "pressures_bar": [2.0, 0.5], "spacing_A": 0.5, "seed": 4,
         "equilibration_steps": 1000, "production_steps": 1000, "max_steps": 2000,
     }  # fmt: skip
-    found = stages.run_stage("uptake", table, params, store=store, workers=2)
+    found = stages.run_stage(
+        "uptake", table, UptakeSettings(**params), store=store, limits=Limits(workers=2)
+    )
     rows = json.loads(found.to_json(orient="records", double_precision=15))
     json.dump({"rows": rows, "entries": sorted(p.name for p in store.entries())}, sys.stdout)
 

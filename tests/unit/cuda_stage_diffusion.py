@@ -12,7 +12,9 @@ import pandas as pd
 
 from poreflux import diffusion
 from poreflux.diffusion import grid_engine
+from poreflux.diffusion.settings import DiffusionSettings
 from poreflux.run import stages
+from poreflux.run.artifacts import Limits
 from poreflux.store import Store
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import make_structure
@@ -58,7 +60,9 @@ def main() -> None:
         "n_groups": 2, "equilibration_ps": 0.04, "production_ps": 0.32, "sample_ps": 0.016,
         "max_ps": 0.7, "rare_events": "bound",
     }  # fmt: skip
-    found = stages.run_stage("diffusion", table, params, store=store, workers=2)
+    found = stages.run_stage(
+        "diffusion", table, DiffusionSettings(**params), store=store, limits=Limits(workers=2)
+    )
     rows = json.loads(found.to_json(orient="records", double_precision=15))
     json.dump({"rows": rows, "entries": sorted(p.name for p in store.entries())}, sys.stdout)
 
