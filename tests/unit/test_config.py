@@ -11,10 +11,11 @@ import yaml
 
 from poreflux.base.errors import ConfigError
 from poreflux.base.settings import Settings, unit_of
+from poreflux.data import features
 from poreflux.diffusion import DiffusionSettings, lammps_engine
 from poreflux.run import config_docs
 from poreflux.run.config import OLD_NAMES, complete, load
-from poreflux.run.settings import STAGE_SETTINGS, StudyConfig
+from poreflux.run.settings import FEATURE_SETS, STAGE_SETTINGS, StudyConfig
 from poreflux.structures import checks
 from poreflux.structures.packages import CORE_MOF_ARCHIVES
 from poreflux.uptake import UptakeSettings, grid
@@ -112,6 +113,7 @@ def test_values_that_a_settings_class_repeats_are_those_of_the_code():
     ):
         fields = [m.model_fields[name] for m in every_model() if name in m.model_fields]
         assert all(", ".join(values) in config_docs.allowed(field) for field in fields)
+    assert {"paper55", *FEATURE_SETS} == set(features.FEATURE_SETS)
     schedule = grid.Schedule()
     for name in ("protocol", "equilibration_steps", "production_steps", "max_steps"):
         assert getattr(schedule, name) == getattr(UptakeSettings(), name)
