@@ -338,7 +338,8 @@ def test_code_digest_sees_the_code_of_the_closure(package, file, text, changes):
 
 def test_code_digest_counts_a_setting_but_not_its_meaning(package):
     def digest(field):
-        (package / "d.py").write_text(f"def h():\n    return Field({field})\n")
+        code = f"class Settings:\n    cutoff_A: float = Field({field})\n\n\ndef h(): pass\n"
+        (package / "d.py").write_text(code)
         forget()
         return code_digest("poreflux.a")
 
