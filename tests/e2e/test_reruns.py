@@ -17,10 +17,10 @@ IGNORED = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "logs
 LEARNING = {"pretrain_models": 1, "finetune_models": 1, "collect_scores": 1}
 # Rule of each stage.
 RULES = {
-    "geometry": "describe_geometry",
-    "energy": "build_energy_histogram",
-    "uptake": "simulate_uptake",
-    "diffusion": "simulate_diffusion",
+    "geometry": "geometry_shard",
+    "energy": "energy_shard",
+    "uptake": "uptake_shard",
+    "diffusion": "diffusion_shard",
 }
 ONE_SHARD = {
     "read_structures": 1,

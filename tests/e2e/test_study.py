@@ -139,14 +139,14 @@ def test_second_run_does_nothing(workflow):
 
 
 def test_shard_jobs_log_progress(workflow):
-    for path in (workflow.folder / "logs" / "tiny" / "simulate_uptake").glob("*.log"):
+    for path in (workflow.folder / "logs" / "tiny" / "uptake").glob("*.log"):
         assert "structures done" in path.read_text()
 
 
 def test_one_md_parameter_reruns_diffusion_and_what_follows(workflow):
     jobs, _ = workflow.run("-n", "--config", "diffusion={n_molecules: 41}")
-    assert jobs["simulate_diffusion"] == 2
-    assert {"simulate_uptake", "describe_geometry", "pretrain_models"}.isdisjoint(jobs)
+    assert jobs["diffusion_shard"] == 2
+    assert {"uptake_shard", "geometry_shard", "pretrain_models"}.isdisjoint(jobs)
 
 
 def test_deleted_results_come_back_from_the_store_the_same_with_other_shards(workflow):

@@ -74,7 +74,7 @@ def workflow(start_workflow, tmp_path_factory):
         patch.setenv("TABLES", str(folder))
         jobs, _ = flow.run()
         assert jobs["import_table"] == 7 and jobs["pretrain_models"] == 1
-        assert "read_structures" not in jobs and "simulate_diffusion" not in jobs
+        assert "read_structures" not in jobs and "diffusion_shard" not in jobs
         yield flow
 
 
