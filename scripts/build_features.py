@@ -13,7 +13,7 @@ job = snakemake  # noqa: F821
 start_job(job)
 tables = {Path(path).stem: pd.read_parquet(path) for path in job.input}
 features = feature_table(*tables.values())
-# what is to be predicted may fail as a whole: the predictions say so, a row a structure
+# what is to be predicted may fail as a whole: the predictions say so, a row per structure
 if features.empty and job.wildcards.set != "predict":
     raise DataError(
         f"no structure of the set {job.wildcards.set} has features: {why_none(tables)}; "

@@ -81,7 +81,7 @@ def run_isolated(
     workers : int
         Processes at once.
     seconds : float
-        Wall-clock limit a task; past it the process and its children are killed.
+        Wall-clock limit per task; past it the process and its children are killed.
     memory_mb : float
         Address space that a task may take beyond what the parent has; infinite: any, for
         those that use a GPU, whose driver reserves more than it needs.

@@ -1,6 +1,6 @@
-"""The grid engine on a CUDA device: a thread a molecule, all molecules of many structures at once.
+"""The grid engine on a CUDA device: a thread per molecule, all molecules of many structures at once.
 
-A block holds the molecules of one thermostat and takes them through many steps a launch; the step
+A block holds the molecules of one thermostat and takes them through many steps per launch; the step
 and the thermostat are those of the CPU (:func:`poreflux.diffusion.grid_engine.step`). The kinetic
 energies of a block meet in shared memory, where every thread sums them in the CPU's order. The
 host starts molecules, analyses trajectories and decides how long to go on; states go to the device
@@ -33,7 +33,7 @@ from poreflux.diffusion.msd import lengthening
 if TYPE_CHECKING:
     from poreflux.diffusion.stage import DiffusionTask
 
-# About how many steps a launch takes a molecule: a second or so.
+# About how many steps per molecule a launch takes: a second or so.
 LAUNCH_STEPS = 20_000
 # Molecules of a block share so much memory; a thermostat has 45 at most.
 MOST_IN_BLOCK = 64

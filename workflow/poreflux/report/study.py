@@ -21,7 +21,7 @@ from poreflux.report.quantities import Quantity, quantity
 from poreflux.report.rendering import Picture, Section, document
 from poreflux.report.statistics import finite, usable
 
-# What has a table a set: reading the structures, then the stages.
+# What has a table per set: reading the structures, then the stages.
 TABLES = ("structures", *STAGES)
 ENGINE_NAMES = {
     "grid": "grid engine",

@@ -206,7 +206,7 @@ def read_structures(
     Returns
     -------
     DataFrame
-        A row a structure: :data:`SUMMARY_COLUMNS`, then the structure itself.
+        A row per structure: :data:`SUMMARY_COLUMNS`, then the structure itself.
     """
     limits = limits or Limits()
     cifs = _load(members, spec, store, limits)

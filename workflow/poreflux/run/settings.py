@@ -86,7 +86,7 @@ class StructureSet(Settings):
     )
     names: str | Many[str] | None = Field(
         None,
-        description="names in the package: a list, a file with one a line, a list of the "
+        description="names in the package: a list, a file with one per line, a list of the "
         "library, or 'all' (core-mof)",
     )
     first: int | None = Field(None, ge=1, description="take the first so many of names")
@@ -246,7 +246,7 @@ LabelName = Annotated[
 class LabelFile(Settings):
     """A column of a CSV or Parquet file."""
 
-    file: str = Field(description="a row a structure; $VARIABLES are filled in")
+    file: str = Field(description="a row per structure; $VARIABLES are filled in")
     column: str = Field(
         description="the column of numbers; empty fields are structures without a label"
     )

@@ -1,4 +1,4 @@
-"""Content-addressed store of artifacts: one file a key, checksummed, with its manifest.
+"""Content-addressed store of artifacts: one file per key, checksummed, with its manifest.
 
 Layout: ``<root>/objects/<stage>/<ss>/<subject>.<key>`` with ``subject`` the content hash of
 what the artifact is about (a structure, a training table), ``ss`` its first two digits and

@@ -1,4 +1,4 @@
-"""The grid engine on a CUDA device: a thread a chain, all chains of many structures at once.
+"""The grid engine on a CUDA device: a thread per chain, all chains of many structures at once.
 
 The kernel is :func:`poreflux.uptake.kernels.run_chain`, compiled for the device. The chains stay
 Python objects of the host (:mod:`poreflux.uptake.grid`), which decide how long to go on; their

@@ -49,7 +49,7 @@ def pressure_axis(axis, pressures) -> None:
 
 
 def legend_above(figure, handles, most: int = 4) -> None:
-    """One legend for all panels, with ``most`` entries a line."""
+    """One legend for all panels, with ``most`` entries per line."""
     ncols = min(most, max(1, len(handles)))
     figure.legend(handles=handles, loc="outside upper left", ncols=ncols)
 

@@ -262,7 +262,7 @@ def draw_parity(panels: Mapping[str, pd.DataFrame], quantity: str, *, logarithmi
 
 
 def _by_scheme(axis, table, value, variants, *, clear: bool = False) -> None:
-    """Dots with intervals, a line a variant, the schemes beside each other."""
+    """Dots with intervals, a line per variant, the schemes beside each other."""
     for k, (scheme, rows) in enumerate(table.groupby("scheme", sort=False)):
         colour, marker = SCHEME_STYLES[k % len(SCHEME_STYLES)]
         rows = rows[rows["variant"].isin(list(variants))]
