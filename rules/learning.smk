@@ -1,12 +1,6 @@
 """Learning: features and labels, pretraining, fine-tuning, importance, prediction."""
 
-from poreflux.store.code import code_digest
-
-
-def learner_word(wildcards):
-    """A word for the code of a learner, which is loaded by its name."""
-    code = code_digest(get_learner(wildcards.learner).module)
-    return words(**{f"code of {wildcards.learner}": code[:12]})[0]
+from poreflux.run.triggers import learner_word
 
 
 rule build_features:
@@ -30,25 +24,11 @@ rule build_features:
         "../scripts/build_features.py"
 
 
-def label_words(wildcards):
-    """Words for what the configuration says of the labels of a set."""
-    own = {
-        name: PLAN.own_labels.get(name, {}) for name in PLAN.labels_of(wildcards.set)
-    }
-    return words(**{f"labels.{name}": given for name, given in own.items()})
-
-
-def identities(wildcards):
-    """The structures of a set, to tell who is who in a file of the user's own."""
-    own = set(PLAN.labels_of(wildcards.set)) & set(PLAN.label_files)
-    return PLAN.table(wildcards.set, "structures") if own else []
-
-
 rule build_labels:
     """Join the labels of a set: from the stages' tables or from files of the user's own."""
     input:
         lambda wildcards: sorted(set(PLAN.label_tables(wildcards.set).values())),
-        structures=identities,
+        structures=lambda wildcards: PLAN.identities(wildcards.set),
     output:
         table=PLAN.table("{set}", "labels"),
     log:
@@ -59,7 +39,7 @@ rule build_labels:
         mem_mb=1000,
         runtime=10,
     params:
-        label_words,
+        lambda wildcards: words(labels=PLAN.label_settings(wildcards.set)),
         *code_of("build_labels"),
         files=lambda wildcards, input: PLAN.label_tables(wildcards.set),
         own=for_script(PLAN.own_labels),
@@ -91,7 +71,7 @@ rule pretrain_models:
     params:
         *words(learning=PLAN.training | {"source_labels": PLAN.source_labels}),
         *code_of("pretrain_models"),
-        learner_word,
+        lambda wildcards: learner_word(wildcards.learner),
         names=for_script(PLAN.source_labels),
         training=for_script(PLAN.training),
         store=for_script(CONFIG.store),
@@ -122,11 +102,6 @@ rule collect_pretraining:
         "../scripts/collect_scores.py"
 
 
-def draws_of(wildcards):
-    """Number of draws of a size."""
-    return PLAN.draws[int(wildcards.size)]
-
-
 rule finetune_models:
     """Train one learner on every draw of one size, directly and from every source model."""
     input:
@@ -153,10 +128,10 @@ rule finetune_models:
                 "same_members": CONFIG.learning.same_members,
             }
         ),
-        lambda wildcards: f"learning.draws = {draws_of(wildcards)}",
+        lambda wildcards: f"learning.draws = {PLAN.draws[int(wildcards.size)]}",
         *code_of("finetune_models"),
-        learner_word,
-        draws=lambda wildcards, input: draws_of(wildcards),
+        lambda wildcards: learner_word(wildcards.learner),
+        draws=lambda wildcards, input: PLAN.draws[int(wildcards.size)],
         same_members=for_script(CONFIG.learning.same_members),
         label=PLAN.target_label,
         training=for_script(PLAN.training),

@@ -98,24 +98,11 @@ rule collect_tables:
         "../scripts/collect_tables.py"
 
 
-def known_structures(wildcards):
-    """The structures of a set that has CIFs, for its tables from files."""
-    name = wildcards.imported.partition("/")[0]
-    return [] if PLAN.sets[name].is_tables_alone else PLAN.table(name, "structures")
-
-
-def imported_words(wildcards):
-    """Words for what the configuration says of a table from files."""
-    return words(
-        **{f"tables.{wildcards.imported}": PLAN.imported_for(wildcards.imported)}
-    )
-
-
 rule import_table:
     """Read the table of a stage from files whose columns the configuration names."""
     input:
         files=lambda wildcards: PLAN.imported[wildcards.imported]["files"],
-        structures=known_structures,
+        structures=lambda wildcards: PLAN.known_structures(wildcards.imported),
     output:
         table=f"{PLAN.results}/{{imported}}.parquet",
     log:
@@ -128,7 +115,7 @@ rule import_table:
         mem_mb=1000,
         runtime=10,
     params:
-        imported_words,
+        lambda wildcards: words(tables=PLAN.imported_for(wildcards.imported)),
         *words(pressures_bar=list(CONFIG.uptake.pressures_bar)),
         *code_of("import_table"),
         tables=lambda wildcards, input: PLAN.imported_for(wildcards.imported),

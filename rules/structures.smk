@@ -1,13 +1,6 @@
 """Stage structures: CIFs and package names become checked structures with a content hash."""
 
 
-def origin(wildcards):
-    """What says where a set's structures come from: its CIFs, or a package and its archive."""
-    spec = PLAN.sets[wildcards.set].spec
-    keys = ("cifs",) if spec.get("cifs") else ("package", "archive")
-    return {k: spec[k] for k in keys if k in spec}
-
-
 rule read_structures:
     """Read, build and check the structures of one shard."""
     input:
@@ -34,7 +27,7 @@ rule read_structures:
         *code_of("read_structures"),
         members_word,
         members=lambda wildcards, input: members_of_shard(wildcards),
-        spec=origin,
+        spec=lambda wildcards: PLAN.sets[wildcards.set].origin,
         checks=for_script(CONFIG.structure_checks.model_dump(mode="json")),
         limits=for_script(LIMITS),
         store=for_script(CONFIG.store),

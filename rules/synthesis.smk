@@ -16,20 +16,15 @@ SYNTHESIS_FACTS = {
 }
 
 
-def synthesis_table(name):
-    """Path of a table of the synthesis study."""
-    return PLAN.table("synthesis", name)
-
-
 rule check_conditions:
     """Read both tables, check every cell and record the rows left out."""
     input:
         literature=PLAN.synthesis_files.get("literature", []),
         in_house=PLAN.synthesis_files.get("in_house", []),
     output:
-        literature=synthesis_table("literature"),
-        in_house=synthesis_table("in_house"),
-        dropped=synthesis_table("dropped"),
+        literature=PLAN.table("synthesis", "literature"),
+        in_house=PLAN.table("synthesis", "in_house"),
+        dropped=PLAN.table("synthesis", "dropped"),
     log:
         f"{PLAN.logs}/check_conditions/synthesis.log",
     conda:
@@ -50,10 +45,13 @@ rule check_conditions:
 rule evaluate_case:
     """Compare and interpret every variant on one case."""
     input:
-        literature=synthesis_table("literature"),
-        in_house=synthesis_table("in_house"),
+        literature=PLAN.table("synthesis", "literature"),
+        in_house=PLAN.table("synthesis", "in_house"),
     output:
-        [synthesis_table(f"cases/{{case}}/{table}") for table in SYNTHESIS_TABLES],
+        [
+            PLAN.table("synthesis", f"cases/{{case}}/{table}")
+            for table in SYNTHESIS_TABLES
+        ],
     log:
         f"{PLAN.logs}/evaluate_case/{{case}}.log",
     benchmark:
@@ -80,12 +78,12 @@ rule collect_cases:
     """Join the tables of all cases."""
     input:
         expand(
-            synthesis_table(f"cases/{{case}}/{{table}}"),
+            PLAN.table("synthesis", f"cases/{{case}}/{{table}}"),
             case=PLAN.synthesis_cases,
             table=SYNTHESIS_TABLES,
         ),
     output:
-        expand(synthesis_table(f"{{table}}"), table=SYNTHESIS_TABLES),
+        expand(PLAN.table("synthesis", f"{{table}}"), table=SYNTHESIS_TABLES),
     log:
         f"{PLAN.logs}/collect_cases/synthesis.log",
     conda:
@@ -103,11 +101,11 @@ rule predict_conditions:
     """Predict the target of conditions that were never run, by the first case's best variant."""
     input:
         new=PLAN.synthesis_files.get("new_conditions", []),
-        literature=synthesis_table("literature"),
-        in_house=synthesis_table("in_house"),
-        scores=synthesis_table("scores"),
+        literature=PLAN.table("synthesis", "literature"),
+        in_house=PLAN.table("synthesis", "in_house"),
+        scores=PLAN.table("synthesis", "scores"),
     output:
-        table=synthesis_table("new_conditions"),
+        table=PLAN.table("synthesis", "new_conditions"),
         csv=f"{PLAN.results}/synthesis/new_conditions.csv",
     log:
         f"{PLAN.logs}/predict_conditions/synthesis.log",
@@ -131,9 +129,9 @@ rule predict_conditions:
 rule build_synthesis_report:
     """Write the page on transfer between the tables of synthesis conditions."""
     input:
-        expand(synthesis_table(f"{{table}}"), table=SYNTHESIS_TABLES),
-        synthesis_table("dropped"),
-        synthesis_table("new_conditions")
+        expand(PLAN.table("synthesis", f"{{table}}"), table=SYNTHESIS_TABLES),
+        PLAN.table("synthesis", "dropped"),
+        PLAN.table("synthesis", "new_conditions")
         if "new_conditions" in PLAN.synthesis_files
         else [],
     output:

@@ -1,4 +1,4 @@
-"""The grid engine on a CUDA device: a thread per molecule, all molecules of many structures at once.
+"""The grid engine on a CUDA device: a thread per molecule, many structures at once.
 
 A block holds the molecules of one thermostat and takes them through many steps per launch; the step
 and the thermostat are those of the CPU (:func:`poreflux.diffusion.grid_engine.step`). The kinetic

@@ -71,8 +71,8 @@ class Trajectory:
     dynamics : Dynamics
         Time step, temperature, time constant of the thermostat.
     folder : Path
-        All files lie here. Those of a run of the same settings that was cut short are gone on
-        from, others are replaced.
+        All files lie here. A run of the same settings that was cut short is resumed from its
+        files; others are replaced.
     n_molecules, chain_size : int
         Guests in the supercell, and guests a thermostat.
     guests_A : ndarray (n_molecules, 3) or None
@@ -217,7 +217,7 @@ def run_folder(kept: str | Path | None, done: str | Path | None) -> Iterator[Pat
         A folder to be left as it is in the end.
     done : str or Path or None
         Without ``kept``: a folder that is removed when the block ends without an exception,
-        and else left to be gone on from. Without either, or if another process holds the
+        and else left to be resumed. Without either, or if another process holds the
         folder, a temporary one.
 
     Yields

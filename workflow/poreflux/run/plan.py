@@ -72,6 +72,12 @@ class SetPlan:
         return tuple(stage for stage in self.stages if stage not in self.from_files)
 
     @property
+    def origin(self) -> dict:
+        """Where its structures come from: its CIFs, or a package and its archive."""
+        keys = ("cifs",) if self.spec.get("cifs") else ("package", "archive")
+        return {key: self.spec[key] for key in keys if key in self.spec}
+
+    @property
     def is_tables_alone(self) -> bool:
         """Whether the set is known by tables from files alone."""
         return "structures" in self.from_files
@@ -203,6 +209,11 @@ class StudyPlan:
             if other != "structures" and stage in ("structures", other)
         }
 
+    def known_structures(self, table: str) -> str | list:
+        """The structures of a set that has CIFs, for its tables from files; else nothing."""
+        owner = table.partition("/")[0]
+        return [] if self.sets[owner].is_tables_alone else self.table(owner, "structures")
+
     # --- features, labels, models -------------------------------------------------------------
 
     def feature_tables(self, name: str) -> list[str]:
@@ -293,6 +304,15 @@ class StudyPlan:
                 )
             found[label] = self.table(name, stage)
         return found
+
+    def label_settings(self, name: str) -> dict[str, dict]:
+        """What the configuration says of the labels of a set, by label."""
+        return {label: self.own_labels.get(label, {}) for label in self.labels_of(name)}
+
+    def identities(self, name: str) -> str | list:
+        """The structures of a set, where a file of labels has to be told who is who."""
+        own = set(self.labels_of(name)) & set(self.label_files)
+        return self.table(name, "structures") if own else []
 
     @cached_property
     def draws(self) -> dict[int, int]:

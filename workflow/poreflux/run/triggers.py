@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from poreflux.base.canonical import canonical_json
-from poreflux.store.code import code_parts
+from poreflux.learning.learners import get_learner
+from poreflux.store.code import code_digest, code_parts
 
 # What runs a job, keeps its results and tells of its progress, but has no part in them.
 RUNNING = (
@@ -47,6 +48,11 @@ def code_words(*start: str | Path, without: Iterable[str] = RUNNING) -> list[str
     """A word per library module that scripts or modules draw on, see :func:`code_parts`."""
     parts = code_parts(*start, without=without)
     return words(**{f"code of {name}": value[:12] for name, value in parts.items()})
+
+
+def learner_word(learner: str) -> str:
+    """A word for the code of a learner, which the library loads by its name."""
+    return words(**{f"code of {learner}": code_digest(get_learner(learner).module)[:12]})[0]
 
 
 def file_words(paths: Iterable[Path]) -> list[str]:

@@ -104,7 +104,7 @@ def prune(
     """Remove entries, and what of killed processes was not written to for a day.
 
     That is half-written files, and interrupted runs whose result is stored meanwhile. Other
-    interrupted runs go by age alone, since they are gone on from.
+    interrupted runs go by age alone, since they can be resumed.
 
     Parameters
     ----------
