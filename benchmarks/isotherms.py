@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from poreflux import uptake
-from poreflux.run import intake, stages
+from poreflux.run import intake, members, stages
 from poreflux.run.artifacts import Limits
 from poreflux.store import Store
 
@@ -22,10 +22,10 @@ FEW = 100
 def target_structures(n: int, store: Store, workers: int = 1) -> pd.DataFrame:
     """The structures table of the first ``n`` names of the target list."""
     spec = {"package": "core-mof", "archive": "2019-ASR", "names": "target_core2019.txt"}
-    members = intake.list_members(spec | {"first": n}, Path())
+    found = members.list_members(spec | {"first": n}, Path())
     checks = {"symmetry": "expand", "min_distance_A": 0.5, "fail_on": []}
     limits = Limits(workers)
-    return intake.read_structures(members, spec, store=store, checks=checks, limits=limits)
+    return intake.read_structures(found, spec, store=store, checks=checks, limits=limits)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """Join the shard tables of a stage into one, sorted by name."""
 
-from poreflux.base.tables import concatenate, write_table
-from poreflux.run.intake import STRUCTURE_COLUMNS
+from poreflux.base.tables import STRUCTURE_COLUMNS, concatenate, write_table
 from poreflux.run.job import check_failures, start_job
 
 job = snakemake  # noqa: F821

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from poreflux.base.errors import ConfigError, DataError
-from poreflux.learning.splits import content_seed, draws, draws_of_sizes, split
+from poreflux.base.errors import DataError
+from poreflux.learning.splits import content_seed, draws, split
 
 
 @pytest.mark.parametrize(("n", "sizes"), [(100, (72, 8, 20)), (300, (216, 24, 60)), (3, (1, 1, 1))])
@@ -57,10 +57,3 @@ def test_content_seed_knows_content_but_not_order():
     assert content_seed(1, ["a", "b"]) == content_seed(1, ["b", "a"])
     assert content_seed(1, ["a", "b"]) != content_seed(1, ["ab"])
     assert content_seed(1, ["a", "b"]) != content_seed(2, ["a", "b"])
-
-
-def test_sizes_may_have_their_own_numbers_of_draws():
-    assert draws_of_sizes([100, 300], 50) == {100: 50, 300: 50}
-    assert draws_of_sizes([100, 300, 1000], [50, 50, 5]) == {100: 50, 300: 50, 1000: 5}
-    with pytest.raises(ConfigError, match="2 numbers for the 3"):
-        draws_of_sizes([100, 300, 1000], [50, 5])

@@ -13,7 +13,7 @@ import pytest
 
 import poreflux
 from poreflux.base.errors import ConfigError, DataError, StructureError
-from poreflux.run import intake
+from poreflux.run import members
 from poreflux.structures import packages
 
 MOF5 = "pcu+N16+E14"  # Zn4O(CO2)6 nodes, benzene linkers: MOF-5 without its alternation
@@ -43,12 +43,12 @@ def mof5() -> bytes:
 
 def test_a_set_of_a_whole_archive():
     spec = {"package": "core-mof", "archive": "2014", "names": "all"}
-    members = intake.list_members(spec, Path())
-    assert list(members) == packages.core_mof_names("2014")
-    assert set(members.values()) == {""}
-    assert len(intake.list_members(spec | {"limit": 7}, Path())) == 7
+    found = members.list_members(spec, Path())
+    assert list(found) == packages.core_mof_names("2014")
+    assert set(found.values()) == {""}
+    assert len(members.list_members(spec | {"limit": 7}, Path())) == 7
     with pytest.raises(ConfigError, match="neither a file nor a list"):
-        intake.list_members({"package": "pormake", "names": "all"}, Path())
+        members.list_members({"package": "pormake", "names": "all"}, Path())
 
 
 @pytest.mark.parametrize(("archive", "count"), [("2019-ASR", 12020), ("2019-FSR", 7061)])

@@ -106,6 +106,16 @@ def test_an_isotherm_is_one_model_of_many_numbers(plan_of):
     assert plan.labels_of("source") == ["uptake_1bar", "uptake_65bar"]
 
 
+def test_sizes_may_have_their_own_numbers_of_draws(plan_of):
+    def draws(sizes, number):
+        return plan_of(structures=BOTH, learning={"sizes": sizes, "draws": number}).draws
+
+    assert draws([100, 300], 50) == {100: 50, 300: 50}
+    assert draws([100, 300, 1000], [50, 50, 5]) == {100: 50, 300: 50, 1000: 5}
+    with pytest.raises(ConfigError, match="2 numbers for the 3"):
+        draws([100, 300, 1000], [50, 5])
+
+
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [

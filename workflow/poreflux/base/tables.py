@@ -10,6 +10,9 @@ import pandas as pd
 
 from poreflux.base.files import write_atomically
 
+# Of a structures table: the structures themselves.
+STRUCTURE_COLUMNS = ["lengths_A", "angles_deg", "species", "frac", "listed"]
+
 KEY_COLUMNS = ("name", "content_hash", "status", "reason")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poreflux.base.errors import ConfigError, DataError
+from poreflux.base.errors import DataError
 from poreflux.base.random_stream import seed_from
 
 # Train, validation and test shares of Lim & Kim 2022.
@@ -76,31 +76,6 @@ def split(n: int, seed: int, fractions: tuple[float, float, float] = FRACTIONS) 
     order = np.random.default_rng(np.random.SeedSequence(seed)).permutation(n)
     train, validation, test = np.split(order, [n_train, n_train + n_validation])
     return Split(np.sort(train), np.sort(validation), np.sort(test))
-
-
-def draws_of_sizes(sizes: Sequence[int], n_draws: int | Sequence[int]) -> dict[int, int]:
-    """How many draws there are of each size.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Rows in a draw.
-    n_draws : int or sequence of int
-        The same for all sizes, or one number per size.
-
-    Raises
-    ------
-    ConfigError
-        If there are not as many numbers as sizes.
-    """
-    if isinstance(n_draws, int):
-        return dict.fromkeys(sizes, n_draws)
-    if len(n_draws) != len(sizes):
-        raise ConfigError(
-            f"learning.draws has {len(n_draws)} numbers for the {len(sizes)} learning.sizes; give "
-            "one for each, or one number for all"
-        )
-    return dict(zip(sizes, n_draws, strict=True))
 
 
 def draws(

@@ -19,8 +19,7 @@ from poreflux.base.errors import ConfigError
 from poreflux.base.stage_names import COMPARED, CROSSCHECK
 from poreflux.data import features, labels
 from poreflux.learning.learners import get_learner
-from poreflux.learning.splits import draws_of_sizes
-from poreflux.run import intake
+from poreflux.run import members
 from poreflux.run.stages import STAGES
 from poreflux.store import package_version
 from poreflux.synthesis.table import Schema
@@ -165,7 +164,7 @@ class StudyPlan:
     def members(self) -> dict[str, dict[int, dict[str, str]]]:
         """By set and shard: names of the structures and where each comes from."""
         return {
-            name: intake.by_shard(intake.list_members(s.spec, self.folder), self.config.shards)
+            name: members.by_shard(members.list_members(s.spec, self.folder), self.config.shards)
             for name, s in self.sets.items()
         }
 
@@ -196,7 +195,7 @@ class StudyPlan:
         found = {}
         for name, s in self.sets.items():
             for stage, table in s.from_files.items():
-                paths = [intake.find_file(file, self.folder) for file in _listed(table["files"])]
+                paths = [members.find_file(file, self.folder) for file in _listed(table["files"])]
                 found[f"{name}/{stage}"] = table | {"files": paths}
         return found
 
@@ -268,7 +267,7 @@ class StudyPlan:
     def label_files(self) -> dict[str, str]:
         """The files of the user's own labels."""
         return {
-            name: intake.find_file(spec["file"], self.folder)
+            name: members.find_file(spec["file"], self.folder)
             for name, spec in self.own_labels.items()
         }
 
@@ -316,8 +315,22 @@ class StudyPlan:
 
     @cached_property
     def draws(self) -> dict[int, int]:
-        """Number of draws per size."""
-        return draws_of_sizes(self.sizes, self.config.learning.draws)
+        """Number of draws per size.
+
+        Raises
+        ------
+        ConfigError
+            If ``learning.draws`` is a list with more or fewer numbers than there are sizes.
+        """
+        asked = self.config.learning.draws
+        if isinstance(asked, int):
+            return dict.fromkeys(self.sizes, asked)
+        if len(asked) != len(self.sizes):
+            raise ConfigError(
+                f"learning.draws has {len(asked)} numbers for the {len(self.sizes)} "
+                "learning.sizes; give one for each, or one number for all"
+            )
+        return dict(zip(self.sizes, asked, strict=True))
 
     @property
     def training(self) -> dict:
@@ -369,7 +382,7 @@ class StudyPlan:
         given = self.config.synthesis
         names = ("literature", "in_house", "new_conditions") if given else ()
         found = {name: getattr(given, name) for name in names}
-        return {name: intake.find_file(file, self.folder) for name, file in found.items() if file}
+        return {name: members.find_file(file, self.folder) for name, file in found.items() if file}
 
     @property
     def synthesis_settings(self) -> dict:
