@@ -36,7 +36,8 @@ for stage in STAGES.values():
             "../scripts/run_stage.py"
 
 
-for stage_name, compared in COMPARED.items():
+for stage_name in PLAN.crosschecks:
+    compared = COMPARED[stage_name]
     block = getattr(CONFIG, stage_name)
     settings = PLAN.crosscheck_settings(stage_name)
 
@@ -44,11 +45,7 @@ for stage_name, compared in COMPARED.items():
         name:
             f"{stage_name}_crosscheck"
         input:
-            structures=(
-                PLAN.shard_tables("structures", TARGET)
-                if stage_name in PLAN.crosschecks
-                else []
-            ),
+            structures=PLAN.shard_tables("structures", TARGET),
             table=PLAN.table(TARGET, stage_name),
         output:
             table=PLAN.table(TARGET, f"crosscheck_{stage_name}"),

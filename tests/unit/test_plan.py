@@ -173,6 +173,17 @@ def test_the_crosscheck_changes_the_engine_and_what_it_is_told_to(plan_of):
     assert plan.stage_settings("uptake").engine == "grid"
 
 
+def test_a_crosscheck_that_does_not_go_together_names_its_block(plan_of):
+    short = {"max_steps": 2000, "production_steps": 1000}
+    with pytest.raises(
+        ConfigError, match=r"^uptake\.crosscheck_params: uptake\.max_steps must not"
+    ):
+        plan_of(structures=BOTH, uptake=short).crosscheck_settings("uptake")
+    # nobody is asked for one here
+    source = {"cifs": "tests/data/", "stages": ["uptake"]}
+    assert plan_of(structures={"source": source}, uptake=short).crosschecks == []
+
+
 def test_the_seed_reaches_the_stages_that_draw_random_numbers(plan_of):
     plan = plan_of(structures=BOTH, seed=7)
     assert plan.stage_settings("uptake").seed == plan.stage_settings("diffusion").seed == 7

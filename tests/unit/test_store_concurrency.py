@@ -10,7 +10,7 @@ from poreflux.store import Ingredients, Store
 from poreflux.store.pruning import prune
 
 PROCESSES = 8
-SECONDS = float(os.environ.get("POREFLUX_STORE_TEST_SECONDS", "60"))
+SECONDS = float(os.environ.get("POREFLUX_STORE_TEST_SECONDS", "15"))
 SUBJECTS = 40
 
 

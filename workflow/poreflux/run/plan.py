@@ -358,7 +358,10 @@ class StudyPlan:
 
     def crosscheck_settings(self, stage: str):
         """The settings of the cross-check: the stage's own but for what is changed there."""
-        return self.config.crosscheck_settings_of(stage)
+        try:
+            return self.config.crosscheck_settings_of(stage)
+        except ConfigError as error:
+            raise ConfigError(f"{stage}.crosscheck_params: {error}") from None
 
     @property
     def crosschecks(self) -> list[str]:
