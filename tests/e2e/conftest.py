@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import small_study
 
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 
@@ -80,6 +81,18 @@ class Workflow:
 def start_workflow(root):
     """Makes a :class:`Workflow` from a folder, a configuration file and the study's name."""
     return partial(Workflow, root)
+
+
+@pytest.fixture(scope="session")
+def small(start_workflow, cifs, made_once):
+    """Folder of the small study, run once; for tests that read or copy it."""
+
+    def make(folder):
+        flow = start_workflow(folder, small_study.write(folder, cifs), small_study.STUDY)
+        jobs, _ = flow.run(small_study.TARGET)
+        assert jobs.pop("total") == sum(jobs.values()) == 29
+
+    return made_once("small", make)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import small_study
 
 pytestmark = pytest.mark.e2e
 # In each run; drawn in a random order.
-KILLS = {"scheduler": 3, "job": 4, "worker": 4}
+KILLS = {"scheduler": 2, "job": 3, "worker": 2}
 # Work enough to be hit at.
 LONGER = {
     "production_ps: 200": "production_ps: 600",

@@ -33,16 +33,10 @@ ONE_SHARD = {
 
 
 @pytest.fixture
-def flow(start_workflow, cifs, made_once, tmp_path):
+def flow(small, start_workflow, tmp_path):
     """A copy of the finished study and its store, to change."""
-
-    def make(folder):
-        flow = start_workflow(folder, small_study.write(folder, cifs), small_study.STUDY)
-        jobs, _ = flow.run(small_study.TARGET)
-        assert jobs.pop("total") == sum(jobs.values()) == 29
-
     folder = tmp_path / "study"
-    shutil.copytree(made_once("small", make), folder)
+    shutil.copytree(small, folder)
     return start_workflow(folder, folder / "small.yaml", small_study.STUDY)
 
 
@@ -151,19 +145,25 @@ def test_a_line_of_the_library_and_a_comment(flow, tmp_path):
     module = flow.root / "workflow" / "poreflux" / "energy" / "stage.py"
     text = module.read_text()
     module.write_text(text + "\n# a comment\n")
+    # a guest that nobody computes with
+    guests = flow.root / "workflow" / "poreflux" / "fields" / "parameters" / "guests"
+    shutil.copy(guests / "Xe.json", guests / "Rn.json")
     assert ran(flow) == ({}, {}, "")
     assert "energy: stored" in why(flow, "KUVJIW_clean", "energy")
 
     module.write_text(text + "\nNOTHING = None\n")
+    # what the script of the labels reads files with
+    reader = flow.root / "workflow" / "poreflux" / "data" / "from_files.py"
+    reader.write_text(reader.read_text() + "\nNOTHING = None\n")
     text = why(flow, "KUVJIW_clean", "energy")
     assert text.endswith(": code of poreflux.energy.stage changed\n"), text
     jobs, computed, reason = ran(flow)
     # next to what is imported from where, by contents
     for code in reason.partition("before: ")[2].split("now: "):
-        assert "'code poreflux.energy.stage = " in code
+        assert "'code of poreflux.energy.stage = " in code
     # what follows runs again, finds the same numbers and so the same models
     assert jobs == {
-        RULES["energy"]: 4, "collect_tables": 2, "build_features": 2, **LEARNING,
+        RULES["energy"]: 4, "collect_tables": 2, "build_features": 2, "build_labels": 2, **LEARNING,
     }  # fmt: skip
     assert computed == {"energy": 12}
 

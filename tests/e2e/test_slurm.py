@@ -1,4 +1,4 @@
-"""The tiny study through the SLURM profile: a job that fails, a run that is stopped, the end."""
+"""The small study through the SLURM profile: a job that fails, a run that is stopped, the end."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import small_study
 from one_node_slurm import OneNodeSlurm, why_not
 
 pytestmark = pytest.mark.e2e
@@ -17,8 +18,8 @@ QUICK = (
     "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3",
     "--latency-wait", "5", "--slurm-no-account",
 )  # fmt: skip
-# Neither the reference codes nor the number of shards, which other tests vary, are asked here.
-BRIEF = ("--config", "uptake={crosscheck: 0}", "diffusion={crosscheck: 0}", "shards=1")
+# The number of shards, which other tests vary, is not asked here.
+BRIEF = ("--config", "shards=1")
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +34,6 @@ def slurm():
             yield cluster
 
 
-@pytest.fixture(scope="module")
-def config(root):
-    return root / "config" / "tiny.yaml"
-
-
 def until(condition, seconds, run):
     """Wait for a condition while a run goes on."""
     end = time.monotonic() + seconds
@@ -48,10 +44,10 @@ def until(condition, seconds, run):
 
 
 def test_a_study_survives_a_failed_job_and_a_stop_and_equals_a_local_run(
-    slurm, root, config, start_workflow, tmp_path, request
+    slurm, root, cifs, start_workflow, tmp_path, request
 ):
-    flow = start_workflow(tmp_path, config, "tiny")
-    profile = ("--profile", str(root / "profiles" / "slurm"), *QUICK, *BRIEF)
+    flow = start_workflow(tmp_path, small_study.write(tmp_path, cifs), small_study.STUDY)
+    profile = (small_study.TARGET, "--profile", str(root / "profiles" / "slurm"), *QUICK, *BRIEF)
     log = tmp_path / "first.log"
     with log.open("w") as sink:
         run = subprocess.Popen(
@@ -85,10 +81,10 @@ def test_a_study_survives_a_failed_job_and_a_stop_and_equals_a_local_run(
         flow.run(*profile)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
-    # and gives what a local run gives, which may take the reference codes along
-    local = request.getfixturevalue("tiny").folder / "tables"
+    # and gives what a local run gives
+    local = request.getfixturevalue("small") / "results" / small_study.STUDY
     for name in (
-        "source/uptake", "target/geometry", "target/percolation", "target/diffusion",
-        "study/scores", "study/importance",
+        "source/geometry", "source/energy", "source/uptake", "target/diffusion",
+        "target/features", "study/pretraining/xgboost", "study/scores",
     ):  # fmt: skip
         pd.testing.assert_frame_equal(flow.table(name), pd.read_parquet(local / f"{name}.parquet"))
