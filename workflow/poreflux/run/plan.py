@@ -1,7 +1,7 @@
 """The plan of a study: which sets, stages, tables, labels and models it has, and where they lie.
 
-Rules, usage, crate, command line and report ask the plan; none of them reads the configuration to
-find out what a study consists of.
+Rules, usage, crate and command line ask the plan; none of them reads the configuration to find out
+what a study consists of.
 """
 
 from __future__ import annotations
