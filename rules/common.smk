@@ -41,6 +41,7 @@ wildcard_constraints:
     size=r"\d+",
 
 
+# Targets, and jobs of a second or two that are not worth a place in a cluster's queue.
 localrules:
     all,
     geometry,
@@ -53,6 +54,14 @@ localrules:
     synthesis,
     predict,
     validate,
+    collect_tables,
+    import_table,
+    build_features,
+    build_labels,
+    collect_pretraining,
+    collect_scores,
+    collect_costs,
+    collect_cases,
 
 
 def code_of(script, learners=()):

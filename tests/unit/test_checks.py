@@ -237,6 +237,7 @@ def test_table_has_warnings_and_the_order_of_the_file(tmp_path):
     assert strict.loc["solvent", "warnings"] == ""
 
 
+@pytest.mark.slow("waits for a limit of time")
 def test_what_cannot_be_built_is_not_tried_again(cifs, tmp_path, monkeypatch):
     names = ["collides", "fits", "hangs"]
     cif = (cifs / "JIVFUQ_clean.cif").read_bytes()

@@ -103,6 +103,7 @@ def test_forces_are_continuous_across_the_cell_boundary():
     np.testing.assert_allclose(state.acceleration[0], state.acceleration[1], rtol=1e-12)
 
 
+@pytest.mark.slow("simulates 6 s")
 def test_energy_is_conserved_without_a_thermostat(bukmuq):
     """Drift below 0.1 K a molecule in 200 ps at 1 fs, at the default grid."""
     field, energy = field_of(bukmuq)
@@ -260,6 +261,7 @@ def test_result_is_plain_and_in_range(bukmuq):
     assert all(type(v) in (int, float, bool, str) for v in dataclasses.asdict(result).values())
 
 
+@pytest.mark.slow("simulates 3 s")
 def test_a_grown_run_is_the_large_run(bukmuq):
     """In molecules: the bits of one that had all of them from the start."""
     small = QUICK | {"n_molecules": 30, "production_ps": 40.0, "sample_ps": 1.0}
@@ -459,6 +461,7 @@ def test_wrong_parameters_say_what_and_where(bukmuq, params, message):
         compute(bukmuq, DiffusionSettings(**params))
 
 
+@pytest.mark.slow("compiles and simulates 4 s")
 def test_warm_up_compiles_everything_a_run_needs(bukmuq):
     warm_up()
     before = grid_engine._run.signatures

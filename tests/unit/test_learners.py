@@ -127,6 +127,7 @@ def test_what_learners_say_of_themselves_is_known_without_any_library():
     assert loaded_by(ask, *HEAVY, "pandas", "numpy", "scipy") == []
 
 
+@pytest.mark.slow("starts Python once per learner")
 def test_a_learner_loads_its_own_libraries_alone():
     load = "from poreflux.learning.learners import get_learner\nfor n in {}: get_learner(n).load()"
     others = [name for name in algorithms() if name != "mlp"]

@@ -43,6 +43,7 @@ def test_a_model_that_uses_one_feature_gives_it_all_the_weight():
     assert table.loc[2, "pfi"] == pytest.approx(2.0, abs=0.3)
 
 
+@pytest.mark.slow("trains 17 s")
 @pytest.mark.parametrize("learner", ["formula", "mlp", "xgboost"])
 def test_equal_to_scikit_learn_with_the_same_seed(learner):
     rng = np.random.default_rng(1)

@@ -24,6 +24,7 @@ def fit(x, y, splits, phase=SHORT, **options):
     return mlp.train(x, y, splits, phase=phase, **options)
 
 
+@pytest.mark.slow("trains 9 s")
 @pytest.mark.parametrize("batch_size", [None, 32])
 def test_a_model_learns_the_same_alone_and_in_a_batch(batch_size):
     x, y = data()
@@ -173,6 +174,7 @@ def test_frozen_layer_stays_bit_for_bit_and_the_rest_moves():
         assert np.abs(tuned.second_weight[m] - source.second_weight[0]).max() > 1e-3
 
 
+@pytest.mark.slow("trains 3 s")
 def test_transfer_helps_where_it_must():
     """Many rows of a rugged function; few of the same function scaled and shifted."""
     rng = np.random.default_rng(0)

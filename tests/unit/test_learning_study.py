@@ -290,6 +290,7 @@ def test_published_uptakes_at_100_bar_are_learnt_from_a_sample():
         assert model.r2 > 0.9
 
 
+@pytest.mark.slow("trains 3 s")
 @needs_published
 def test_published_diffusivities_are_learnt_at_least_as_well_as_published():
     """Published R2 at size 300: 0.41 with 50 bins over 50 draws; the quartiles of 6 are +- 0.1."""

@@ -41,6 +41,7 @@ def errors(model, x, y, draws):
     return [np.sqrt(np.square(p - y)[d.test].mean()) for p, d in zip(predicted, draws, strict=True)]
 
 
+@pytest.mark.slow("trains 5 s")
 def test_a_related_source_helps_even_where_its_label_has_another_scale_and_sign(source, target):
     x, y, draws = target
     direct = errors(weighted.fit(x, y, draws, seeds=[1, 2, 3]), x, y, draws)
@@ -85,6 +86,7 @@ def test_bytes_hold_all_and_a_source_keeps_no_more_rows_than_are_used(source, ta
     assert np.array_equal(stack.select([2]).predict(x)[0], stack.predict(x)[2])
 
 
+@pytest.mark.slow("trains 3 s")
 def test_it_is_a_learner_of_the_study_whatever_the_order_of_rows():
     features, label = synthetic(120, seed=1, prefix="source")
     target, target_label = synthetic(40, seed=2)

@@ -46,7 +46,7 @@ def test_what_is_predicted_for_is_a_set_with_the_descriptors_of_every_learner(pl
     assert plan.predictions() == "results/s/predict/predictions.csv"
 
 
-@pytest.mark.parametrize("shards", [1, 2, 3])
+@pytest.mark.parametrize("shards", [1, 2, 3, 16])
 def test_every_structure_is_in_one_shard(plan_of, shards, cifs):
     plan = plan_of(structures=BOTH, shards=shards)
     members = [name for shard in plan.members["target"].values() for name in shard]

@@ -324,6 +324,7 @@ def whole(tables, facts, tmp_path_factory):
     return folder, built(tables, facts, folder)
 
 
+@pytest.mark.slow("draws a whole page")
 def test_complete_page_has_every_figure_and_nothing_missing(whole):
     folder, read = whole
     names = {p.stem for p in (folder / "figures").iterdir()}
@@ -375,6 +376,7 @@ def test_warnings_are_counted_by_code():
     assert found["names"].tolist() == [["a", "b"], ["b"]]
 
 
+@pytest.mark.slow("draws a whole page")
 def test_page_needs_nothing_from_outside(whole):
     folder, _ = whole
     text = (folder / "index.html").read_text()
@@ -385,6 +387,7 @@ def test_page_needs_nothing_from_outside(whole):
         assert "<date>" not in svg.read_text() and "dc:date" not in svg.read_text()
 
 
+@pytest.mark.slow("draws pages")
 def test_equal_tables_give_equal_files(tables, facts, whole, tmp_path, monkeypatch):
     chosen = ("wins_mlp", "uptake_against_diffusivity")
     render_only(monkeypatch, *chosen)
@@ -393,6 +396,7 @@ def test_equal_tables_give_equal_files(tables, facts, whole, tmp_path, monkeypat
         assert (tmp_path / name).read_bytes() == (whole[0] / name).read_bytes(), name
 
 
+@pytest.mark.slow("draws a whole page")
 def test_counts_and_failures(whole):
     text = whole[1].text
     # 60 - 2 and 50 - 3: as the tables were made
@@ -402,6 +406,7 @@ def test_counts_and_failures(whole):
     assert "core047, core048, core049" in text
 
 
+@pytest.mark.slow("draws a whole page")
 def test_medians_and_wins_are_those_of_the_scores(tables, whole):
     scores = tables["study/scores"]
     values = {}
@@ -422,6 +427,7 @@ def test_medians_and_wins_are_those_of_the_scores(tables, whole):
     assert f"{(ordered[9] + ordered[10]) / 2:.2f} ({low:.2f} to " in text
 
 
+@pytest.mark.slow("draws a whole page")
 def test_diffusion_counts_only_what_ran(tables, whole):
     table = tables["target/diffusion"]
     ok = table[table.status == "ok"]
@@ -432,6 +438,7 @@ def test_diffusion_counts_only_what_ran(tables, whole):
     )
 
 
+@pytest.mark.slow("draws a whole page")
 def test_agreement_counts(tables, whole):
     deviations = tables["target/crosscheck_uptake"]["deviation_se"]
     agree = sum(abs(d) <= 3 for d in deviations)
@@ -477,6 +484,7 @@ TOGETHER = (
 )
 
 
+@pytest.mark.slow("draws pages")
 @pytest.mark.parametrize("keys", TOGETHER, ids=["first", "second", "third"])
 @pytest.mark.parametrize("state", ["absent", "empty", "failed"])
 def test_missing_tables_are_explained(tables, facts, tmp_path, quick, state, keys):
@@ -511,6 +519,7 @@ def test_nothing_at_all(tables, facts, tmp_path, state):
     assert list((tmp_path / "figures").iterdir()) == []
 
 
+@pytest.mark.slow("draws pages")
 def test_reasons_follow_the_configuration(root, tables, tmp_path, quick):
     some = {k: t for k, t in tables.items() if "crosscheck" not in k and k != "target/diffusion"}
     structures = complete_facts(root)["config"]["structures"]
@@ -521,6 +530,7 @@ def test_reasons_follow_the_configuration(root, tables, tmp_path, quick):
     assert "target does not pass through diffusion (structures.target.stages)" in text
 
 
+@pytest.mark.slow("draws pages")
 def test_scores_that_are_no_numbers(tables, facts, tmp_path, quick):
     some = dict(tables)
     some["study/scores"] = tables["study/scores"].assign(r2=math.nan)
@@ -531,6 +541,7 @@ def test_scores_that_are_no_numbers(tables, facts, tmp_path, quick):
     assert "5 scores without a finite R² left out" in built(some, facts, tmp_path).text
 
 
+@pytest.mark.slow("draws pages")
 @pytest.mark.parametrize("kind", ["dl", "tl"])
 def test_one_kind_alone(tables, facts, tmp_path, quick, kind):
     scores = tables["study/scores"]
@@ -540,6 +551,7 @@ def test_one_kind_alone(tables, facts, tmp_path, quick, kind):
     assert f"{word} not shown: the scores table holds no finite score of it" in text
 
 
+@pytest.mark.slow("draws pages")
 def test_tiny_study(facts, tmp_path):
     """Two structures, one pressure, one learner, one size, one draw, dreadful scores."""
     rng = np.random.default_rng(3)
@@ -560,6 +572,7 @@ def test_tiny_study(facts, tmp_path):
     assert "−3.00 (−3.00 to −3.00)" in text
 
 
+@pytest.mark.slow("draws pages")
 def test_large_sets_thin_out_and_rasterise(facts, tmp_path):
     rng = np.random.default_rng(5)
     target = simulated_set(rng, "t", 900, 0)
@@ -570,6 +583,7 @@ def test_large_sets_thin_out_and_rasterise(facts, tmp_path):
         assert (tmp_path / "figures" / f"{name}.svg").stat().st_size < 1_000_000
 
 
+@pytest.mark.slow("draws pages")
 def test_names_are_escaped(tables, facts, tmp_path, monkeypatch):
     # the figures whose legends hold names of structures
     render_only(monkeypatch, "crosscheck_uptake", "crosscheck_diffusion")
@@ -586,6 +600,7 @@ def test_names_are_escaped(tables, facts, tmp_path, monkeypatch):
     assert "b" in read.tags and "script" not in read.tags and "i" not in read.tags
 
 
+@pytest.mark.slow("draws pages")
 def test_templates_escape_what_they_print(tables, facts, tmp_path, quick):
     assert '">&lt;b&gt;x &amp; &#34;y&#34; not shown' in render("missing", what=EVIL, why="")
     evil = "<script>alert(1)</script>"
@@ -615,6 +630,7 @@ def test_every_template_is_installed(root):
     assert {package / name for name in files} <= listed
 
 
+@pytest.mark.slow("draws pages")
 def test_stale_figures_go(tables, facts, tmp_path, quick):
     built(tables, facts, tmp_path)
     (tmp_path / "figures" / "notes.txt").write_text("mine")
@@ -625,6 +641,7 @@ def test_stale_figures_go(tables, facts, tmp_path, quick):
     assert not any(name.startswith(("scores", "wins", "importance")) for name in names)
 
 
+@pytest.mark.slow("draws pages")
 def test_importance_per_learner(tables, facts, tmp_path, quick):
     both = [tables["study/importance"].assign(learner=x) for x in ("mlp", "xgboost")]
     read = built(tables | {"study/importance": pd.concat(both)}, facts, tmp_path)
@@ -690,6 +707,7 @@ def test_what_the_report_cannot_import_it_says_alike():
     assert descriptors.METHANE_DIAMETER_A == guest_parameters("CH4").sigma_A
 
 
+@pytest.mark.slow("draws pages")
 @pytest.mark.parametrize("kind", ["dl", "source"])
 def test_importances_that_are_all_zero(tables, facts, tmp_path, quick, kind):
     table = tables["study/importance"]
@@ -698,6 +716,7 @@ def test_importances_that_are_all_zero(tables, facts, tmp_path, quick, kind):
     assert {"dl": "Feature importance", "source": "The source advisor"}[kind] + " not shown" in text
 
 
+@pytest.mark.slow("draws pages")
 def test_published_medians_stand_beside_ours_at_their_sizes(tables, facts, tmp_path, quick):
     scores = tables["study/scores"]
     assert "Beside the published study" not in built(tables, facts, tmp_path).text
@@ -708,6 +727,7 @@ def test_published_medians_stand_beside_ours_at_their_sizes(tables, facts, tmp_p
     assert "0.406" in part and "0.507" in part and f"{median:.3f}" in part
 
 
+@pytest.mark.slow("draws pages")
 def test_a_source_that_is_no_uptake_goes_by_its_name(tables, facts, tmp_path, quick):
     named = dict(tables)
     for key in ("study/scores", "study/pretraining", "study/importance"):
@@ -754,6 +774,7 @@ def cells(folder, caption):
     return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in rows]
 
 
+@pytest.mark.slow("draws a whole page")
 def test_the_page_speaks_of_the_diffusivity_learnt_from_uptakes(whole):
     folder, read = whole
     for words in (
@@ -771,6 +792,7 @@ def test_the_page_speaks_of_the_diffusivity_learnt_from_uptakes(whole):
     assert "of these slow" in cells(folder, "Medians over draws, R²")[0]
 
 
+@pytest.mark.slow("draws pages")
 @pytest.mark.parametrize("transform", ["none", "log10"])
 def test_labels_go_by_their_names_and_units(root, tables, tmp_path, quick, transform):
     """A target label of the user's; henry and a label of the user's among the sources."""
@@ -809,6 +831,7 @@ def test_labels_go_by_their_names_and_units(root, tables, tmp_path, quick, trans
     ]
 
 
+@pytest.mark.slow("draws pages")
 def test_a_label_without_a_unit_that_the_scores_do_not_name(root, tables, tmp_path, quick):
     # as old tables are; the configuration names it
     facts = complete_facts(
@@ -827,6 +850,7 @@ def test_curves_are_of_the_label():
     assert drawn.axes[0].get_ylabel() == "R² of log K"
 
 
+@pytest.mark.slow("draws pages")
 def test_scores_are_on_the_test_share(tables, facts, tmp_path, quick):
     pretraining = tables["study/pretraining"]
     old = tables | {"study/pretraining": pretraining.drop(columns="n_test")}
@@ -834,6 +858,7 @@ def test_scores_are_on_the_test_share(tables, facts, tmp_path, quick):
     assert "Scores; errors in cm³(STP) cm⁻³" in text and "150 test structures" not in text
 
 
+@pytest.mark.slow("draws pages")
 def test_named_sources_stand_by_pressure_too(tables, facts, tmp_path, quick):
     some = with_isotherm(tables)
     built(some, facts, tmp_path)
@@ -861,6 +886,7 @@ def test_an_axis_keeps_the_order_where_the_first_learner_lacks_a_source(tables):
     assert found == ["direct", "1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
 
 
+@pytest.mark.slow("draws pages")
 def test_wins_stand_beside_the_published_ones_of_the_same_pressure(tables, facts, tmp_path, quick):
     scores = tables["study/scores"]
     scores = scores.assign(size=scores["size"].replace({80: 300}))
@@ -879,6 +905,7 @@ def test_wins_stand_beside_the_published_ones_of_the_same_pressure(tables, facts
             assert int(won) == (at > direct).sum()
 
 
+@pytest.mark.slow("draws pages")
 def test_names_of_sources_agree_between_tables(tables, facts, tmp_path, quick):
     """A named source none of whose scores is finite leaves names in the other tables."""
     some = with_isotherm(tables)
@@ -899,6 +926,7 @@ def from_files(root, files):
     return complete_facts(root, structures=structures)
 
 
+@pytest.mark.slow("draws pages")
 def test_tables_from_files_are_said_to_be_read(root, tables, tmp_path, quick):
     some = {k: t for k, t in tables.items() if "crosscheck" not in k}
     files = {
@@ -922,6 +950,7 @@ def test_tables_from_files_are_said_to_be_read(root, tables, tmp_path, quick):
     assert "<td>uptake</td>" not in engines and "<td>diffusion</td>" not in engines
 
 
+@pytest.mark.slow("draws pages")
 def test_one_set_read_and_one_simulated(root, tables, tmp_path, quick):
     facts = from_files(root, {"source/uptake": ["a.csv"]})
     text = built(tables, facts, tmp_path).text
@@ -941,6 +970,7 @@ def test_a_set_of_tables_alone_computes_nothing(root, tmp_path):
     assert not Study({}, complete_facts(root), tmp_path).computes("source", "diffusion")
 
 
+@pytest.mark.slow("draws pages")
 def test_the_page_speaks_of_the_sets_that_it_is_given(root, tables, tmp_path, quick):
     structures = complete_facts(root)["config"]["structures"]
     facts = complete_facts(root, structures=structures | {"extra": structures["target"]})
@@ -1017,6 +1047,7 @@ def test_numbers_as_text(made, text):
     assert made == text
 
 
+@pytest.mark.slow("draws pages")
 def test_time_of_a_gpu_stands_beside_that_of_the_cpu(tables, facts, tmp_path, quick):
     without_gpu = built(tables, facts, tmp_path / "cpu").text
     assert "of a GPU" not in without_gpu

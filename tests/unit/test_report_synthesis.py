@@ -206,6 +206,7 @@ def whole(tables, tmp_path_factory):
     return folder, built(tables, facts(), folder)
 
 
+@pytest.mark.slow("draws a whole page")
 def test_every_figure_is_there_and_nothing_missing(whole):
     folder, read = whole
     names = {p.stem for p in (folder / "figures").iterdir()}
@@ -217,12 +218,14 @@ def test_every_figure_is_there_and_nothing_missing(whole):
     assert "Du, doi:10.1016/j.nwnano.2025.100153" in read.text
 
 
+@pytest.mark.slow("draws a whole page")
 def test_first_case_is_open(whole):
     text = (whole[0] / "index.html").read_text()
     assert re.findall(r"<details open><summary><b>(\w+)</b>", text) == ["alpha", "alpha"]
     assert re.findall(r"<details><summary><b>(\w+)</b>", text) == ["beta", "gamma"] * 2
 
 
+@pytest.mark.slow("draws a whole page")
 def test_words_follow_the_intervals(whole):
     text = whole[1].text
     # alpha is better, beta worse and gamma holds zero; a negative difference in alpha and gamma
@@ -256,6 +259,7 @@ def test_judgements(low, high, word):
     assert judged(low, high) == word
 
 
+@pytest.mark.slow("draws a whole page")
 def test_numbers_of_the_tables(whole):
     text = whole[1].text
     assert "15.0 (transfer (weighted))" in text  # alpha: 20 - 5 is the lowest
@@ -268,6 +272,7 @@ def test_numbers_of_the_tables(whole):
     assert "For 1 of 2 conditions it is not" in text
 
 
+@pytest.mark.slow("draws pages")
 def test_equal_tables_give_equal_files(tables, whole, tmp_path, monkeypatch):
     chosen = ("verdicts", "levels_alpha")
     render_only(monkeypatch, *chosen)
@@ -276,6 +281,7 @@ def test_equal_tables_give_equal_files(tables, whole, tmp_path, monkeypatch):
         assert (tmp_path / name).read_bytes() == (whole[0] / name).read_bytes(), name
 
 
+@pytest.mark.slow("draws pages")
 def test_names_are_escaped(tmp_path):
     tables = together(one_case("<b>"))
     tables["dependence"]["level"] = tables["dependence"]["level"].replace(
@@ -301,6 +307,7 @@ def test_same_measurements_are_named(tmp_path, quick):
     assert "The cases a and b hold the same in-house measurements" in text.text
 
 
+@pytest.mark.slow("draws pages")
 @pytest.mark.parametrize("state", ["absent", "empty", "no numbers", "no columns"])
 @pytest.mark.parametrize(
     ("key", "what"),
@@ -344,6 +351,7 @@ def test_nothing_at_all(tmp_path, given):
     assert list((tmp_path / "figures").iterdir()) == []
 
 
+@pytest.mark.slow("draws pages")
 def test_case_without_rows_of_a_table(tmp_path, quick):
     tables = together(one_case("a"), one_case("b", seed=2))
     rows = tables["importance"]
@@ -363,6 +371,7 @@ def test_levels_that_are_drawn():
     assert set(few["level"]) == {"level 1", "level 2"} and none == {"solvent": 0}
 
 
+@pytest.mark.slow("draws pages")
 def test_weight_at_the_edge_is_noted(tmp_path, quick):
     tables = together(one_case("a"))
     text = built(tables, facts(transfer={"weights": [1.0, 30.0]}), tmp_path).text

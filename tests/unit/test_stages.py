@@ -117,6 +117,7 @@ def test_a_guest_is_an_ingredient_of_its_own_results_alone(rows, monkeypatch):
     assert key("Xe") != before["Xe"]
 
 
+@pytest.mark.slow("starts Python three times")
 def test_another_guest_file_voids_nothing(root, tmp_path):
     shutil.copytree(root / "workflow" / "poreflux", tmp_path / "poreflux")
 
@@ -151,6 +152,7 @@ MD = DiffusionSettings(
 )  # fmt: skip
 
 
+@pytest.mark.slow("simulates and is killed, 13 s")
 def test_a_killed_diffusion_run_loses_only_what_was_in_flight(cifs, tmp_path):
     """kill -9 in the second structure; the rerun keeps the first and gives the same bits."""
     structures = [read_cif(cifs / f"{n}_clean.cif") for n in ("JIVFUQ", "CIFJAE")]

@@ -6,6 +6,8 @@ import os
 import time
 from collections import Counter
 
+import pytest
+
 from poreflux.store import Ingredients, Store
 from poreflux.store.pruning import prune
 
@@ -40,6 +42,7 @@ def work(folder, process, end, counts):
     (counts / f"{process}.json").write_text(json.dumps([made, found, round_]))
 
 
+@pytest.mark.slow("eight processes for 15 s")
 def test_eight_processes_on_the_same_keys(tmp_path):
     folder, counts = tmp_path / "store", tmp_path / "counts"
     counts.mkdir()

@@ -117,6 +117,7 @@ def test_the_weight_is_the_one_that_predicts_held_out_conditions(task, literatur
     assert fit("transfer", alike).chosen["weight"] <= 10.0
 
 
+@pytest.mark.slow("trains")
 def test_where_only_the_level_differs_the_continued_booster_finds_it(literature, pretrained):
     """A few trees shift a known dependence; rows of two levels in one table blur it."""
     fresh = made(60, 9, offset=OFFSET)
@@ -158,6 +159,7 @@ def test_a_level_never_seen_is_no_level(task, in_house):
 TELL_TALE = 1e6
 
 
+@pytest.mark.slow("trains")
 def test_no_training_or_synthetic_row_knows_the_held_out_one(
     literature, in_house, pretrained, monkeypatch
 ):
@@ -183,6 +185,7 @@ def test_no_training_or_synthetic_row_knows_the_held_out_one(
             assert model.encoder is None or "telltale" not in model.encoder.levels[0]
 
 
+@pytest.mark.slow("trains")
 def test_predictions_of_a_held_out_row_do_not_depend_on_its_label(literature, in_house, pretrained):
     folds = folds_of(in_house, 3, 1, seed=1)[:2]
     held = folds[0].held
@@ -399,6 +402,7 @@ def example(root):
     return schema, config, make_case("example", *tables, schema)
 
 
+@pytest.mark.slow("trains")
 def test_on_the_example_transfer_beats_the_in_house_rows_alone(example):
     """As the generating model says it must: clear of zero, in nm and on the logarithm."""
     schema, config, case = example
@@ -433,6 +437,7 @@ def small(example):
     return schema, config, case
 
 
+@pytest.mark.slow("trains")
 def test_a_case_gives_every_table_and_comes_back_from_the_store_as_it_was(small):
     schema, config, case = small
     tables = run_case(case, schema, config, 1)
@@ -446,6 +451,7 @@ def test_a_case_gives_every_table_and_comes_back_from_the_store_as_it_was(small)
     assert np.allclose(one["target"], case.in_house["target"].iloc[one["row"]])
 
 
+@pytest.mark.slow("trains")
 def test_new_conditions_are_predicted_with_their_error_and_domain(small, root, tmp_path):
     schema, config, case = small
     scores = run_case(case, schema, config, 1)["scores"]
