@@ -25,6 +25,8 @@ $(STAMP): $(PINS) pyproject.toml
 	$(PIP) $(HASHED) -r $(PINS) || { echo "Without hashes: make setup HASHED= PINS=envs/requirements.in"; exit 1; }
 	# and, where this build of torch asks for them, the CUDA libraries
 	$(PIP) --no-build-isolation --editable .
+	# so that no job of the first run has to
+	$(BIN)/python -m poreflux.run.compile_kernels
 	touch $@
 
 gpu: $(STAMP)

@@ -4,8 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from poreflux.run.compile_kernels import compile_kernels
+from poreflux.run.stages import STAGES
 
 pytestmark = pytest.mark.slow("compiles in nine processes")
 CODE = """
@@ -68,3 +72,10 @@ def test_a_cache_folder_that_is_given_is_kept(package, tmp_path):
     assert run(package, NUMBA_CACHE_DIR=str(folder)) == 3.0
     assert run(package, NUMBA_CACHE_DIR=str(given / "poreflux-kernels-0")) == 3.0
     assert list(given.iterdir()) == [folder]
+
+
+def test_kernels_of_all_stages_are_compiled_beforehand():
+    assert set(compile_kernels(processes=1)) == set(STAGES)
+    compiled = {path.name for path in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi")}
+    for kernel in ("kernels.run_chain", "grid_engine._run", "mobility._potential"):
+        assert any(name.startswith(kernel) for name in compiled), sorted(compiled)
