@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 LIBRARY = str(Path(workflow.basedir) / "workflow")
@@ -11,9 +12,10 @@ from poreflux.base.canonical import digest
 from poreflux.learning.learners import get_learner
 from poreflux.run.config import complete
 from poreflux.run.job import expose_library
+from poreflux.run.lineage import Lineage, make_stale_again
 from poreflux.run.plan import SOURCE, TARGET, StudyPlan
 from poreflux.run.stages import READER, STAGES
-from poreflux.run.triggers import code_words, file_words, for_script, words
+from poreflux.run.triggers import Place, code_words, file_words, for_script, words
 
 expose_library(LIBRARY)
 
@@ -80,7 +82,18 @@ def members_of_shard(wildcards):
 def members_word(wildcards):
     """A word for the structures of a shard: how many, and a digest."""
     members = members_of_shard(wildcards)
-    return f"{len(members)} structures ({digest(members)[:12]})"
+    return Place(f"{len(members)} structures ({digest(members)[:12]})")
+
+
+@cache
+def lineage():
+    """What all rules make; asked once they are all there."""
+    return Lineage(workflow.rules)
+
+
+def lineage_of(wildcards, input, output):
+    """For a script: what its inputs must have been made of, and what its outputs are."""
+    return lineage().of_job(wildcards, input, output)
 
 
 def memory(per_worker_mb, device="cpu"):

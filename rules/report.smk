@@ -28,6 +28,7 @@ rule collect_costs:
         *code_of("collect_costs"),
         plan=for_script(PLAN),
         store=for_script(CONFIG.store),
+        lineage=lineage_of,
     message:
         "Summing up CPU times"
     script:
@@ -65,6 +66,7 @@ rule build_report:
         *code_of("build_report"),
         *file_words(TEMPLATES),
         facts=for_script(FACTS),
+        lineage=lineage_of,
     message:
         "Writing the report"
     script:
@@ -94,6 +96,7 @@ rule build_descriptor_report:
         *file_words(TEMPLATES),
         facts=for_script(FACTS),
         sections=["structures", "descriptors"],
+        lineage=lineage_of,
     message:
         "Writing the report on structures and descriptors"
     script:

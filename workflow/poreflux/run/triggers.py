@@ -19,12 +19,21 @@ from poreflux.store.code import code_digest, code_parts
 # What runs a job, keeps its results and tells of its progress, but has no part in them.
 RUNNING = (
     "poreflux.run.job",
+    "poreflux.run.lineage",
     "poreflux.run.artifacts",
     "poreflux.store",
     "poreflux.base.files",
+    "poreflux.base.records",
     "poreflux.base.processes",
     "poreflux.base.progress",
 )
+
+
+class Place(str):
+    """A word that says where something is, or which shard: it makes a job run again, but what
+
+    comes out does not depend on it, so it is not in the records of files.
+    """
 
 
 def words(**values) -> list[str]:
@@ -42,6 +51,11 @@ def words(**values) -> list[str]:
     found = [word for name, value in values.items() for word in leaves(name, value)]
     # braces would be wildcards
     return [word.replace("{", "{{").replace("}", "}}") for word in found]
+
+
+def plain(word: str) -> str:
+    """A word as a person reads it, and as records hold it."""
+    return word.replace("{{", "{").replace("}}", "}")
 
 
 def code_words(*start: str | Path, without: Iterable[str] = RUNNING) -> list[str]:
