@@ -18,6 +18,9 @@ include: "rules/report.smk"
 include: "rules/synthesis.smk"
 
 
+make_stale_again(workflow, lineage)
+
+
 rule all:
     default_target: True
     input:

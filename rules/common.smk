@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 LIBRARY = str(Path(workflow.basedir) / "workflow")
@@ -11,22 +12,16 @@ from poreflux.base.canonical import digest
 from poreflux.learning.learners import get_learner
 from poreflux.run.config import complete
 from poreflux.run.job import expose_library
+from poreflux.run.lineage import Lineage, make_stale_again
 from poreflux.run.plan import SOURCE, TARGET, StudyPlan
 from poreflux.run.stages import READER, STAGES
-from poreflux.run.triggers import code_words, file_words, for_script, words
+from poreflux.run.triggers import Place, code_words, for_script, template_words, words
 
 expose_library(LIBRARY)
 
 CONFIG = complete(config, workflow.configfiles)
 PLAN = StudyPlan(CONFIG, Path(workflow.basedir))
 PLAN.check()
-
-# Of the reports: a change of one changes a page.
-TEMPLATES = [
-    path
-    for path in sorted(Path(LIBRARY, "poreflux", "report", "templates").rglob("*"))
-    if path.is_file()
-]
 
 LIMITS = CONFIG.limits.model_dump()
 # Of one structure in one stage; the third limit is that of a table.
@@ -89,7 +84,18 @@ def members_of_shard(wildcards):
 def members_word(wildcards):
     """A word for the structures of a shard: how many, and a digest."""
     members = members_of_shard(wildcards)
-    return f"{len(members)} structures ({digest(members)[:12]})"
+    return Place(f"{len(members)} structures ({digest(members)[:12]})")
+
+
+@cache
+def lineage():
+    """What all rules make; asked once they are all there."""
+    return Lineage(workflow.rules)
+
+
+def lineage_of(wildcards, input, output):
+    """For a script: what its inputs must have been made of, and what its outputs are."""
+    return lineage().of_job(wildcards, input, output)
 
 
 def memory(per_worker_mb, device="cpu"):

@@ -18,6 +18,7 @@ rule build_features:
         runtime=10,
     params:
         *code_of("build_features"),
+        lineage=lineage_of,
     message:
         "Building features of {wildcards.set}"
     script:
@@ -43,6 +44,7 @@ rule build_labels:
         *code_of("build_labels"),
         files=lambda wildcards, input: PLAN.label_tables(wildcards.set),
         own=for_script(PLAN.own_labels),
+        lineage=lineage_of,
     message:
         "Building labels of {wildcards.set}"
     script:
@@ -75,6 +77,7 @@ rule pretrain_models:
         names=for_script(PLAN.source_labels),
         training=for_script(PLAN.training),
         store=for_script(CONFIG.store),
+        lineage=lineage_of,
     message:
         "Pretraining: {wildcards.learner}"
     script:
@@ -96,6 +99,7 @@ rule collect_pretraining:
         runtime=10,
     params:
         *code_of("collect_scores"),
+        lineage=lineage_of,
     message:
         "Joining the scores of the source models"
     script:
@@ -136,6 +140,7 @@ rule finetune_models:
         label=PLAN.target_label,
         training=for_script(PLAN.training),
         store=for_script(CONFIG.store),
+        lineage=lineage_of,
     message:
         "Direct and transfer learning: {wildcards.learner}, draws of {wildcards.size}"
     script:
@@ -161,6 +166,7 @@ rule collect_scores:
         runtime=10,
     params:
         *code_of("collect_scores"),
+        lineage=lineage_of,
     message:
         "Joining the scores of all trained models"
     script:
@@ -190,6 +196,7 @@ rule compute_importance:
         learner=PLAN.learners[0],
         n_repeats=for_script(CONFIG.learning.pfi_repeats),
         seed=for_script(CONFIG.seed),
+        lineage=lineage_of,
     message:
         "Permutation feature importance"
     script:
@@ -206,7 +213,8 @@ rule predict_diffusivity:
         features=PLAN.table("predict", "features"),
         tables=lambda wildcards: PLAN.feature_tables("predict"),
     output:
-        table=f"{PLAN.results}/predict/predictions.csv",
+        csv=PLAN.predictions_csv,
+        table=PLAN.table("predict", "predictions"),
     log:
         f"{PLAN.logs}/predict_diffusivity/predict.log",
     conda:
@@ -216,6 +224,7 @@ rule predict_diffusivity:
         runtime=30,
     params:
         *code_of("predict_diffusivity", PLAN.learners),
+        lineage=lineage_of,
     message:
         "Predicting diffusivities"
     script:

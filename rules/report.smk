@@ -24,6 +24,7 @@ rule collect_costs:
         *code_of("collect_costs"),
         plan=for_script(PLAN),
         store=for_script(CONFIG.store),
+        lineage=lineage_of,
     message:
         "Summing up CPU times"
     script:
@@ -59,8 +60,9 @@ rule build_report:
     params:
         *words(**FACTS),
         *code_of("build_report"),
-        *file_words(TEMPLATES),
+        *template_words(),
         facts=for_script(FACTS),
+        lineage=lineage_of,
     message:
         "Writing the report"
     script:
@@ -87,9 +89,10 @@ rule build_descriptor_report:
     params:
         *words(**FACTS),
         *code_of("build_report"),
-        *file_words(TEMPLATES),
+        *template_words(),
         facts=for_script(FACTS),
         sections=["structures", "descriptors"],
+        lineage=lineage_of,
     message:
         "Writing the report on structures and descriptors"
     script:

@@ -30,6 +30,7 @@ for stage in STAGES.values():
             settings=for_script(settings),
             limits=for_script(LIMITS),
             store=for_script(CONFIG.store),
+            lineage=lineage_of,
         message:
             f"{stage.doing}: {{wildcards.set}}, shard {{wildcards.shard}}"
         script:
@@ -66,33 +67,11 @@ for stage_name in PLAN.crosschecks:
             settings=for_script(settings),
             limits=for_script(LIMITS),
             store=for_script(CONFIG.store),
+            lineage=lineage_of,
         message:
             f"Repeating target structures with {compared.title}"
         script:
             "../scripts/crosscheck_stage.py"
-
-
-rule collect_tables:
-    """Join the shard tables of a stage: the same table whatever the number of shards."""
-    input:
-        lambda wildcards: PLAN.shard_tables(wildcards.stage, wildcards.set),
-    output:
-        PLAN.table("{set}", "{stage}"),
-    log:
-        f"{PLAN.logs}/collect_tables/{{set}}-{{stage}}.log",
-    conda:
-        "../envs/simulation.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        *words(limits={"failed_share": CONFIG.limits.failed_share}),
-        *code_of("collect_tables"),
-        failures=for_script(CONFIG.limits.failed_share),
-    message:
-        "Joining the {wildcards.stage} tables of {wildcards.set}"
-    script:
-        "../scripts/collect_tables.py"
 
 
 rule import_table:
@@ -117,10 +96,35 @@ rule import_table:
         *code_of("import_table"),
         tables=lambda wildcards, input: PLAN.imported_for(wildcards.imported),
         pressures_bar=for_script(list(CONFIG.uptake.pressures_bar)),
+        lineage=lineage_of,
     message:
         "Reading {wildcards.imported} from files"
     script:
         "../scripts/import_table.py"
+
+
+rule collect_tables:
+    """Join the shard tables of a stage: the same table whatever the number of shards."""
+    input:
+        lambda wildcards: PLAN.shard_tables(wildcards.stage, wildcards.set),
+    output:
+        PLAN.table("{set}", "{stage}"),
+    log:
+        f"{PLAN.logs}/collect_tables/{{set}}-{{stage}}.log",
+    conda:
+        "../envs/simulation.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *words(limits={"failed_share": CONFIG.limits.failed_share}),
+        *code_of("collect_tables"),
+        failures=for_script(CONFIG.limits.failed_share),
+        lineage=lineage_of,
+    message:
+        "Joining the {wildcards.stage} tables of {wildcards.set}"
+    script:
+        "../scripts/collect_tables.py"
 
 
 # of the two rules for a set's table, the one that reads it where it is to be read

@@ -26,11 +26,13 @@ rule read_structures:
         ),
         *code_of("read_structures"),
         members_word,
+        lambda wildcards: Place(f"from {PLAN.sets[wildcards.set].origin}"),
         members=lambda wildcards, input: members_of_shard(wildcards),
-        spec=lambda wildcards: PLAN.sets[wildcards.set].origin,
+        spec=lambda wildcards, input: PLAN.sets[wildcards.set].origin,
         checks=for_script(CONFIG.structure_checks.model_dump(mode="json")),
         limits=for_script(LIMITS),
         store=for_script(CONFIG.store),
+        lineage=lineage_of,
     message:
         "Reading structures: {wildcards.set}, shard {wildcards.shard}"
     script:

@@ -26,6 +26,7 @@ rule check_conditions:
         *words(columns=CONDITIONS["columns"]),
         *code_of("check_conditions"),
         columns=for_script(CONDITIONS["columns"]),
+        lineage=lineage_of,
     message:
         "Checking the tables of synthesis conditions"
     script:
@@ -58,6 +59,7 @@ rule evaluate_case:
         settings=for_script(CONDITIONS),
         seed=for_script(CONFIG.seed),
         store=for_script(CONFIG.store),
+        lineage=lineage_of,
     message:
         "Comparing ways of transfer: {wildcards.case}"
     script:
@@ -81,6 +83,9 @@ rule collect_cases:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        *code_of("collect_cases"),
+        lineage=lineage_of,
     message:
         "Joining the tables of all cases"
     script:
@@ -110,6 +115,7 @@ rule predict_conditions:
         case=lambda wildcards: next(iter(PLAN.synthesis_cases.items())),
         settings=for_script(CONDITIONS),
         seed=for_script(CONFIG.seed),
+        lineage=lineage_of,
     message:
         "Predicting new conditions"
     script:
@@ -137,8 +143,9 @@ rule build_synthesis_report:
     params:
         *words(**SYNTHESIS_FACTS),
         *code_of("build_synthesis_report"),
-        *file_words(TEMPLATES),
+        *template_words(),
         facts=for_script(SYNTHESIS_FACTS),
+        lineage=lineage_of,
     message:
         "Writing the report on synthesis"
     script:

@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from poreflux.base.errors import DataError
-from poreflux.base.tables import write_table
+from poreflux.base.tables import read_table
 from poreflux.data.features import feature_table, why_none
 from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
-start_job(job)
-tables = {Path(path).stem: pd.read_parquet(path) for path in job.input}
+results = start_job(job)
+tables = {Path(path).stem: read_table(path) for path in job.input}
 features = feature_table(*tables.values())
 # what is to be predicted may fail as a whole: the predictions say so, a row per structure
 if features.empty and job.wildcards.set != "predict":
@@ -19,4 +17,4 @@ if features.empty and job.wildcards.set != "predict":
         f"no structure of the set {job.wildcards.set} has features: {why_none(tables)}; "
         f"the tables of {Path(job.output.table).parent} tell every reason"
     )
-write_table(features, job.output.table)
+results.write_table(features, job.output.table)

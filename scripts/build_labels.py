@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from poreflux.base.tables import write_table
+from poreflux.base.tables import read_table
 from poreflux.data import labels
 from poreflux.data.from_files import read
 from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
-start_job(job)
-structures = pd.read_parquet(job.input.structures) if job.input.structures else None
+results = start_job(job)
+structures = read_table(job.input.structures) if job.input.structures else None
 tables = []
 for label, path in job.params.files.items():
     if label in job.params.own:
@@ -17,5 +17,5 @@ for label, path in job.params.files.items():
         rows = read(path, given.get("key", "name"))
         tables.append(labels.from_file(label, rows, structures, file=path, **given))
     else:
-        tables.append(labels.from_stages(label, pd.read_parquet(path)))
-write_table(pd.concat(tables, ignore_index=True), job.output.table)
+        tables.append(labels.from_stages(label, read_table(path)))
+results.write_table(pd.concat(tables, ignore_index=True), job.output.table)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from poreflux.base.tables import read_table
 from poreflux.report import build
 from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
-start_job(job)
+results = start_job(job)
 # results/<study>/target/uptake.parquet is the table target/uptake
-tables = {f"{Path(p).parent.name}/{Path(p).stem}": pd.read_parquet(p) for p in job.input}
+tables = {f"{Path(p).parent.name}/{Path(p).stem}": read_table(p) for p in job.input}
 build(tables, job.params.facts, Path(job.output.html).parent, job.params.get("sections"))
+results.stamp_page(job.output.html)

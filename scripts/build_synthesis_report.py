@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from poreflux.base.tables import read_table
 from poreflux.report.synthesis import build
 from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
-start_job(job)
-tables = {Path(path).stem: pd.read_parquet(path) for path in job.input}
+results = start_job(job)
+tables = {Path(path).stem: read_table(path) for path in job.input}
 build(tables, job.params.facts, Path(job.output.html).parent)
+results.stamp_page(job.output.html)

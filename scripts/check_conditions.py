@@ -2,16 +2,15 @@
 
 import pandas as pd
 
-from poreflux.base.tables import write_table
 from poreflux.run.job import start_job
 from poreflux.synthesis.table import Schema, read_table
 
 job = snakemake  # noqa: F821
-start_job(job)
+results = start_job(job)
 schema = Schema.from_config(job.params.columns)
 dropped = []
 for name in ("literature", "in_house"):
     rows, left_out = read_table(job.input[name], schema)
-    write_table(rows, job.output[name])
+    results.write_table(rows, job.output[name])
     dropped.append(left_out.assign(table=name))
-write_table(pd.concat(dropped, ignore_index=True), job.output.dropped)
+results.write_table(pd.concat(dropped, ignore_index=True), job.output.dropped)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.base.tables import write_table
+from poreflux.base.tables import read_table
 from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
-start_job(job)
+results = start_job(job)
 for output in job.output:
-    tables = [pd.read_parquet(p) for p in job.input if Path(p).stem == Path(output).stem]
-    write_table(pd.concat(tables, ignore_index=True), output)
+    tables = [read_table(p) for p in job.input if Path(p).stem == Path(output).stem]
+    results.write_table(pd.concat(tables, ignore_index=True), output)

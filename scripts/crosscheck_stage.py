@@ -1,20 +1,18 @@
 """Compute a few structures of a stage again with the reference code."""
 
-import pandas as pd
-
-from poreflux.base.tables import concatenate, write_table
+from poreflux.base.tables import concatenate, read_table
 from poreflux.run.crosscheck import compare
 from poreflux.run.job import limits_of, start_job, store_of
 
 job = snakemake  # noqa: F821
-start_job(job)
+results = start_job(job)
 table = compare(
     job.params.stage,
     concatenate(job.input.structures),
-    pd.read_parquet(job.input.table),
+    read_table(job.input.table),
     job.params.wanted,
     job.params.settings,
     store=store_of(job),
     limits=limits_of(job),
 )
-write_table(table, job.output.table)
+results.write_table(table, job.output.table)

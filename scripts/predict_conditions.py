@@ -1,25 +1,22 @@
 """Predict the target of conditions that were never run."""
 
-import pandas as pd
-
-from poreflux.base.files import write_atomically
-from poreflux.base.tables import write_table
+from poreflux.base import tables
 from poreflux.run.job import start_job
 from poreflux.synthesis.case import predict_conditions
 from poreflux.synthesis.table import Schema, make_case, read_table
 
 job = snakemake  # noqa: F821
-start_job(job)
+results = start_job(job)
 schema = Schema.from_config(job.params.settings["columns"])
 name, options = job.params.case
-rows = [pd.read_parquet(path) for path in (job.input.literature, job.input.in_house)]
+rows = [tables.read_table(path) for path in (job.input.literature, job.input.in_house)]
 table = predict_conditions(
     make_case(name, *rows, schema, **options),
     read_table(job.input.new, schema, target=False)[0],
     schema,
     job.params.settings,
     job.params.seed,
-    pd.read_parquet(job.input.scores),
+    tables.read_table(job.input.scores),
 )
-write_table(table, job.output.table)
-write_atomically(job.output.csv, table.to_csv(index=False).encode())
+results.write_table(table, job.output.table)
+results.write_csv(table, job.output.csv)

@@ -1,11 +1,10 @@
 """Read, build and check the structures of one shard."""
 
-from poreflux.base.tables import write_table
 from poreflux.run.intake import read_structures
 from poreflux.run.job import limits_of, start_job, store_of
 
 job = snakemake  # noqa: F821
-start_job(job)
+results = start_job(job)
 table = read_structures(
     job.params.members,
     job.params.spec,
@@ -13,4 +12,4 @@ table = read_structures(
     checks=job.params.checks,
     limits=limits_of(job),
 )
-write_table(table, job.output.table)
+results.write_table(table, job.output.table)

@@ -144,6 +144,17 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def identity_of(pid: int | str) -> str:
+    """Number of a process and when it started, empty where it has ended: no other has both."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            # the name, which may hold anything, stands in brackets
+            state, *rest = file.read().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state in "ZX" else f"{pid} {rest[18]}"
+
+
 def _child(sender, function, task, memory_mb, parent) -> None:
     # A group of its own, so that programs it starts die with it; and it dies with the parent.
     os.setpgid(0, 0)

@@ -7,9 +7,8 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-import pandas as pd
-
 from poreflux.base.errors import ConfigError, DataError
+from poreflux.base.tables import read_table
 from poreflux.run.config import load
 from poreflux.run.crate import LICENSE, export
 from poreflux.run.plan import StudyPlan
@@ -128,7 +127,7 @@ def _rows_of(structure: str, sets: list[str], results: Path) -> dict[str, dict]:
     found = {}
     for name in sets:
         for path in sorted(results.glob(f"{name}/shards/structures/*.parquet")):
-            table = pd.read_parquet(path, columns=["name", "content_hash", "status", "listed"])
+            table = read_table(path, ["name", "content_hash", "status", "listed"])
             is_it = (table["name"] == structure) | (table["content_hash"] == structure)
             rows = table[is_it & (table["status"] == "ok")]
             if len(rows):

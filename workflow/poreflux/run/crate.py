@@ -9,15 +9,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import platform
 from importlib.util import find_spec
 from pathlib import Path
 
 from poreflux import __version__
 from poreflux.base.errors import ConfigError, DataError
+from poreflux.base.records import record_of
 from poreflux.data import labels
 from poreflux.run.plan import DESCRIPTORS, StudyPlan
 from poreflux.run.stages import STAGES
+from poreflux.run.triggers import plain, words
 from poreflux.run.usage import used_by
 from poreflux.store import Store, package_version
 
@@ -66,7 +69,7 @@ def export(
     Raises
     ------
     DataError
-        If the study has no results there.
+        If the study has no results there, or its tables were made with other settings.
     ConfigError
         If the package ``rocrate`` is not installed.
     """
@@ -77,6 +80,7 @@ def export(
     folder, config = Path(plan.results), plan.config.model_dump(mode="json")
     if not list(folder.glob("*/*.parquet")):
         raise DataError(f"no tables in {folder}; run the study first")
+    _check_settings(plan)
     versions = _write_artifacts(used_by(plan, store), store, folder / ARTIFACTS)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     (folder / CONFIGURATION).write_text(text, encoding="utf-8")
@@ -114,6 +118,22 @@ def export(
         crate.root_dataset.append_to("mentions", action)
     crate.metadata.write(folder)
     return folder / METADATA
+
+
+def _check_settings(plan: StudyPlan) -> None:
+    """Check that the stages' tables were made with the settings that the crate will name."""
+    for name, of_set in plan.sets.items():
+        for stage in of_set.computed:
+            settings = plan.stage_settings(stage).model_dump(mode="json")
+            wanted = set(map(plain, words(**{stage: settings})))
+            for path in filter(os.path.exists, plan.shard_tables(stage, name)):
+                record = record_of(path)
+                missing = sorted(wanted - set(record.words if record else ()))
+                if missing:
+                    raise DataError(
+                        f"{path} was not made with {', '.join(missing)}; give the --configfile "
+                        "that the study was run with, or run it again with these"
+                    )
 
 
 def _write_artifacts(paths: set[Path], store: Store, output: Path) -> dict[str, dict[str, str]]:

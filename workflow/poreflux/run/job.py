@@ -9,38 +9,86 @@ from pathlib import Path
 
 import pandas as pd
 
+from poreflux.base import tables
 from poreflux.base.errors import DataError
-from poreflux.base.processes import die_with_parent
+from poreflux.base.files import write_atomically
+from poreflux.base.processes import die_with_parent, identity_of
+from poreflux.base.records import Record, stamp_model, stamp_page
 from poreflux.run.artifacts import Limits
+from poreflux.run.lineage import check_inputs, expected_record
 from poreflux.store import Store
 
 log = logging.getLogger("poreflux")
 
 # Variable that tells a job which Snakemake it belongs to.
-SNAKEMAKE_PID = "POREFLUX_SNAKEMAKE_PID"
+SNAKEMAKE = "POREFLUX_SNAKEMAKE"
 
 
 def expose_library(folder: str) -> None:
     """Let the processes that Snakemake starts import the library from ``folder``.
 
     They run in environments of their own (``--sdm conda``), where it is not installed. They also
-    learn the number of this process.
+    learn which process this is.
     """
-    os.environ[SNAKEMAKE_PID] = str(os.getpid())
+    os.environ[SNAKEMAKE] = identity_of(os.getpid())
     path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([folder, *filter(None, path)]))
 
 
-def start_job(job) -> None:
+class Results:
+    """Writes what a job makes, each file with its record, while the job's Snakemake lives.
+
+    Parameters
+    ----------
+    record : Record or None
+        What the job's files are made of.
+    """
+
+    def __init__(self, record: Record | None):
+        self.record = record
+
+    def write_table(self, table: pd.DataFrame, path: str | Path) -> None:
+        """Write a table (Parquet)."""
+        self._check()
+        tables.write_table(table, path, self.record)
+
+    def write_model(self, data: bytes, path: str | Path) -> None:
+        """Write a model, as :func:`poreflux.base.records.read_model` reads it."""
+        self._check()
+        write_atomically(path, stamp_model(data, self.record))
+
+    def write_csv(self, table: pd.DataFrame, path: str | Path) -> None:
+        """Write a table as CSV, without a record: next to one that has it."""
+        self._check()
+        write_atomically(path, table.to_csv(index=False).encode())
+
+    def stamp_page(self, path: str | Path) -> None:
+        """Add its record to a page that was just written."""
+        stamp_page(path, self.record)
+
+    @staticmethod
+    def _check() -> None:
+        if _snakemake_is_gone():
+            # what it computed is in the store; the table is for whoever runs next to write
+            log.critical("the Snakemake that started this job is gone: nothing is written")
+            sys.exit(1)
+
+
+def start_job(job) -> Results:
     """Send log records, warnings and the traceback of a failure to the rule's log file.
 
     And end with Snakemake, however that ends: a job that lived on would compute the same
-    structures as the next run.
+    structures as the next run, and overwrite its tables.
 
     Parameters
     ----------
     job
         The ``snakemake`` object of the script.
+
+    Raises
+    ------
+    DataError
+        If an input was not made with the settings and code of this run.
     """
     die_with_parent()
     if _snakemake_is_gone():  # that was too late
@@ -56,19 +104,14 @@ def start_job(job) -> None:
         logging.getLogger("poreflux").critical("%s", error, exc_info=(kind, error, trace))
 
     sys.excepthook = hook
+    expected = job.params.get("lineage")
+    return Results(expected and expected_record(expected, check_inputs(expected)))
 
 
 def _snakemake_is_gone() -> bool:
-    pid = os.environ.get(SNAKEMAKE_PID)
-    if not pid:
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
+    """Whether the Snakemake that started this process has ended, its number perhaps taken."""
+    told = os.environ.get(SNAKEMAKE)
+    return bool(told) and told != identity_of(told.partition(" ")[0])
 
 
 def store_of(job) -> Store:

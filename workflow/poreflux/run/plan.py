@@ -433,11 +433,16 @@ class StudyPlan:
         self.check_study()
         return [self.table("study", n) for n in ("pretraining", "scores", "importance")]
 
+    @property
+    def predictions_csv(self) -> str:
+        """Path of the predictions as CSV; a Parquet table with the same lies beside it."""
+        return f"{self.results}/{PREDICT}/predictions.csv"
+
     def predictions(self) -> str:
         """The predictions, if there is anything to predict."""
         if PREDICT not in self.sets:
             raise ConfigError("name CIFs of your own: --config 'predict={cifs: \"my/*.cif\"}'")
-        return f"{self.results}/predict/predictions.csv"
+        return self.predictions_csv
 
     def synthesis_page(self) -> str:
         """The page on synthesis conditions, if there are tables of them."""

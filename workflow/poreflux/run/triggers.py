@@ -19,12 +19,22 @@ from poreflux.store.code import code_digest, code_parts
 # What runs a job, keeps its results and tells of its progress, but has no part in them.
 RUNNING = (
     "poreflux.run.job",
+    "poreflux.run.lineage",
     "poreflux.run.artifacts",
     "poreflux.store",
     "poreflux.base.files",
+    "poreflux.base.records",
     "poreflux.base.processes",
     "poreflux.base.progress",
 )
+
+
+class Place(str):
+    """A word that says where something is, or which shard.
+
+    It makes a job run again, but what comes out does not depend on it: records of files leave it
+    out.
+    """
 
 
 def words(**values) -> list[str]:
@@ -44,6 +54,11 @@ def words(**values) -> list[str]:
     return [word.replace("{", "{{").replace("}", "}}") for word in found]
 
 
+def plain(word: str) -> str:
+    """A word as a person reads it, and as records hold it."""
+    return word.replace("{{", "{").replace("}}", "}")
+
+
 def code_words(*start: str | Path, without: Iterable[str] = RUNNING) -> list[str]:
     """A word per library module that scripts or modules draw on, see :func:`code_parts`."""
     parts = code_parts(*start, without=without)
@@ -60,6 +75,12 @@ def file_words(paths: Iterable[Path]) -> list[str]:
     return words(
         **{f"file {p.name}": hashlib.sha256(p.read_bytes()).hexdigest()[:12] for p in paths}
     )
+
+
+def template_words() -> list[str]:
+    """A word per template of the reports: a change of one changes a page."""
+    folder = Path(__file__).parents[1] / "report" / "templates"
+    return file_words(path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def for_script(value) -> Callable:

@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 
 from poreflux.base.errors import DataError
+from poreflux.base.records import read_model
 from poreflux.base.stage_names import CROSSCHECK
+from poreflux.base.tables import read_table
 from poreflux.data.features import labelled_rows, select_features
 from poreflux.data.labels import values_of
 from poreflux.learning.learners import get_learner
@@ -100,7 +102,7 @@ def _of_structures(plan: StudyPlan, store: Store) -> list[tuple[str, str, set[Pa
         for path in Path(plan.results).glob(f"{name}/shards/structures/*.parquet"):
             known = True
             columns = ["name", "content_hash", "status", "listed"]
-            rows = pd.read_parquet(path, columns=columns).to_dict("records")
+            rows = read_table(path, columns).to_dict("records")
             if of_set.is_built:
                 built = {store.path(build_ingredients(row["name"])) for row in rows}
                 found.setdefault((name, "build"), set()).update(built)
@@ -136,7 +138,7 @@ def _source_models(plan: StudyPlan) -> Iterator[Ingredients]:
     paths = [Path(plan.table(*name)) for name in names]
     if not all(path.exists() for path in paths):
         return
-    features, labels, target_features = map(pd.read_parquet, paths)
+    features, labels, target_features = map(read_table, paths)
     asked = plan.training
     for learner in plan.learners:
         mine = seen_by(learner, features, target_features)
@@ -154,7 +156,7 @@ def _target_models(plan: StudyPlan) -> Iterator[Ingredients]:
     paths = [Path(plan.table(TARGET, name)) for name in ("features", "labels")]
     if not all(path.exists() for path in paths):
         return
-    features, labels = map(pd.read_parquet, paths)
+    features, labels = map(read_table, paths)
     asked, same_members = plan.training, plan.config.learning.same_members
     for learner in plan.learners:
         mine = select_features(features, get_learner(learner).feature_set)
@@ -162,7 +164,7 @@ def _target_models(plan: StudyPlan) -> Iterator[Ingredients]:
         available = len(labelled_rows(mine, values)[1])
         # a model that an earlier configuration left there is not the study's
         models = map(Path, plan.source_models(learner))
-        read = [path.read_bytes() for path in models if path.exists()]
+        read = [read_model(path) for path in models if path.exists()]
         sources = ["", *(hashlib.sha256(data).hexdigest() for data in read)]
         # sizes above the number of labels are the same, but perhaps of more draws
         sizes = dict.fromkeys((min(size, available), n) for size, n in plan.draws.items())
