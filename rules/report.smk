@@ -1,11 +1,7 @@
 """The report: every table of the study on one page, and what the study cost."""
 
 REPORTED = (SOURCE, TARGET)
-FACTS = {
-    "study": CONFIG.study,
-    "config": CONFIG.model_dump(mode="json"),
-    "engines": PLAN.engines(),
-}
+FACTS = PLAN.facts()
 
 
 rule collect_costs:

@@ -1,19 +1,9 @@
 """Synthesis: from conditions to particle size, from the literature to the laboratory."""
 
-from poreflux.learning.learners import get_learner
-from poreflux.store import package_version
 from poreflux.synthesis import TABLES as SYNTHESIS_TABLES
 
 CONDITIONS = PLAN.synthesis_settings
-SYNTHESIS_FACTS = {
-    "study": CONFIG.study,
-    "config": CONFIG.model_dump(mode="json"),
-    "engines": {
-        "synthesis": {
-            name: package_version(name) for name in get_learner("xgboost").packages
-        }
-    },
-}
+SYNTHESIS_FACTS = PLAN.synthesis_facts()
 
 
 rule check_conditions:

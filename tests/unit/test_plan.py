@@ -1,5 +1,6 @@
 """The plan of a study, without Snakemake: sets, stages, tables, labels, models, checks."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,40 @@ def test_a_set_of_tables_alone_has_its_structures_from_them(plan_of, tmp_path):
     assert set(plan.imported_for("target/structures")) == {"diffusion"}
     with pytest.raises(ConfigError, match=r"need the stage geometry.*target has no table"):
         plan.check_study()
+
+
+def test_what_the_reports_are_told_is_what_the_plan_knows(plan_of, tmp_path):
+    table = {"files": [numbers(tmp_path / "d.csv")], "columns": {"d_m2_s": "d"}}
+    structures = {
+        "source": {"cifs": "tests/data/", "stages": ["geometry"], "tables": {"diffusion": table}},
+        "target": {"tables": {"diffusion": table}},
+    }
+    plan = plan_of(structures=structures, predict={"cifs": "tests/data/*.cif"})
+    facts = plan.facts()
+    # what is predicted for is no part of the study
+    assert set(facts["sets"]) == {"source", "target"}
+    assert facts["sets"]["source"] == {
+        "stages": ["geometry", "diffusion"],
+        "computed": ["geometry"],
+        "files": {"diffusion": ["d.csv"]},
+        "tables_alone": False,
+    }
+    assert facts["sets"]["target"] == {
+        "stages": ["diffusion"],
+        "computed": [],
+        "files": {"diffusion": ["d.csv"]},
+        "tables_alone": True,
+    }
+    assert facts["learners"] == plan.learners and facts["target_label"] == plan.target_label
+    # plain data: no settings, no paths
+    assert json.loads(json.dumps(facts)) == facts
+    assert plan.synthesis_facts()["config"] == facts["config"]
+
+
+def test_a_set_with_cifs_is_not_built_whatever_package_stands_there(plan_of):
+    named = {"package": "pormake", "names": ["a"]}
+    plan = plan_of(structures={"source": named, "target": named | {"cifs": "tests/data/"}})
+    assert plan.sets["source"].is_built and not plan.sets["target"].is_built
 
 
 def test_labels_and_the_tables_behind_them(plan_of, tmp_path):

@@ -25,6 +25,7 @@ from poreflux.report.sources import with_source
 from poreflux.report.statistics import rank_correlation
 from poreflux.report.study import Study
 from poreflux.run import config as poreflux_config
+from poreflux.run.plan import StudyPlan
 
 PRESSURES = [0.25, 1.0, 10.0, 65.0, 100.0]
 BINS = 12
@@ -235,9 +236,9 @@ def complete_facts(root, **changes):
             "target": {"package": "core-mof", "names": ["b"]},
         },
     }
-    config = poreflux_config.complete(given | changes).model_dump(mode="json")
+    plan = StudyPlan(poreflux_config.complete(given | changes), root)
     engines = {"geometry": {"pyzeo": "0.1.6"}, "learning": {"torch": "2.13.0"}}
-    return {"study": "demo", "config": config, "engines": engines}
+    return plan.facts() | {"engines": engines}
 
 
 class Page(HTMLParser):

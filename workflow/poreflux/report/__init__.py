@@ -38,8 +38,8 @@ def build(
         stages wrote them, failed rows included. Any may be missing or empty:
         the page says so and why.
     facts : dict
-        ``study`` (name), ``config`` (the complete configuration), ``engines`` (versions of
-        packages by stage).
+        What the plan says of the study, see :class:`poreflux.report.study.Study`. Any may be
+        missing.
     folder : str or Path
         Made if need be. Figures of an earlier report that this one does not have are removed.
     sections : sequence of str, optional

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from poreflux.base.files import write_atomically
 from poreflux.base.stage_names import STAGES
 from poreflux.data.features import GEOMETRY_COLUMNS
-from poreflux.data.labels import DIFFUSIVITY
+from poreflux.data.labels import DIFFUSIVITY, UPTAKE
 from poreflux.report.figures import style
 from poreflux.report.numbers import counted, listed
 from poreflux.report.quantities import Quantity, quantity
@@ -51,7 +51,9 @@ class Study:
     tables : dict of str to DataFrame
         By ``<set>/<stage>`` or ``study/<table>``.
     facts : dict
-        ``study`` (name), ``config`` (complete configuration), ``engines`` (versions).
+        ``study`` (name), ``config`` (complete configuration), ``engines`` (versions); by set under
+        ``sets`` its ``stages``, those ``computed``, the ``files`` of those that are read, and
+        whether it has ``tables_alone``; ``learners``, ``source_labels``, ``target_label``.
     folder : Path
         Of the figures.
     drawn : set of str
@@ -87,35 +89,41 @@ class Study:
         """The sets of structures: source, target, then any other that has a table, by name."""
         known = {key.split("/")[0] for key in self.tables if key.split("/")[-1] in TABLES}
         # these two make the study: where one lacks every table, the page says why
-        known |= {"source", "target"} & set(self.setting("structures", default={}))
+        known |= {"source", "target"} & set(self.facts.get("sets", ()))
         return [n for n in ("source", "target") if n in known] + sorted(
             known - {"source", "target"}
         )
 
     def files(self, name: str, stage: str) -> list[str]:
         """Names of the files that a set's table of a stage is read from; none if it is computed."""
-        table = (self.setting("structures", name, "tables") or {}).get(stage) or {}
-        files = table.get("files", [])
-        return [Path(file).name for file in ([files] if isinstance(files, str) else files)]
+        return self._planned(name).get("files", {}).get(stage, [])
 
     def computes(self, name: str, stage: str) -> bool:
-        """Whether a set passes through a stage of ours, as far as the configuration tells."""
-        given = self.setting("structures", name)
-        if given is None:
-            return True
-        # a set that is known by its tables alone has nothing to compute from
-        alone = any(self.files(name, s) for s in TABLES)
-        alone = alone and not (given.get("cifs") or given.get("package"))
-        return not alone and stage in given.get("stages", TABLES) and not self.files(name, stage)
+        """Whether a stage of a set is computed, as far as the facts tell."""
+        return stage in self._planned(name).get("computed", TABLES)
+
+    def _planned(self, name: str) -> dict:
+        """The facts of a set, empty if they were not given."""
+        return self.facts.get("sets", {}).get(name, {})
+
+    @property
+    def learners(self) -> list[str]:
+        """Names of the study's learners, the main one first."""
+        return self.facts.get("learners") or ["mlp"]
+
+    @property
+    def source_labels(self) -> list[str]:
+        """What is learnt on the source."""
+        return self.facts.get("source_labels") or [UPTAKE]
 
     @property
     def target_label(self) -> str:
-        """The label that is learnt on the target, as the scores or the configuration tell."""
+        """The label that is learnt on the target, as the scores or the facts tell."""
         scores = self.tables.get("study/scores")
         labels = () if scores is None or "label" not in scores else scores["label"].dropna()
         if len(labels):
             return str(labels.iloc[0])
-        return str(self.setting("learning", "target_label") or DIFFUSIVITY)
+        return str(self.facts.get("target_label") or DIFFUSIVITY)
 
     def quantity(self, label: str) -> Quantity:
         """A label as the page names it, with its units."""
@@ -146,17 +154,18 @@ class Study:
         return f"the table {key} holds no finite numbers of it"
 
     def _why_absent(self, owner: str, stage: str) -> str:
-        structures = self.setting("structures")
+        sets = self.facts.get("sets")
         if stage.startswith("crosscheck_"):
             checked = stage.removeprefix("crosscheck_")
             if self.files(owner, checked):
                 return f"{owner}/{checked} is read from {listed(self.files(owner, checked))}"
             if self.setting(checked, "crosscheck", default=None) in (0, []):
                 return f"the cross-check is switched off ({checked}.crosscheck)"
-        elif stage in TABLES and structures is not None:
-            if owner not in structures:
+        elif stage in TABLES and sets is not None:
+            if owner not in sets:
                 return f"the study has no set {owner}"
-            if stage not in ("structures", *structures[owner].get("stages", TABLES)):
+            passes = ("structures", *sets[owner]["stages"])
+            if stage not in passes and not sets[owner]["tables_alone"]:
                 return f"{owner} does not pass through {stage} (structures.{owner}.stages)"
         return f"there is no table {owner}/{stage}" if owner else f"there is no table {stage}"
 

@@ -143,12 +143,18 @@ def _write_artifacts(paths: set[Path], store: Store, output: Path) -> dict[str, 
 def _actions(plan: StudyPlan, versions: dict[str, dict[str, str]]):
     """Title, software, patterns of files read and of files written, of each step."""
     common = {"python": platform.python_version(), "snakemake": package_version("snakemake")}
-    yield "read structures", common | versions.get("build", {}), (), ("*/structures.parquet",)
+    sets = [s.name for s in plan.sets.values() if not s.is_tables_alone]
+    structures = (*(f"{name}/structures.parquet" for name in sets), "*/shards/structures/*")
+    yield "read structures", common | versions.get("build", {}), (), structures
+    given = tuple(
+        f"{name}/{stage}.parquet" for name, s in plan.sets.items() for stage in s.from_files
+    )
+    yield "read tables from files", common, (), given
     engines = plan.engines()
     for name in STAGES:
         software = common | engines[name] | versions.get(name, {})
-        read, written = ("*/shards/structures/*",), (f"*/{name}.parquet", f"*/shards/{name}/*")
-        yield name, software, read, written
+        made = (f"{s.name}/{name}.parquet" for s in plan.sets.values() if name in s.computed)
+        yield name, software, ("*/shards/structures/*",), (*made, f"*/shards/{name}/*")
     learning = common | plan.learning_packages() | versions.get("finetune", {})
     tables = tuple(f"*/{name}.parquet" for name in DESCRIPTORS)
     yield "features", common, tables, ("*/features.parquet",)

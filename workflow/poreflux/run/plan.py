@@ -1,7 +1,7 @@
 """The plan of a study: which sets, stages, tables, labels and models it has, and where they lie.
 
-Rules, usage, crate and command line ask the plan; none of them reads the configuration to find out
-what a study consists of.
+Rules, usage, crate and command line ask the plan; the reports, which lie below it, are given its
+:meth:`StudyPlan.facts`. None of them reads the configuration to find out what a study consists of.
 """
 
 from __future__ import annotations
@@ -80,6 +80,31 @@ class SetPlan:
     def is_tables_alone(self) -> bool:
         """Whether the set is known by tables from files alone."""
         return "structures" in self.from_files
+
+    @property
+    def is_built(self) -> bool:
+        """Whether its structures are assembled by PORMAKE, which the store keeps too."""
+        return self.origin.get("package") == "pormake"
+
+    def facts(self) -> dict:
+        """What the reports say of the set, as plain data.
+
+        Returns
+        -------
+        dict
+            ``stages`` of which it has a table, those ``computed``, ``files`` (names of the files
+            that a stage's table is read from, by stage), and whether it has ``tables_alone``.
+        """
+        return {
+            "stages": list(self.stages),
+            "computed": list(self.computed),
+            "files": {
+                stage: [Path(file).name for file in _listed(table["files"])]
+                for stage, table in self.from_files.items()
+                if stage in self.stages
+            },
+            "tables_alone": self.is_tables_alone,
+        }
 
 
 class StudyPlan:
@@ -445,6 +470,33 @@ class StudyPlan:
 
     # --- provenance ---------------------------------------------------------------------------
 
+    def facts(self) -> dict:
+        """What the report says of the study besides its tables, as plain data.
+
+        Structures to predict for are no part of it: they come and go while the study stands.
+
+        Returns
+        -------
+        dict
+            ``study`` (name), ``config`` (complete configuration), ``engines`` (versions),
+            ``sets`` (:meth:`SetPlan.facts` by name), ``learners``, ``source_labels`` and
+            ``target_label``.
+        """
+        return self._facts(self.engines()) | {
+            "sets": {name: s.facts() for name, s in self.sets.items() if name != PREDICT},
+            "learners": self.learners,
+            "source_labels": self.source_labels,
+            "target_label": self.target_label,
+        }
+
+    def synthesis_facts(self) -> dict:
+        """What the page on synthesis says besides its tables: ``study, config, engines``."""
+        return self._facts({"synthesis": _packages("xgboost")})
+
+    def _facts(self, engines: dict) -> dict:
+        config = self.config.model_dump(mode="json")
+        return {"study": self.config.study, "config": config, "engines": engines}
+
     def engines(self) -> dict:
         """Versions of the packages outside Poreflux, by stage, and of those that all stages use."""
         found: dict = {
@@ -460,11 +512,15 @@ class StudyPlan:
 
     def learning_packages(self) -> dict[str, str]:
         """Versions of the packages behind the learners."""
-        return {
-            package: package_version(package)
-            for learner in self.learners
-            for package in get_learner(learner).packages
-        }
+        return _packages(*self.learners)
+
+
+def _packages(*learners: str) -> dict[str, str]:
+    return {
+        package: package_version(package)
+        for learner in learners
+        for package in get_learner(learner).packages
+    }
 
 
 def _listed(files: str | Sequence[str]) -> list[str]:

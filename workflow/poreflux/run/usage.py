@@ -101,7 +101,7 @@ def _of_structures(plan: StudyPlan, store: Store) -> list[tuple[str, str, set[Pa
             known = True
             columns = ["name", "content_hash", "status", "listed"]
             rows = pd.read_parquet(path, columns=columns).to_dict("records")
-            if of_set.spec.get("package") == "pormake":
+            if of_set.is_built:
                 built = {store.path(build_ingredients(row["name"])) for row in rows}
                 found.setdefault((name, "build"), set()).update(built)
             rows = [row for row in rows if row["status"] == "ok"]

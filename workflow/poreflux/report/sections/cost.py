@@ -67,8 +67,7 @@ def _worth(study: Study, table: pd.DataFrame) -> dict | None:
 
     Lim & Kim reach with transfer at size 300 what direct learning needs 500 diffusivities for.
     """
-    sources = study.setting("learning", "source_labels", default=[UPTAKE])
-    uptakes = any(kind_of(label) in (UPTAKE, ISOTHERM) for label in sources)
+    uptakes = any(kind_of(label) in (UPTAKE, ISOTHERM) for label in study.source_labels)
     if study.target_label != DIFFUSIVITY or not uptakes:
         return None
     per = {}

@@ -48,16 +48,11 @@ def section(study: Study) -> Section:
             for learner, rows in valid.groupby("learner")
         ]
     else:
-        learner = str(valid["learner"].iloc[0]) if named else _default_learner(study)
+        learner = str(valid["learner"].iloc[0]) if named else study.learners[0]
         parts = [_part(study, valid, learner, "")]
     return Section(
         "importance", TITLE, render("importance", parts=parts, top_features=TOP_FEATURES)
     )
-
-
-def _default_learner(study: Study) -> str:
-    """Whose importance it is where the table does not say: the study's first learner's."""
-    return str((study.setting("learning", "learners") or ["mlp"])[0])
 
 
 def _part(study: Study, rows: pd.DataFrame, learner: str, suffix: str) -> dict:
