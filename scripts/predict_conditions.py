@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from poreflux.base.files import write_atomically
-from poreflux.base.tables import write_table
+from poreflux.base.tables import write_csv, write_table
 from poreflux.run.job import start_job
 from poreflux.synthesis.case import predict_conditions
 from poreflux.synthesis.table import Schema, make_case, read_table
@@ -22,4 +21,4 @@ table = predict_conditions(
     pd.read_parquet(job.input.scores),
 )
 write_table(table, job.output.table)
-write_atomically(job.output.csv, table.to_csv(index=False).encode())
+write_csv(table, job.output.csv)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.base.files import write_atomically
+from poreflux.base.tables import write_csv
 from poreflux.learning.predict import predict
 from poreflux.run.job import limit_threads, start_job
 
@@ -20,4 +20,4 @@ predictions = predict(
     train_features=pd.read_parquet(job.input.train_features),
     failed=failed.drop_duplicates("name"),
 )
-write_atomically(job.output.table, predictions.to_csv(index=False).encode())
+write_csv(predictions, job.output.table)
