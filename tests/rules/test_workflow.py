@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
 SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--nolock"]
 
@@ -25,6 +27,30 @@ def test_descriptors_of_whole_archives_are_planned_without_simulation(root, tmp_
     for rule in ("read_structures", "geometry_shard", "percolation_shard"):
         assert jobs[rule] == "48"
     assert "uptake_shard" not in jobs and "pretrain_models" not in jobs
+
+
+def test_columns_may_hold_braces(root, tmp_path):
+    """Which Snakemake takes for wildcards, in a file name or a setting."""
+    columns = ["size {nm}", "article {group}", "salt {0}", "time <h> {case}"]
+    table = pd.DataFrame(columns=columns)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    size, group, salt, time = columns
+    synthesis = {
+        "literature": "${HERE}/t.csv",
+        "in_house": "t.csv",
+        "columns": {
+            "target": {"name": size, "unit": "{nm}"},
+            "group": group,
+            "numeric": {time: {"unit": "{h}"}},
+            "categorical": [salt],
+        },
+    }
+    config = {"structures": {"source": None, "target": None}, "synthesis": synthesis}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HERE", str(tmp_path))
+        done = snakemake(root, tmp_path, "-n", "synthesis", "--configfile", "my.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("config", ["config.yaml"])

@@ -110,27 +110,28 @@ def test_no_models_are_refused(noisy):
         prediction.predict([], new, train_features=train)
 
 
-def trained_with(predictions, labels, splits):
+def trained_with(predictions, labels, splits, learner="mlp"):
     groups = tuple(
-        Group("dl", "mlp", "", SimpleNamespace(), values.astype(np.float32))
-        for values in predictions
+        Group(kind, learner, "", SimpleNamespace(), values.astype(np.float32))
+        for kind, values in predictions
     )
     parts = parts_of(splits, len(labels))
     names = tuple(map(str, range(len(labels))))
     return TrainedSize(60, "diffusivity", ("x",), names, labels, parts, groups)
 
 
-def test_the_choice_is_the_lowest_median_error_on_test_shares():
-    labels = np.zeros(100)
+def test_the_choice_is_the_highest_median_r2_on_test_shares():
+    labels = np.random.default_rng(0).normal(size=100)
     splits = draws(100, 60, 5, seed=0)
-    bad, good = np.zeros((5, 100)), np.zeros((5, 100))
+    bad, good = np.tile(labels, (5, 1)), np.tile(labels, (5, 1))
     for draw, part in enumerate(splits):
-        good[draw, part.validation], good[draw, part.test] = 9.0, 0.1
-        bad[draw, part.validation], bad[draw, part.test] = 0.0, 0.2
+        good[draw, part.validation] += 9.0
+        good[draw, part.test] += 0.1
+        bad[draw, part.test] += 0.2
     # One draw gone wrong does not sway a median.
     good[0, splits[0].test] = 50.0
-    first = trained_with([bad + 1, bad], labels, splits)
-    second = trained_with([bad, good], labels, splits)
+    first = trained_with([("dl", bad + 1), ("tl", bad)], labels, splits, "gp")
+    second = trained_with([("dl", bad), ("tl", good)], labels, splits)
     assert prediction.choose([first, second]).group is second.groups[1]
 
 
@@ -139,7 +140,7 @@ def test_noise_is_the_held_out_error_beyond_the_spread():
     labels = rng.normal(0, 0.5, 2000)
     splits = draws(2000, 200, 40, seed=0)
     spread = rng.normal(0, 0.3, (40, 2000))
-    trained = trained_with([spread], labels, splits)
+    trained = trained_with([("dl", spread)], labels, splits)
     # The mean of about 40 models misses by 0.5^2 + 0.3^2 / 37, of which 0.3^2 is their spread.
     expected = 0.25 + 0.09 / 37 - 0.09
     found = prediction.noise_variance(trained, trained.groups[0])

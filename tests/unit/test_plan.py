@@ -113,6 +113,37 @@ def test_a_set_with_cifs_is_not_built_whatever_package_stands_there(plan_of):
     assert plan.sets["source"].is_built and not plan.sets["target"].is_built
 
 
+@pytest.mark.parametrize("name", ["d{x}.csv", "d<x>.csv"])
+def test_a_file_that_snakemake_would_not_take_as_it_stands_is_refused(plan_of, tmp_path, name):
+    file = numbers(tmp_path / name)
+    table = {"files": file, "columns": {"d_m2_s": "d"}}
+    synthesis = {
+        "literature": file,
+        "in_house": file,
+        "columns": {"target": {"name": "d"}, "group": "name", "numeric": {"bulk": {}}},
+    }
+    for blocks in (
+        {"structures": BOTH | {"target": {"tables": {"diffusion": table}}}},
+        {"structures": BOTH, "labels": {"bulk": {"file": file, "column": "bulk"}}},
+        {"structures": {}, "synthesis": synthesis},
+    ):
+        with pytest.raises(ConfigError, match=r"takes braces and angle brackets.*rename"):
+            plan_of(**blocks).check()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "", "{case}", "a b", "a[b]"])
+def test_a_case_is_named_so_that_it_can_be_a_folder(plan_of, tmp_path, name):
+    file = numbers(tmp_path / "d.csv")
+    synthesis = {
+        "literature": file,
+        "in_house": file,
+        "columns": {"target": {"name": "d"}, "group": "name", "numeric": {"bulk": {}}},
+        "cases": {name: {}},
+    }
+    with pytest.raises(ConfigError, match=r"synthesis\.cases"):
+        plan_of(structures={}, synthesis=synthesis)
+
+
 def test_labels_and_the_tables_behind_them(plan_of, tmp_path):
     own = {"bulk": {"file": numbers(tmp_path / "b.csv"), "column": "bulk"}}
     plan = plan_of(

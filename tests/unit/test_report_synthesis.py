@@ -9,6 +9,7 @@ import pytest
 from test_report import EVIL, Page, render_only
 
 from poreflux.report import numbers, synthesis
+from poreflux.report.sections.synthesis import verdict
 from poreflux.report.sections.synthesis.comparisons import (
     AUGMENTATIONS,
     NO,
@@ -51,7 +52,7 @@ def one_case(name, *, transfer=LEANING, augmentation=OPEN, n_levels=3, seed=1):
             line = {"scheme": scheme, "variant": variant, "n_conditions": 7, "n_predictions": 7}
             for metric, value in (("rmse", rmse[variant]), ("mae", 9.0), ("r2", 0.5)):
                 line |= {metric: value, f"{metric}_low": 0.8 * value, f"{metric}_high": 1.3 * value}
-            scores.append(line)
+            scores.append(line | {"rmse_scaled": line["rmse"] / 100})
             for against in ("in_house", "baseline", "transfer"):
                 if against == variant:
                     continue
@@ -216,6 +217,16 @@ def test_every_figure_is_there_and_nothing_missing(whole):
     assert not re.search(r"\bnan\b", read.text, re.IGNORECASE)
     assert "conditions" in read.ids and "provenance" in read.ids
     assert "Du, doi:10.1016/j.nwnano.2025.100153" in read.text
+
+
+def test_the_best_variant_is_the_one_that_predicts_new_conditions(tmp_path):
+    """By the error on the scale that is learnt on, where the lowest in nanometres is another's."""
+    tables = one_case("alpha", transfer=BETTER)
+    scores = tables["scores"]
+    scores.loc[scores["variant"] == "baseline", "rmse_scaled"] = 0.01
+    line = verdict._error_line(SynthesisStudy(tables, facts(), tmp_path), "alpha")
+    lowest = scores.loc[scores["rmse"].idxmin(), "variant"]
+    assert lowest == "transfer" and line[-1].endswith("(both, equal weights (baseline))")
 
 
 @pytest.mark.slow("draws a whole page")

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from snakemake.io import apply_wildcards, get_wildcard_names
 
 from poreflux.run.triggers import RUNNING, code_words, file_words, words
 from poreflux.store import code as code_module
@@ -86,9 +87,18 @@ def test_a_word_per_leaf_says_which_setting_it_is():
     assert found == [
         'uptake.engine = "grid"',
         "uptake.pressures_bar = [1.0]",
-        "labels = {{}}",
+        "labels = {}",
         "seed = 1",
     ]
+
+
+def test_no_word_is_a_wildcard_and_different_settings_are_different_words():
+    names = ["{nm}", "size {nm}", "size { nm }", "{a,b+}", "{{nm}}", "${HOME}/x.csv", "{0}", "{}"]
+    found = [words(columns={name: name})[0] for name in names]
+    assert len(set(found)) == len(names)
+    for word in (*found, *words(rows=[{"a": "{b}"}])):
+        assert get_wildcard_names(word) == set(), word
+        assert apply_wildcards(word, {}) == word
 
 
 def test_a_file_counts_with_its_content(tmp_path):

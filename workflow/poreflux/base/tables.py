@@ -1,9 +1,11 @@
-"""Reading and writing the tables that stages hand to each other (Parquet)."""
+"""Reading and writing the tables that stages hand to each other (Parquet), and CSV for people."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +21,9 @@ from poreflux.base.records import KEY, REMEDY, Record
 STRUCTURE_COLUMNS = ["lengths_A", "angles_deg", "species", "frac", "listed"]
 
 KEY_COLUMNS = ("name", "content_hash", "status", "reason")
+
+# What a spreadsheet would take for a formula, after any marks of ours.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 
 def write_table(table: pd.DataFrame, path: str | Path, record: Record | None = None) -> None:
@@ -53,6 +58,34 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFra
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         said = str(error).splitlines()[0]
         raise DataError(f"{path} is truncated, damaged or no table ({said}); {REMEDY}") from error
+
+
+def write_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as CSV that is safe to open in a spreadsheet.
+
+    A text that a spreadsheet would run as a formula, for it begins with ``=``, ``+``, ``-``,
+    ``@`` or a control character, gets an apostrophe before it; :func:`cell_text` takes it off.
+    Numbers stay as they are.
+    """
+    safe = table.map(_harmless).rename(columns=_harmless)
+    text = safe.to_csv(index=False)
+    if "\r" in text:
+        # the writer takes it for no end of a line, readers do
+        text = safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+    write_atomically(path, text.encode())
+
+
+def _harmless(cell):
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+
+
+def cell_text(cell: str) -> str:
+    """The text that :func:`write_csv` wrote as a cell; any other cell as it stands.
+
+    >>> cell_text("'=A1"), cell_text("'tis"), cell_text("-A1")
+    ('=A1', "'tis", '-A1')
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def concatenate(paths: Iterable[str | Path], *, sort_by=("name",)) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from poreflux.base.errors import DataError
-from poreflux.base.tables import KEY_COLUMNS
+from poreflux.base.tables import KEY_COLUMNS, cell_text
 from poreflux.data.features import GEOMETRY_COLUMNS, PERCOLATION_ENERGIES, PERCOLATION_SHARES
 
 # The columns that a stage's table cannot do without; energy has a histogram besides.
@@ -36,7 +36,7 @@ def read(path: str, key: str = "name") -> pd.DataFrame:
     """A CSV (compressed or not) or Parquet file.
 
     ``key`` is the column that says which structure a row is of: text as it stands there, be it
-    ``001`` or ``NA``.
+    ``001`` or ``NA``, without the mark of :func:`poreflux.base.tables.write_csv`.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def read(path: str, key: str = "name") -> pd.DataFrame:
             table = pd.read_parquet(path)
         else:
             # a mark before it, for pandas takes NA and the like for nothing, converted or not
-            table = pd.read_csv(path, converters={key: lambda text: f"={text.strip()}"})
+            table = pd.read_csv(path, converters={key: lambda text: f"={cell_text(text.strip())}"})
             if key in table.columns:
                 table[key] = table[key].str[1:]
     except (OSError, ValueError) as error:

@@ -1,13 +1,14 @@
 """Stage ``predict``: the diffusivity, or another label, of new structures from the trained models.
 
-The prediction is the mean over the models of all draws of one (kind, learner, source), chosen by
-their errors on the draws' test shares. Its uncertainty has two parts: the spread of the models at
-that structure, which grows where they had to guess, and a constant that makes the whole match the
-errors on labelled structures that the models had not seen.
+The prediction is the mean over the models of all draws of one (kind, learner, source), that of
+:func:`poreflux.learning.choice.best_model`. Its uncertainty has two parts: the spread of the models
+at that structure, which grows where they had to guess, and a constant that makes the whole match
+the errors on labelled structures that the models had not seen.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,10 @@ from scipy.spatial.distance import cdist
 from poreflux.base.errors import DataError
 from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S, matrix
 from poreflux.data.labels import DIFFUSIVITY
+from poreflux.learning.choice import best_model
 from poreflux.learning.learners import get_learner
-from poreflux.learning.trained import TEST, Group, TrainedSize, check_features
+from poreflux.learning.study import scores_of
+from poreflux.learning.trained import Group, TrainedSize, check_features
 
 # Of the diffusivity; D is the median, low and high are the ends of the 90 % interval.
 PREDICTION_COLUMNS = (
@@ -63,11 +66,11 @@ class Ensemble:
         """Mean and standard deviation (n,) of log10 of D in 1e-8 m2/s at features (n, d)."""
         predictions = self.group.model.predict(x)
         deviation = np.sqrt(_variance(predictions) + self.noise_variance)
-        return predictions.mean(axis=0), deviation
+        return _mean(predictions), deviation
 
 
 def choose(candidates: Sequence[TrainedSize]) -> Ensemble:
-    """The group of models with the lowest median root-mean-square error on the test shares.
+    """The group of models that :func:`poreflux.learning.choice.best_model` names.
 
     Parameters
     ----------
@@ -78,24 +81,15 @@ def choose(candidates: Sequence[TrainedSize]) -> Ensemble:
     -------
     Ensemble
         With the constant of :func:`noise_variance`.
-
-    Notes
-    -----
-    The choice can be read off the score table: the lowest median ``rmse``. The
-    validation rows would favour the network, which stops by them, over trees, which do not look.
-    Choosing one of a few dozen groups by their test shares makes its errors there look slightly
-    smaller than they are.
     """
-
-    def error(candidate: tuple[TrainedSize, Group]) -> float:
-        trained, group = candidate
-        squared = np.square(group.predictions - trained.labels)
-        shares = [
-            row[part == TEST].mean() for row, part in zip(squared, trained.parts, strict=True)
-        ]
-        return float(np.median(np.sqrt(shares)))
-
-    trained, group = min(((t, g) for t in candidates for g in t.groups), key=error)
+    scores = pd.concat([scores_of(trained) for trained in candidates], ignore_index=True)
+    best = best_model(scores, ("kind", "learner", "source_label"))
+    trained, group = next(
+        (trained, group)
+        for trained in candidates
+        for group in trained.groups
+        if (group.kind, group.learner, group.source) == best
+    )
     return Ensemble(group, noise_variance(trained, group))
 
 
@@ -127,11 +121,20 @@ def noise_variance(trained: TrainedSize, group: Group) -> float:
     return max(0.0, float(np.mean(squared_errors) - np.mean(variances)))
 
 
+def _mean(predictions: np.ndarray) -> np.ndarray:
+    """Mean (n,) over models (M, n), summed one after the other whatever n is.
+
+    numpy sums a single column in another order than many.
+    """
+    return functools.reduce(np.add, predictions) / len(predictions)
+
+
 def _variance(predictions: np.ndarray) -> np.ndarray:
     """Variance (n,) over models (M, n), unbiased; zero for a single model."""
-    if len(predictions) < 2:
+    n_models = len(predictions)
+    if n_models < 2:
         return np.zeros(predictions.shape[1])
-    return predictions.var(axis=0, ddof=1)
+    return _mean(np.square(predictions - _mean(predictions))) * n_models / (n_models - 1)
 
 
 def in_domain(x_new: np.ndarray, x_train: np.ndarray) -> np.ndarray:

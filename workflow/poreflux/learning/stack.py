@@ -28,7 +28,12 @@ class Stack:
         return len(getattr(self, self._columns()[0]))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Labels of ``x`` (n, d) by every model, float64 (M, n)."""
+        """Labels of ``x`` (n, d) by every model, float64 (M, n).
+
+        To the bit the same for a row whatever rows stand beside it, so that a structure's
+        prediction does not depend on its company: no BLAS, see
+        :func:`poreflux.base.products.row_products`.
+        """
         raise NotImplementedError
 
     def select(self, which: Sequence[int]) -> Self:

@@ -294,7 +294,7 @@ def run_size(
     trained = TrainedSize(
         size, label, tuple(names), tuple(hashes), y, parts_of(splits, len(y)), tuple(groups)
     )
-    return _score_table(trained), trained.to_bytes()
+    return scores_of(trained), trained.to_bytes()
 
 
 def _labelled_rows(
@@ -364,10 +364,11 @@ def score_table(models: bytes) -> pd.DataFrame:
     DataFrame
         Columns :data:`SCORE_COLUMNS`, see :func:`run_size`.
     """
-    return _score_table(TrainedSize.from_bytes(models))
+    return scores_of(TrainedSize.from_bytes(models))
 
 
-def _score_table(trained: TrainedSize) -> pd.DataFrame:
+def scores_of(trained: TrainedSize) -> pd.DataFrame:
+    """Scores of every model of a size, columns :data:`SCORE_COLUMNS`, see :func:`run_size`."""
     rows = []
     for group in trained.groups:
         for draw, parts in enumerate(trained.parts):

@@ -92,7 +92,7 @@ def in_words(variant: str) -> str:
 
 def leave_one_out(study: SynthesisStudy, case: str) -> pd.DataFrame:
     """The errors of a case's variants, every condition left out once; RMSE finite."""
-    rows = finite(study.of("scores", case, "scheme", "variant", "rmse"), "rmse")
+    rows = finite(study.of("scores", case, "scheme", "variant", "rmse", "rmse_scaled"), "rmse")
     return rows[rows["scheme"] == LEAVE_ONE_OUT].drop_duplicates("variant")
 
 

@@ -6,7 +6,6 @@ stage, with the software that ran, what it read and what it wrote.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -14,9 +13,12 @@ import platform
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
+
 from poreflux import __version__
 from poreflux.base.errors import ConfigError, DataError
 from poreflux.base.records import record_of
+from poreflux.base.tables import write_csv
 from poreflux.data import labels
 from poreflux.run.plan import DESCRIPTORS, StudyPlan
 from poreflux.run.stages import STAGES
@@ -139,24 +141,25 @@ def _check_settings(plan: StudyPlan) -> None:
 def _write_artifacts(paths: set[Path], store: Store, output: Path) -> dict[str, dict[str, str]]:
     """Write a row an artifact; returns versions of engines and libraries by stage."""
     versions: dict[str, dict[str, str]] = {}
-    with output.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["stage", "subject", "key", "code", "cpu_s", "engines", "versions"])
-        for path in sorted(paths):
-            manifest = store.manifest(path)
-            if manifest is None:
-                continue
-            facts = manifest["facts"]
-            found = manifest["engines"] | facts.get("versions", {})
-            versions.setdefault(manifest["stage"], {}).update(found)
-            rows.writerow(
-                [
-                    *(manifest[k] for k in ("stage", "subject", "key", "code")),
-                    facts.get("cpu_s", ""),
-                    json.dumps(manifest["engines"]),
-                    json.dumps(facts.get("versions", {})),
-                ]
-            )
+    rows = []
+    for path in sorted(paths):
+        manifest = store.manifest(path)
+        if manifest is None:
+            continue
+        facts = manifest["facts"]
+        found = manifest["engines"] | facts.get("versions", {})
+        versions.setdefault(manifest["stage"], {}).update(found)
+        rows.append(
+            [
+                *(manifest[k] for k in ("stage", "subject", "key", "code")),
+                facts.get("cpu_s", ""),
+                json.dumps(manifest["engines"]),
+                json.dumps(facts.get("versions", {})),
+            ]
+        )
+    columns = ["stage", "subject", "key", "code", "cpu_s", "engines", "versions"]
+    # as objects: a number without a value beside it stays as it is
+    write_csv(pd.DataFrame(rows, columns=columns, dtype=object), output)
     return versions
 
 

@@ -60,7 +60,7 @@ class Results:
     def write_csv(self, table: pd.DataFrame, path: str | Path) -> None:
         """Write a table as CSV, without a record: next to one that has it."""
         self._check()
-        write_atomically(path, table.to_csv(index=False).encode())
+        tables.write_csv(table, path)
 
     def stamp_page(self, path: str | Path) -> None:
         """Add its record to a page that was just written."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from poreflux.base.errors import ConfigError
+from poreflux.base.tables import cell_text
 from poreflux.structures import packages
 
 # The word under ``names`` for every structure of an archive.
@@ -86,7 +87,8 @@ def _names(spec: dict, base: Path) -> list[str]:
         return packages.core_mof_names(spec["archive"])
     if isinstance(names, str):
         packaged = Path(str(resources.files("poreflux").joinpath("structures", "names", names)))
-        if packaged.is_file():
+        # an absolute path would lead out of the package, and be read as a list whatever it is
+        if Path(names).name == names and packaged.is_file():
             return packages.read_names(packaged)
         try:
             path = find_file(names, base)
@@ -104,7 +106,8 @@ def _names(spec: dict, base: Path) -> list[str]:
 
 def _first_column(path: str) -> list[str]:
     """Names in the first column of a CSV file, each once."""
-    return list(dict.fromkeys(pd.read_csv(path, usecols=[0], dtype=str).iloc[:, 0].dropna()))
+    column = pd.read_csv(path, usecols=[0], dtype=str).iloc[:, 0].dropna()
+    return list(dict.fromkeys(column.map(cell_text)))
 
 
 def _sampled(names: list[str], number: int | None) -> list[str]:

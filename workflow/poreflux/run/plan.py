@@ -220,9 +220,25 @@ class StudyPlan:
         found = {}
         for name, s in self.sets.items():
             for stage, table in s.from_files.items():
-                paths = [members.find_file(file, self.folder) for file in _listed(table["files"])]
+                paths = [self._input(file) for file in _listed(table["files"])]
                 found[f"{name}/{stage}"] = table | {"files": paths}
         return found
+
+    def _input(self, file: str) -> str:
+        """Path of a file that jobs read.
+
+        Raises
+        ------
+        ConfigError
+            If there is none, or Snakemake would not take its path as it stands.
+        """
+        path = members.find_file(file, self.folder)
+        if set("{}<>") & set(path):
+            raise ConfigError(
+                f"{path}: Snakemake takes braces and angle brackets in a path for names to fill "
+                "in; rename the file or its folder"
+            )
+        return path
 
     def imported_for(self, table: str) -> dict[str, dict]:
         """What is read from files for a table, by stage: for ``structures`` all of the set's."""
@@ -291,10 +307,7 @@ class StudyPlan:
     @cached_property
     def label_files(self) -> dict[str, str]:
         """The files of the user's own labels."""
-        return {
-            name: members.find_file(spec["file"], self.folder)
-            for name, spec in self.own_labels.items()
-        }
+        return {name: self._input(spec["file"]) for name, spec in self.own_labels.items()}
 
     def label_tables(self, name: str) -> dict[str, str]:
         """What the labels of a set are made of: a stage's table or a file, by label.
@@ -410,7 +423,7 @@ class StudyPlan:
         given = self.config.synthesis
         names = ("literature", "in_house", "new_conditions") if given else ()
         found = {name: getattr(given, name) for name in names}
-        return {name: members.find_file(file, self.folder) for name, file in found.items() if file}
+        return {name: self._input(file) for name, file in found.items() if file}
 
     @property
     def synthesis_settings(self) -> dict:

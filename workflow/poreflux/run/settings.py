@@ -479,7 +479,7 @@ class Synthesis(Settings):
         description="what the columns of both tables mean; others are ignored"
     )
     cases: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")], SynthesisCase],
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")], SynthesisCase],
         Field(min_length=1),
     ] = Field(
         default_factory=lambda: {"in_house": SynthesisCase()},

@@ -9,6 +9,7 @@ a script is given what must not count (:func:`for_script`).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from poreflux.base.canonical import canonical_json
 from poreflux.learning.learners import get_learner
 from poreflux.store.code import code_digest, code_parts
 
+_WILDCARD = re.compile(r"\{(?=\s*\w)")
 # What runs a job, keeps its results and tells of its progress, but has no part in them.
 RUNNING = (
     "poreflux.run.job",
@@ -50,8 +52,8 @@ def words(**values) -> list[str]:
         return [f"{name} = {canonical_json(value)}"]
 
     found = [word for name, value in values.items() for word in leaves(name, value)]
-    # braces would be wildcards
-    return [word.replace("{", "{{").replace("}", "}}") for word in found]
+    # Snakemake takes {name} for a wildcard, doubled or not
+    return [_WILDCARD.sub(r"\\u007b", word) for word in found]
 
 
 def plain(word: str) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from poreflux.base.errors import DataError
 from poreflux.base.progress import Progress
+from poreflux.learning.choice import best_variant
 from poreflux.learning.container import as_array, pack, unpack
 from poreflux.learning.variants import (
     VARIANTS,
@@ -201,8 +202,7 @@ def predict_conditions(
     config, seed
         As in :func:`run_case`.
     scores : DataFrame
-        Of the case: the variant of lowest ``rmse_scaled``, every condition left out once,
-        predicts.
+        Of the case: the variant that :func:`poreflux.learning.choice.best_variant` names predicts.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def predict_conditions(
     literature = rows_of(case.literature, schema, groups="group")
     in_house, asked = rows_of(case.in_house, schema), rows_of(new, schema)
     own = scores[(scores["case"] == case.name) & (scores["scheme"] == LEAVE_ONE_OUT)]
-    best = own.loc[own["rmse_scaled"].idxmin()]
+    best = best_variant(own)
     pretrained = pretrain(literature, settings, seed)
     model = fit(best["variant"], TransferTask(literature, in_house, pretrained, settings, seed))
     predicted = model.predict(asked)

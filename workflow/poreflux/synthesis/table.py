@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from poreflux.base.errors import ConfigError, DataError
+from poreflux.base.tables import cell_text
 
 # A missing category is a level of its own.
 MISSING = "(missing)"
@@ -191,7 +192,7 @@ def _cells(path: Path, schema: Schema) -> pd.DataFrame:
             lines = pd.read_csv(
                 path, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None
             )
-            table = lines[1:].set_axis(lines.iloc[0], axis=1)
+            table = lines[1:].map(cell_text).set_axis(lines.iloc[0].map(cell_text), axis=1)
     except FileNotFoundError:
         raise DataError(
             f"there is no table {path}; name an existing .csv or .parquet file (synthesis)"

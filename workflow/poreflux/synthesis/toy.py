@@ -36,8 +36,8 @@ import numpy as np
 import pandas as pd
 from scipy.integrate import solve_ivp
 
-from poreflux.base.files import write_atomically
 from poreflux.base.random_stream import seed_from
+from poreflux.base.tables import write_csv
 
 # Factor on the nucleation constant by salt, on the solubility by solvent.
 SALTS = {"nitrate": 1.0, "acetate": 6.0, "chloride": 0.2}
@@ -225,4 +225,4 @@ def _table(rows: list[dict], letter: str) -> pd.DataFrame:
 def write(folder: str | Path, seed: int = 1) -> None:
     """Write ``literature.csv`` and ``in_house.csv``."""
     for name, table in zip(("literature", "in_house"), tables(seed), strict=True):
-        write_atomically(Path(folder) / f"{name}.csv", table.to_csv(index=False).encode())
+        write_csv(table, Path(folder) / f"{name}.csv")

@@ -21,6 +21,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
+from poreflux.base.products import row_products
 from poreflux.base.random_stream import seed_from
 from poreflux.learning.splits import Split
 from poreflux.learning.stack import MemberStack, with_predictions
@@ -60,7 +61,7 @@ class Process:
         mean, deviation, variance, length = self.numbers
         scaled = np.sqrt(3.0) / length * cdist((x - self.centre) / self.spread, self.rows)
         kernel = variance * (1.0 + scaled) * np.exp(-scaled)
-        return mean + deviation * (kernel @ self.weights)
+        return mean + deviation * row_products(kernel, self.weights[:, None], np.zeros(1))[:, 0]
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         """All of it by name."""
@@ -76,10 +77,6 @@ class Processes(MemberStack):
     """A stack of M processes."""
 
     member = Process
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        with _one_thread():
-            return super().predict(x)
 
     def _meta(self) -> Mapping:
         return {"members": len(self)}

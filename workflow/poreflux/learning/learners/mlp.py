@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from poreflux.base.errors import DataError
+from poreflux.base.products import row_products
 from poreflux.base.progress import Progress
 from poreflux.base.random_stream import seed_from
 from poreflux.learning.learners import Checkpoint
@@ -220,21 +221,19 @@ class Networks(Stack):
         return cls(**changes, first_of=np.concatenate(first_of).astype(np.int64))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Labels of ``x`` (n, d) by every network, float64 (M, n), computed in float32."""
-        with torch.no_grad():
-            hidden = [torch.relu(_first_layer(self, f, x)) for f in range(len(self.first_weight))]
-            output = np.empty((len(self), len(x)))
-            for m, f in enumerate(self.first_of):
-                second = torch.addmm(
-                    torch.from_numpy(self.second_bias[m]),
-                    hidden[f],
-                    torch.from_numpy(self.second_weight[m]),
-                ).relu_()
-                output[m] = torch.addmv(
-                    torch.from_numpy(self.output_bias[m : m + 1]),
-                    second,
-                    torch.from_numpy(self.output_weight[m]),
-                ).numpy()
+        """Labels of ``x`` (n, d) by every network, float64 (M, n), computed in float32.
+
+        Not by torch, whose products of a row depend on the rows beside it.
+        """
+        hidden = [
+            _rectified(_scaled_input(self, f, x).numpy(), weight, bias)
+            for f, (weight, bias) in enumerate(zip(self.first_weight, self.first_bias, strict=True))
+        ]
+        output = np.empty((len(self), len(x)))
+        for m, f in enumerate(self.first_of):
+            second = _rectified(hidden[f], self.second_weight[m], self.second_bias[m])
+            weight, bias = self.output_weight[m][:, None], self.output_bias[m : m + 1]
+            output[m] = row_products(second, weight, bias)[:, 0]
         return output * self.label_scale[:, None] + self.label_shift[:, None]
 
 
@@ -621,6 +620,11 @@ _ALL = (*_HIDDEN, *_OUTPUT)
 def _scaled_input(networks: Networks, first: int, x: np.ndarray) -> torch.Tensor:
     scaled = (x - networks.input_shift[first]) / networks.input_scale[first]
     return torch.from_numpy(scaled.astype(np.float32))
+
+
+def _rectified(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """A hidden layer, (n, m)."""
+    return np.maximum(row_products(x, weight, bias), np.float32(0.0))
 
 
 def _first_layer(networks: Networks, first: int, x: np.ndarray) -> torch.Tensor:

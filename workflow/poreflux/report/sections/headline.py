@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from markupsafe import Markup
 
+from poreflux.learning.choice import best_model
 from poreflux.report.rendering import render
 from poreflux.report.scores import (
     best_and_worst,
@@ -29,13 +30,14 @@ def headline(study: Study) -> Markup:
     """The study's result."""
     scores = valid_scores(study)
     summary = score_summary(scores) if len(scores) else None
+    best = None if summary is None else _best(scores, summary)
     checks = [{"title": t, "verdict": verdict(study, stage)} for stage, t in CHECKED.items()]
     verdicts = [check["verdict"] for check in checks if check["verdict"]]
     return render(
         "headline",
         sets=[_structures(study, name) for name in study.sets],
         learnt=study.quantity(study.target_label),
-        best=None if summary is None else _best(summary),
+        best=best,
         wins=[] if summary is None else _wins(summary),
         checks=checks,
         agree=sum(found["agree"] for found in verdicts),
@@ -53,9 +55,13 @@ def _structures(study: Study, name: str) -> dict:
     return {"name": name, "ok": ok, "failed": failed, "rest": rest, "total": total, "why": why}
 
 
-def _best(summary: pd.DataFrame) -> dict:
-    """The model with the highest median."""
-    best = summary.loc[summary["median"].idxmax()]
+def _best(scores: pd.DataFrame, summary: pd.DataFrame) -> dict:
+    """The model that predicts."""
+    kind, learner, source = best_model(scores, ("kind", "learner", "source"))
+    largest = summary[summary["size"] == summary["size"].max()]
+    same_source = (largest["source"] == source) | (largest["kind"] == "dl")
+    its = (largest["kind"] == kind) & (largest["learner"] == learner) & same_source
+    best = largest[its].iloc[0]
     return {
         "learner": best["learner"],
         "what": "direct" if best["kind"] == "dl" else f"transfer, {source_name(best['source'])}",

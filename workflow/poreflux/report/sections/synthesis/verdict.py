@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from poreflux.learning.choice import best_variant
 from poreflux.report.figures.axes import draw_intervals, legend_above, rows_axis, zero_line
 from poreflux.report.figures.style import BLUE, GREY, ORANGE, TRANSFER, grid, styled
 from poreflux.report.numbers import NOT_A_NUMBER, significant
@@ -19,6 +20,7 @@ from poreflux.report.sections.synthesis.comparisons import (
     comparison,
     difference,
 )
+from poreflux.report.statistics import finite
 from poreflux.report.synthesis_study import SynthesisStudy, in_words, leave_one_out
 
 PAIRS = (TRANSFER_PAIR, *AUGMENTATIONS)
@@ -29,7 +31,7 @@ SHOWN = ("in_house", "baseline", "transfer", "transfer_augmentation")
 def section(study: SynthesisStudy) -> Section:
     """Errors of the main variants, and what they decide."""
     errors = [line for case in study.cases if (line := _error_line(study, case))]
-    heads = ["Case", "Unit", *(in_words(v) for v in SHOWN), "Lowest of all variants"]
+    heads = ["Case", "Unit", *(in_words(v) for v in SHOWN), "Best of all variants"]
     judged = [_judged_line(study, case) for case in study.cases]
     judged = [line for line in judged if any(line["answers"])]
     body = render(
@@ -47,11 +49,11 @@ def section(study: SynthesisStudy) -> Section:
 
 
 def _error_line(study: SynthesisStudy, case: str) -> list | None:
-    rows = leave_one_out(study, case)
+    rows = finite(leave_one_out(study, case), "rmse_scaled")
     if rows.empty:
         return None
     values = dict(zip(rows["variant"], rows["rmse"], strict=True))
-    best = min(values, key=values.get)
+    best = best_variant(rows)["variant"]
     return [
         case,
         study.fact(case, "unit", NOT_A_NUMBER),

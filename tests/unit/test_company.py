@@ -1,0 +1,109 @@
+"""A structure's prediction is its own: to the bit the same in any company and under any name."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_learning_study import series, synthetic
+
+from poreflux.base.products import row_products
+from poreflux.data.features import (
+    FEATURE_SETS,
+    MOBILITIES,
+    PERCOLATION_ENERGIES,
+    PERCOLATION_SHARES,
+    matrix,
+)
+from poreflux.learning import predict as prediction
+from poreflux.learning import study
+from poreflux.learning.learners import algorithms, mlp
+from poreflux.learning.trained import TrainedSize
+
+torch.set_num_threads(1)
+SETTINGS = {"protocol": "fast", "seed": 0, "device": "cpu"}
+
+
+@pytest.fixture(scope="module", params=algorithms())
+def trained(request):
+    """One learner's models of two draws, direct and from a source, and new structures."""
+    features, label = synthetic(260, seed=3)
+    known, new = features[:60], features[60:].reset_index(drop=True)
+    labels = series(known, label[:60])
+    learner = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        # a network that has learnt little will do
+        short = {k: replace(v, max_steps=50) for k, v in vars(mlp.PROTOCOLS["fast"]).items()}
+        patch.setitem(mlp.PROTOCOLS, "fast", mlp.Protocol(**short))
+        source = study.pretrain(known, labels, "uptake_1bar", learner=learner, **SETTINGS)
+        _, models = study.run_size(known, labels, [source], 40, 1, learner=learner, **SETTINGS)
+    return TrainedSize.from_bytes(models), known, new
+
+
+def test_a_row_does_not_know_of_the_others(trained):
+    models, _, new = trained
+    x = matrix(new)[0]
+    some = np.random.default_rng(1).permutation(len(x))[:77]
+    assert len(models.groups) == 2
+    for group in models.groups:
+        everywhere = group.model.predict(x)
+        np.testing.assert_array_equal(group.model.predict(x[some]), everywhere[:, some])
+        alone = [group.model.predict(x[[i]])[:, 0] for i in some[:20]]
+        np.testing.assert_array_equal(np.array(alone).T, everywhere[:, some[:20]])
+
+
+def test_a_renamed_structure_in_another_batch_gets_the_same_numbers(trained):
+    models, known, new = trained
+    data = [models.to_bytes()]
+
+    def predicted(rows):
+        table = prediction.predict(data, rows, train_features=known)
+        return table.set_index("name")
+
+    table = predicted(new)
+    some = new.sample(33, random_state=2)
+    renamed = some.assign(name=[f"{i:03d}-{n[::-1]}" for i, n in enumerate(some["name"])])
+    expected = table.loc[some["name"]].set_axis(renamed["name"])
+    found = predicted(renamed).loc[renamed["name"]]
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    for row in range(5):
+        alone = predicted(renamed.iloc[[row]])
+        pd.testing.assert_frame_equal(alone, expected.iloc[[row]], check_exact=True)
+
+
+def test_the_mean_over_many_models_is_that_of_each_structure_alone():
+    predictions = np.random.default_rng(0).normal(size=(50, 30))
+    x = np.arange(30)[:, None]
+    model = SimpleNamespace(predict=lambda x: predictions[:, x[:, 0]])
+    ensemble = prediction.Ensemble(SimpleNamespace(model=model), noise_variance=0.1)
+    mean, deviation = ensemble.predict(x)
+    np.testing.assert_allclose(mean, predictions.mean(axis=0))
+    np.testing.assert_allclose(deviation**2 - 0.1, predictions.var(axis=0, ddof=1))
+    for i in range(30):
+        assert [v[0] for v in ensemble.predict(x[[i]])] == [mean[i], deviation[i]]
+
+
+@pytest.mark.parametrize("feature_set", FEATURE_SETS)
+def test_features_are_scaled_row_by_row(feature_set):
+    rng = np.random.default_rng(0)
+    table = synthetic(50)[0]
+    for column in (*PERCOLATION_ENERGIES, *PERCOLATION_SHARES, *MOBILITIES):
+        table[column] = rng.uniform(0, 1, 50)
+    whole = matrix(table, feature_set)[0]
+    some = rng.permutation(50)[:17]
+    np.testing.assert_array_equal(matrix(table.iloc[some], feature_set)[0], whole[some])
+    for i in some:
+        np.testing.assert_array_equal(matrix(table.iloc[[i]], feature_set)[0], whole[[i]])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_products_are_those_of_numpy(kind):
+    rng = np.random.default_rng(0)
+    x, weight, start = (rng.normal(size=s).astype(kind) for s in ((9, 30), (30, 7), 7))
+    x[rng.random(x.shape) < 0.5] = 0.0
+    found = row_products(x, weight, start)
+    assert found.dtype == kind
+    exact = x.astype(np.float64) @ weight.astype(np.float64) + start
+    np.testing.assert_allclose(found, exact, atol=60 * np.finfo(kind).eps)
