@@ -164,6 +164,11 @@ def test_cell_and_atoms_are_never_half_read(separator):
         "_spacegroup 'P n m a'",
         "_symmetry_operators '-x,-y,-z'",
         loop("_symop_operation_xyz", ["x,y,z", "-x,-y,-z"]),
+        "_cod_original_sg_symbol_H-M 'P 21/c'",
+        "loop_\n_space_group_id\n_space_group_name_H-M_alt\n1 'P 1'\n2 'P 21/c'",
+        loop("_symmetry_equiv_pos_as_xyz", triplets(P21N))
+        + "\n"
+        + loop("_space_group_symop_operation_xyz", ["x,y,z"]),
         # groups that need their operators
         "_space_group.name_Schoenflies C2h^5",
         "_space_group_magn.number_BNS '14.75'",
@@ -203,7 +208,7 @@ def test_all_atoms_listed_under_the_name_of_their_group(group, operators):
     assert ("all atoms are listed" in remarks["symmetry"]) if operators else ("merged" in remarks)
 
 
-@pytest.mark.parametrize("name", ["P 1", "P1", "p 1", "'P1 (No. 1)'", "?", ".", "''"])
+@pytest.mark.parametrize("name", ["P 1", "P1", "p 1", "P1 (No. 1)", "?", ".", "''"])
 def test_p1_is_no_doubt(name):
     name = name if name[0] in "'?." else f"'{name}'"
     symmetry = f"_symmetry_space_group_name_H-M {name}\n_symmetry_Int_Tables_number 1\n"

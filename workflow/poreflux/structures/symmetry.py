@@ -42,6 +42,10 @@ MAX_OPERATORS = 192 * 8
 METRIC_TOLERANCE = 0.02
 # Words for "not known" that are no name of a group
 _NO_NAME = {"unknown", "none", "n/a", "na", "not determined", "undefined", "no"}
+# Tags of no dictionary that speak of symmetry
+_STRAY = re.compile(
+    r"space.?group|spgr|sp_?group|hermann|symm|hall|symop|equiv|[._]sg[._]|h[-_]m$", re.IGNORECASE
+)
 _REMEDY = "correct the loop of symmetry operators"
 
 Group = frozenset[str]
@@ -146,16 +150,16 @@ def misfit(operators: list[gemmi.Op], cell: np.ndarray) -> list[str]:
 
 def _listed_operators(items: Items, stated, remarks) -> list[gemmi.Op] | None:
     """The operators that the file lists, None if it lists none."""
-    texts = _magnetic_operators(items)
-    for tag in OPERATORS:
-        texts = texts or items.texts(tag)
-    if not texts:
+    lists = [_magnetic_operators(items), *map(items.texts, OPERATORS)]
+    lists = [_distinct([_operator(text) for text in texts]) for texts in lists if texts]
+    if not lists:
         return None
-    operators = _distinct([_operator(text) for text in texts])
-    if IDENTITY not in (known := _group(operators)):
+    operators = lists[0]
+    if any(_group(others) != _group(operators) for others in lists[1:]):
+        raise StructureError("two different lists of symmetry operators; delete one of them")
+    if IDENTITY not in _group(operators):
         operators.insert(0, gemmi.Op(IDENTITY))
         remarks.append("the identity is missing among the operators and was added")
-        known |= {IDENTITY}
     if _is_closed(operators):
         return operators
     completed = _completed(operators)
@@ -271,14 +275,12 @@ def _statements(items: Items, angles: list[float], remarks: list[str]) -> list[S
         *((tag, _by_magnetic_name) for tag in MAGNETIC_NAMES),
         *((tag, _unread) for tag in UNREAD_GROUPS),
     ):
-        text = items.text(tag)
-        if text is None:
-            continue
-        said = f"{printable(items.tags[tag], 60)} {show(text)}"
-        if text.lower() in _NO_NAME:
-            remarks.append(f"{said} not read")
-        else:
-            found.append(read(said, text, angles, items.text(SETTING_CODE) or ""))
+        for text in dict.fromkeys(items.texts(tag)):
+            said = f"{printable(items.tags[tag], 60)} {show(text)}"
+            if text.lower() in _NO_NAME or (read is _by_type and text == "0"):
+                remarks.append(f"{said} not read")
+            else:
+                found.append(read(said, text, angles, items.text(SETTING_CODE) or ""))
     for tag in items.values:
         if tag.startswith(SYMMETRY) and tag not in _READ and not SYMMETRY_DETAILS.fullmatch(tag):
             found += _unknown_tag(items.tags[tag], items.texts(tag), remarks)
@@ -301,6 +303,8 @@ def _by_hall(said: str, text: str, angles, code: str) -> Statement:
 
 
 def _by_name(said: str, text: str, angles, code: str) -> Statement:
+    if text.isdigit():
+        return _by_type(said, text, angles, code)
     group = _group_by_name(text, angles)
     if group is None:
         return Statement(said, "name")
@@ -319,7 +323,7 @@ def _by_type(said: str, text: str, angles, code: str) -> Statement:
         number = int(float(text))
     else:
         named = _group_by_name(text, angles)
-        number = named.number if named and not text.lstrip("-").isdigit() else 0
+        number = named.number if named else 0
     if number not in _table():
         return Statement(said, "type")
     standard = _group_by_name(gemmi.find_spacegroup_by_number(number).hm, angles)
@@ -354,7 +358,7 @@ def _unknown_tag(tag: str, texts: list[str], remarks: list[str]) -> list[Stateme
         return []
     said = f"{printable(tag, 60)} {show(texts[0])}"
     group = _group_by_name(texts[0], [90.0, 90.0, 90.0])
-    if group is not None and not texts[0].isdigit():
+    if group is not None:
         return [] if group.xhm() == "P 1" else [Statement(said, "other")]
     if re.search(r"number|tables|it_n", tag, re.IGNORECASE) and texts[0].isdigit():
         return [] if texts[0] == "1" else [Statement(said, "other")]
@@ -375,9 +379,7 @@ def _stray_statements(items: Items) -> list[Statement]:
     """Space groups under tags that no dictionary has, where nothing else speaks of symmetry."""
     found = []
     for tag, value in items.other:
-        if re.search(
-            r"space.?group|spgr|sp_?group|hermann|symm|hall|symop|equiv", tag, re.IGNORECASE
-        ):
+        if re.search(_STRAY, tag):
             found += _unknown_tag(tag, [gemmi.cif.as_string(value).strip()], [])
     return found
 
@@ -424,6 +426,9 @@ def _find_group(name: str, hexagonal: bool) -> gemmi.SpaceGroup | None:
     plain = plain.replace("(", "").replace(")", "").strip()
     # P_21/c has a blank there, P2_1/c a subscript
     plain = plain.replace("_", " " if plain[1:2] == "_" else "").strip()
+    if not plain[:1].isalpha():
+        # gemmi takes digits for the number of a group
+        return None
     tried = [name, plain]
     # ICSD: S and Z for the first and second origin
     for letter, origin in (("S", "1"), ("Z", "2")):
