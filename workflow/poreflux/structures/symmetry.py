@@ -2,8 +2,7 @@
 
 Operators count first, then a Hall symbol, a Hermann-Mauguin name and the type of the group (its
 number). What is stated beside them is held against the operators: nothing is left unread without
-a remark. The groups are those of gemmi, which takes them from the Computational Crystallography
-Toolbox (Grosse-Kunstleve 1999, doi 10.1107/S0108767398010186, for Hall symbols).
+a remark. The groups are those that gemmi tabulates.
 """
 
 from __future__ import annotations
