@@ -128,6 +128,7 @@ class StructureChecks(Settings):
             "repaired",
             "several_structures",
             "symmetry",
+            "merged",
             "disorder",
             "dummy_atoms",
             "charged_labels",

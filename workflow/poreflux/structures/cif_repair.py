@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 
 from poreflux.base.errors import StructureError
-from poreflux.structures.cif_text import NEEDED, OPERATORS, MalformedError, printable, show
+from poreflux.structures.cif_text import (
+    MAGNETIC_OPERATORS,
+    OPERATORS,
+    MalformedError,
+    is_needed,
+    normal_tag,
+    printable,
+    show,
+)
 
 # Characters pasted from print that stand for ASCII ones.
 _ASCII = str.maketrans("−–‐‑\u00a0\u2009", "----  ")
@@ -36,9 +44,9 @@ def repair(text: str) -> str:
             pairs, atoms_seen = {}, False
             out.append(f"data_{len(out)}")
             continue
-        names = [tag.lower().replace(".", "_") for tag in tags]
+        names = [normal_tag(tag) for tag in tags]
         atoms = [n for n in names if n.startswith("_atom_site_") and "aniso" not in n]
-        if not atoms and not NEEDED & set(names):
+        if not atoms and not any(map(is_needed, names)):
             continue
         if not out:
             out.append("data_unnamed")
@@ -184,7 +192,7 @@ def _atom_rows(values, n_columns: int) -> list[list[str]]:
 def _operator_rows(values, names: list[str]) -> list[list[str]]:
     """Rows of the loop of symmetry operators, put together where blanks without quotes cut them."""
     rows = []
-    column = next((i for i, n in enumerate(names) if n in OPERATORS), None)
+    column = next((i for i, n in enumerate(names) if n in (*OPERATORS, MAGNETIC_OPERATORS)), None)
     for number, tokens in values:
         extra = len(tokens) - len(names)
         if column is not None and extra > 0 and tokens[column].count(",") < 2:

@@ -11,14 +11,83 @@ MAX_BYTES = 50_000_000
 # The remedy for a file that lost something on its way.
 EXPORT = "export or download it again"
 
-# Tags that are read beside those of the atoms, each group in order of preference.
+# Tags as :func:`normal_tag` spells them, each group in order of preference: core CIF old and new,
+# mmCIF, magCIF. Names that other programs are known to write are last.
 OPERATORS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
+MAGNETIC_OPERATORS = "_space_group_symop_magn_operation_xyz"
+MAGNETIC_CENTRINGS = "_space_group_symop_magn_centering_xyz"
 HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
-HERMANN_MAUGUIN = ("_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m")
-GROUP_NUMBER = ("_space_group_it_number", "_symmetry_int_tables_number")
+HERMANN_MAUGUIN = (
+    "_space_group_name_h_m_alt",
+    "_symmetry_space_group_name_h_m",
+    "_space_group_name_h_m_full",
+    "_symmetry_pdbx_full_space_group_name_h_m",
+    "_space_group_name_h_m",
+)
+# The type of the group; its setting is left open.
+GROUP_TYPE = (
+    "_space_group_it_number",
+    "_symmetry_int_tables_number",
+    "_space_group_name_h_m_ref",
+)
+SETTING_CODE = "_space_group_it_coordinate_system_code"
+MAGNETIC_NAMES = (
+    "_space_group_magn_number_bns",
+    "_space_group_magn_name_bns",
+    "_space_group_magn_number_og",
+    "_space_group_magn_name_og",
+    "_space_group_magn_name_uni",
+)
+# They state a group, but nothing here reads them: Schoenflies symbols and superspace groups.
+UNREAD_GROUPS = (
+    "_space_group_name_schoenflies",
+    "_space_group_ssg_name",
+    "_space_group_ssg_name_it",
+    "_space_group_ssg_number",
+    "_space_group_magn_ssg_name",
+    "_space_group_magn_ssg_number",
+    "_space_group_symop_ssg_operation_algebraic",
+    "_space_group_symop_magn_ssg_operation_algebraic",
+    "_space_group_symop_generator_xyz",
+)
+# Beginnings of the tags that speak of symmetry
+SYMMETRY = ("_space_group", "_symmetry")
+# Of these: keys, explanations, and what follows from the group
+SYMMETRY_DETAILS = re.compile(
+    r"_symmetry_(entry_id|cell_setting|equiv_id|equiv_pos_(site_|symop_)?id)"
+    r"|_space_group_(id|crystal_system|bravais_type|centring_type|laue_class|multiplicity"
+    r"|patterson_name_h_m|point_group_h_m|reference_setting|transform_\w+|name_h_m_alt_description"
+    r"|wyckoff_\w+|it_coordinate_system_code|magn_(point_group|transform|og_wavevector)\w*|magn_id)"
+    r"|_space_group_symop_(id|sg_id|operation_description|r|rt|t|generator_id)"
+    r"|_space_group_symop_magn_(id|(operation|centering)_(id|mxmymz|description)|og_\w+)"
+)
 CELL_LENGTHS = tuple(f"_cell_length_{x}" for x in "abc")
 CELL_ANGLES = tuple(f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma"))
-NEEDED = {*OPERATORS, *HALL, *HERMANN_MAUGUIN, *GROUP_NUMBER, *CELL_LENGTHS, *CELL_ANGLES}
+# Columns of the loop of atoms, by what they hold
+ATOM_COLUMNS = {
+    "_atom_site_fract_x": "x",
+    "_atom_site_fract_y": "y",
+    "_atom_site_fract_z": "z",
+    "_atom_site_type_symbol": "symbol",
+    "_atom_site_label": "label",
+    "_atom_site_label_atom_id": "label",
+    "_atom_site_occupancy": "occupancy",
+    "_atom_site_disorder_group": "disorder_group",
+    "_atom_site_label_alt_id": "disorder_group",
+    "_atom_site_calc_flag": "flag",
+    "_atom_site_symmetry_multiplicity": "multiplicity",
+    "_atom_site_site_symmetry_multiplicity": "multiplicity",
+}
+
+
+def normal_tag(tag: str) -> str:
+    """One spelling for a tag of all dictionaries: ``_cell.length_a`` is ``_cell_length_a``."""
+    return tag.lower().replace(".", "_").replace("-", "_")
+
+
+def is_needed(tag: str) -> bool:
+    """Whether a tag in its normal spelling is of the cell or the symmetry."""
+    return tag in CELL_LENGTHS or tag in CELL_ANGLES or tag.startswith(SYMMETRY)
 
 
 class MalformedError(Exception):

@@ -197,12 +197,7 @@ def make_structure(lengths_A, angles_deg, species, frac) -> Structure:
         raise StructureError("an atom has a coordinate that is not a number")
     lengths = tuple(float(round(float(x), CELL_DIGITS)) for x in lengths_A)
     angles = tuple(float(round(float(x), CELL_DIGITS)) for x in angles_deg)
-    widths = 1.0 / np.linalg.norm(np.linalg.inv(cell_matrix(lengths, angles)), axis=0)
-    if widths.min() < MIN_WIDTH_A:
-        raise StructureError(
-            f"the cell is collapsed: opposite faces {widths.min():.3g} Å apart "
-            f"(lengths {list(lengths)} Å, angles {list(angles)} degrees)"
-        )
+    check_width(lengths, angles)
     frac = np.round(frac - np.floor(frac), FRACTIONAL_DIGITS)
     frac = np.where(frac >= 1.0, 0.0, frac) + 0.0
     order = np.lexsort((frac[:, 2], frac[:, 1], frac[:, 0], np.asarray(species)))
@@ -211,6 +206,16 @@ def make_structure(lengths_A, angles_deg, species, frac) -> Structure:
     return Structure(
         lengths, angles, tuple(species[i] for i in order), frac, listed=np.argsort(order)
     )
+
+
+def check_width(lengths_A, angles_deg) -> None:
+    """Raise :class:`StructureError` for a cell that is impossible or collapsed."""
+    widths = 1.0 / np.linalg.norm(np.linalg.inv(cell_matrix(lengths_A, angles_deg)), axis=0)
+    if widths.min() < MIN_WIDTH_A:
+        raise StructureError(
+            f"the cell is collapsed: opposite faces {widths.min():.3g} Å apart "
+            f"(lengths {list(lengths_A)} Å, angles {list(angles_deg)} degrees)"
+        )
 
 
 def _fixed(values, digits: int) -> str:
