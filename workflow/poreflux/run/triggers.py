@@ -30,9 +30,9 @@ RUNNING = (
 
 
 class Place(str):
-    """A word that says where something is, or which shard: it makes a job run again, but what
+    """A word that says where something is, or which shard has it.
 
-    comes out does not depend on it, so it is not in the records of files.
+    It makes a job run again, but what comes out does not depend on it: records do not hold it.
     """
 
 
