@@ -10,6 +10,11 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Snakemake and matplotlib keep caches in the user's: where that cannot be written, here
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+ifneq ($(shell mkdir -p "$(CACHE)" 2>/dev/null && test -w "$(CACHE)" && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.poreflux/cache
+endif
 # A file that is not one of those published under its version is refused. Where others are
 # wanted: make setup HASHED= PINS=envs/requirements.in
 HASHED := --require-hashes --no-deps

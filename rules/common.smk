@@ -8,11 +8,11 @@ from pathlib import Path
 LIBRARY = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, LIBRARY)
 
-from poreflux.base.canonical import digest
 from poreflux.learning.learners import get_learner
 from poreflux.run.config import complete
 from poreflux.run.job import expose_library
 from poreflux.run.lineage import Lineage, make_stale_again
+from poreflux.run.members import fits_snakemake, word_for
 from poreflux.run.plan import SOURCE, TARGET, StudyPlan
 from poreflux.run.stages import READER, STAGES
 from poreflux.run.triggers import Place, code_words, for_script, template_words, words
@@ -29,7 +29,7 @@ LIMITS_PER_STRUCTURE = {k: LIMITS[k] for k in ("seconds", "memory_mb")}
 
 
 wildcard_constraints:
-    set="|".join(PLAN.sets),
+    set="|".join(map(re.escape, PLAN.sets)),
     stage="|".join(["structures", *STAGES]),
     shard=r"\d+",
     learner="|".join(map(re.escape, PLAN.learners)),
@@ -83,8 +83,7 @@ def members_of_shard(wildcards):
 
 def members_word(wildcards):
     """A word for the structures of a shard: how many, and a digest."""
-    members = members_of_shard(wildcards)
-    return Place(f"{len(members)} structures ({digest(members)[:12]})")
+    return Place(word_for(members_of_shard(wildcards)))
 
 
 @cache

@@ -5,7 +5,9 @@ rule read_structures:
     """Read, build and check the structures of one shard."""
     input:
         cifs=lambda wildcards: [
-            path for path in members_of_shard(wildcards).values() if path
+            path
+            for path in members_of_shard(wildcards).values()
+            if path and fits_snakemake(path)
         ],
     output:
         table=PLAN.shard_table("structures"),

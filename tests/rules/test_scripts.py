@@ -160,6 +160,39 @@ def test_too_many_failures_stop_the_run_with_the_reason(run_script, structures, 
     assert not (folder / "all.parquet").exists()
 
 
+@pytest.mark.parametrize(
+    ("set_name", "reason", "ends"),
+    [
+        ("source", "unknown element Qq", True),
+        ("predict", "unknown element Qq", False),
+        ("predict", "internal error: KeyError: 'x'", True),
+    ],
+)
+def test_a_stage_that_no_structure_passes_ends_with_the_first_reason(
+    run_script, folder, set_name, reason, ends
+):
+    rows = {"name": ["A", "B"], "content_hash": "", "status": "failed", "reason": reason}
+    pd.DataFrame(rows).to_parquet(folder / "0.parquet")
+
+    def collect():
+        run_script(
+            "collect_tables",
+            input=[str(folder / "0.parquet")],
+            output=[str(folder / "all.parquet")],
+            params={"failures": 1.0},
+            wildcards=SimpleNamespace(set=set_name, stage="uptake"),
+        )
+
+    if not ends:
+        collect()
+        assert len(pd.read_parquet(folder / "all.parquet")) == 2
+        return
+    with pytest.raises(
+        DataError, match=f"uptake of {set_name}: none of 2 .*first reason: A: {reason}"
+    ):
+        collect()
+
+
 def test_stage_registry_names_real_functions():
     for name, stage in stages.STAGES.items():
         assert callable(stage.module().compute)

@@ -1,5 +1,6 @@
 """The workflow as Snakemake sees it: dry runs, wrong configurations, lint of each preset."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,13 +9,16 @@ import pandas as pd
 import pytest
 import yaml
 
+import poreflux
+
 SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--nolock"]
 
 
-def snakemake(root, cwd, *arguments):
+def snakemake(root, cwd, *arguments, **environment):
     """Run Snakemake in an empty folder; returns the finished process."""
     command = [*SNAKEMAKE, "--snakefile", str(root / "Snakefile"), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    given = {k: v for k, v in os.environ.items() if k != "XDG_CACHE_HOME"} | environment
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=given)
 
 
 @pytest.mark.parametrize("target", [["descriptors"], []])
@@ -138,6 +142,47 @@ def test_synthesis_is_planned_from_its_tables_alone(root, tmp_path, target):
     done = snakemake(root, tmp_path, "-n", *target, "--configfile", config)
     assert done.returncode == 0, done.stderr
     assert "evaluate_case" in done.stdout and "read_structures" not in done.stdout
+
+
+def test_hostile_names_and_files_are_planned(root, tmp_path, cifs):
+    """Snakemake would end at a broken link, and takes braces for wildcards."""
+    folder = tmp_path / "my"
+    folder.mkdir()
+    for name in (
+        b"ok.cif",
+        b"MOF {bdc}.cif",
+        b"{set}.cif",
+        b"<x>.cif",
+        b"caf\xe9.cif",
+        b"a[b].cif",
+    ):
+        data = (cifs / "KOSJEJ_clean.cif").read_bytes()
+        (folder / os.fsdecode(name)).write_bytes(data)
+    (folder / "gone.cif").symlink_to("nowhere.cif")
+    sets = "structures={source: null, target: null, a.b: {cifs: my, stages: [geometry]}}"
+    # and no home is needed
+    done = snakemake(root, tmp_path, "-n", "geometry", "--config", sets, HOME="/proc/nohome")
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+    assert jobs["collect_tables"] == "1" and int(jobs["read_structures"]) > 1
+
+
+def test_no_profile_uses_the_scheduler_that_may_hang(root):
+    for path in sorted((root / "profiles").glob("*/config.yaml")):
+        assert yaml.safe_load(path.read_text())["scheduler"] == "greedy", path
+
+
+def test_kernels_are_kept_where_there_is_no_home(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "poreflux"
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != package and access(path, mode))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("HOME", "/proc/nohome")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    found = poreflux._writable_folder(package)
+    assert found.parent == tmp_path and found.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert poreflux._writable_folder(package) == tmp_path / "cache" / "poreflux"
 
 
 def test_adding_a_cif_touches_one_shard(root, tmp_path, cifs):

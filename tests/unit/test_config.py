@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 
+from poreflux.base.canonical import digest
 from poreflux.base.errors import ConfigError
 from poreflux.base.settings import Settings, unit_of
 from poreflux.data import features
@@ -205,7 +207,36 @@ def test_values_inside_braces_on_the_command_line_arrive_as_strings():
 
 
 def test_a_whole_number_may_be_written_with_a_point():
-    assert complete({"uptake": {"max_steps": 1.0e6}}).uptake.max_steps == 1_000_000
+    """The same number gives the same key, however it is written."""
+    for n, one, sizes in ((40.0, 1.0, [40.0, 80]), ("40", "1", "[40]"), ("4e1", "1e0", [40])):
+        given = complete(
+            {
+                "seed": one,
+                "diffusion": {"n_molecules": n},
+                "learning": {"sizes": sizes, "draws": one},
+            }
+        )
+        assert given.seed == 1 and type(given.seed) is int and type(given.learning.draws) is int
+        assert all(type(size) is int for size in given.learning.sizes)
+        settings = given.settings_of("diffusion")
+        assert digest(plain(settings)) == digest(plain(DiffusionSettings(n_molecules=40, seed=1)))
+    assert complete({"uptake": {"max_steps": "1e6"}}).uptake.max_steps == 1_000_000
+    assert complete({"uptake": {"crosscheck": 2.0}}).uptake.crosscheck == 2
+
+
+@pytest.mark.parametrize(
+    "n", [40.0, np.int64(40), np.float64(40)], ids=["float", "int64", "float64"]
+)
+def test_from_python_whole_numbers_of_any_type_are_the_same(n):
+    settings = DiffusionSettings(n_molecules=n, seed=n)
+    assert digest(plain(settings)) == digest(plain(DiffusionSettings(n_molecules=40, seed=40)))
+    assert type(settings.changed(n_molecules=n).n_molecules) is int
+
+
+@pytest.mark.parametrize("n", [40.5, "40", True, float("nan"), 1e300])
+def test_from_python_what_is_no_whole_number_is_refused(n):
+    with pytest.raises(ConfigError, match=r"diffusion\.n_molecules must be of type integer"):
+        DiffusionSettings(n_molecules=n)
 
 
 def test_input_is_not_changed():
@@ -283,10 +314,38 @@ def test_settings_are_checked_as_a_whole_when_changed():
         ("learning: {sizes: []}", ["learning.sizes", "at least 1"]),
         ("learning: {draws: [3, 0]}", ["learning.draws.1 must be at least 1, got 0"]),
         ("learning: {learners: [svm]}", ["learning.learners.0", "mlp, xgboost", "'svm'"]),
-        ("labels: {uptake: {file: a, column: b}}", ["labels.uptake", "label of our own"]),
+        ("labels: {uptake: {file: a, column: b}}", ["labels: the name 'uptake' is a label of our"]),
         ("structures: {target: {cif: x}}", ["structures.target.cif", "did you mean 'cifs'"]),
         ("structures: {target: {limit: 0}}", ["structures.target.limit", "0"]),
         ("study: my study", ["study must match", "'my study'"]),
+        ("study: ..", ["study must match", "'..'"]),
+        ("study: .hidden", ["study must match"]),
+        ("study: -n", ["study must match"]),
+        ("study: 5", ["study must be of type string", "5"]),
+        ("study: ''", ["study must match"]),
+        ("structures: {../../../escape: {cifs: a}}", ["structures: the name '../../../escape'"]),
+        ("structures: {'a|b': {cifs: a}}", ["structures: the name 'a|b' must match"]),
+        ("structures: {'': {cifs: a}}", ["structures: the name '' must match"]),
+        ("structures: {5: {cifs: a}}", ["structures: the name 5 must be text"]),
+        ("structures: {predict: {cifs: a}}", ["the name 'predict' is reserved"]),
+        ("structures: {study: {cifs: a}}", ["the name 'study' is reserved"]),
+        ("structures: {target: {cifs: []}}", ["structures.target.cifs must not be empty"]),
+        ("structures: {target: {cifs: ''}}", ["structures.target.cifs must not be empty"]),
+        ("predict: {cifs: []}", ["predict.cifs must not be empty"]),
+        ("energy: {range_K: [5000, -4000]}", ["energy.range_K must rise"]),
+        ("energy: {range_K: [-4000, .inf]}", ["energy.range_K.1", "finite"]),
+        ("uptake: {temperature_K: .nan}", ["uptake.temperature_K", "finite"]),
+        ("limits: {seconds: .nan}", ["limits.seconds", "nan"]),
+        ("diffusion: {n_molecules: 10}", ["diffusion.n_groups must be 2 to n_molecules (10)"]),
+        ("diffusion: {n_molecules: 40.5}", ["diffusion.n_molecules", "type integer", "40.5"]),
+        ("diffusion: {thermostat_ps: 0.001}", ["thermostat_ps must be at least 10 time steps"]),
+        (
+            "diffusion: {sample_ps: 0.001, timestep_fs: 2}",
+            ["diffusion.sample_ps must be at least a time step (2 fs)"],
+        ),
+        ("seed: 99999999999999999999", ["seed must be at most 9223372036854775807"]),
+        ("seed: true", ["seed must be of type integer, got True"]),
+        ("labels: {k: {file: a, column: b, factor: 0}}", ["labels.k.factor must not be 0"]),
     ],
 )
 def test_errors_name_file_key_value_and_remedy(tmp_path, text, parts):
@@ -360,6 +419,25 @@ def test_a_wrong_value_of_the_default_file_or_the_command_line_is_its_own(files)
     merged = {"shards": "0", "seed": 4}
     with pytest.raises(ConfigError, match=r"^the command line \(--config\): shards must be"):
         complete(merged, [one, two, default])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_key_that_stands_twice_is_an_error(files, place):
+    files[place].write_text("shards: 2\nuptake:\n  target_error: 0.1\n  target_error: 0.2\n")
+    for read in (load, lambda default, *users: complete({}, [*users, default])):
+        with pytest.raises(ConfigError) as error:
+            read(*files)
+        said = f"{files[place]}: the key 'target_error' stands twice, in lines 3 and 4"
+        assert str(error.value).startswith(said)
+
+
+def test_a_file_that_is_no_configuration_is_named(files):
+    for text in (b"a: [", b"\xff\xfe", b"- a\n- b\n"):
+        files[1].write_bytes(text)
+        with pytest.raises(ConfigError, match=rf"^{files[1]}"):
+            load(*files)
+    files[1].write_text('{\n\t"seed": 5\n}')
+    assert load(*files).seed == 4  # two.yaml's
 
 
 # Old names

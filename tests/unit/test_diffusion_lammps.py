@@ -225,6 +225,16 @@ def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
     assert first.is_dir()
 
 
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    theirs = tmp_path / "letter"
+    theirs.write_text("of somebody else")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "lock").symlink_to(theirs)
+    with lammps_engine.run_folder(None, tmp_path / "run") as folder:
+        assert folder != tmp_path / "run" and folder.is_dir()
+    assert theirs.read_text() == "of somebody else"
+
+
 @needs_lammps
 def test_threads_give_the_same_energy(jivfuq, tmp_path):
     guests = np.random.default_rng(8).random((20, 3)) @ jivfuq.cell

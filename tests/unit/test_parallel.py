@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from poreflux.base import processes
 from poreflux.base.errors import StructureError
-from poreflux.base.processes import run_isolated
+from poreflux.base.processes import identity_of, run_isolated
 from poreflux.run import job
 
 
@@ -136,10 +139,42 @@ def test_large_results_pass():
 
 
 def test_a_job_whose_snakemake_was_gone_before_it_could_follow_ends(tmp_path, monkeypatch):
-    gone = subprocess.Popen(["true"])
+    gone = subprocess.Popen(["sleep", "9"])
+    was = identity_of(gone.pid)
+    gone.kill()
     gone.wait()
     monkeypatch.setattr(job, "die_with_parent", lambda: None)
-    monkeypatch.setenv(job.SNAKEMAKE_PID, str(gone.pid))
+    monkeypatch.setenv(job.SNAKEMAKE, was)
     with pytest.raises(SystemExit):
         job.start_job(SimpleNamespace(log=[str(tmp_path / "log")]))
     assert not (tmp_path / "log").exists()
+
+
+def leaves_files(kill):
+    folder = tempfile.mkdtemp(prefix="raspa3-")
+    Path(folder, "output").write_text("text")
+    if kill == "hang":
+        time.sleep(60)
+    if kill:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return folder
+
+
+@pytest.mark.parametrize("kill", [False, True, "hang"])
+def test_temporary_folders_of_tasks_go_with_them(tmp_path, monkeypatch, kill):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (outcome,) = run_isolated(leaves_files, [(kill,)], seconds=1.0 if kill == "hang" else 60.0)
+    assert bool(outcome.error) == bool(kill)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_temporary_folders_of_killed_jobs_are_removed_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    machine = processes._machine()
+    mine = identity_of(os.getpid()).replace(" ", "-")
+    kept = [f"poreflux-{machine}-{mine}-abc", "poreflux-lammps-x", "poreflux-0123456789ab-1-1-abc"]
+    for name in (*kept, f"poreflux-{machine}-999999999-1-abc"):
+        (tmp_path / name / "0-x").mkdir(parents=True)
+    (outcome,) = run_isolated(os.getpid, [()])
+    assert not outcome.error
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)

@@ -1,13 +1,19 @@
 """The plan of a study, without Snakemake: sets, stages, tables, labels, models, checks."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
 
 from poreflux.base.errors import ConfigError
+from poreflux.base.tables import read_table, write_table
+from poreflux.run import members
 from poreflux.run.config import complete
+from poreflux.run.intake import read_structures
 from poreflux.run.plan import DESCRIPTORS, StudyPlan
+from poreflux.store import Store
 
 BOTH = {"source": {"cifs": "tests/data/"}, "target": {"cifs": "tests/data/"}}
 
@@ -253,3 +259,88 @@ def test_a_crosscheck_that_does_not_go_together_names_its_block(plan_of):
 def test_the_seed_reaches_the_stages_that_draw_random_numbers(plan_of):
     plan = plan_of(structures=BOTH, seed=7)
     assert plan.stage_settings("uptake").seed == plan.stage_settings("diffusion").seed == 7
+
+
+@pytest.fixture
+def folder(cifs, tmp_path):
+    """CIFs under everyday and hostile names, all of them the same structure."""
+    text = (cifs / "KOSJEJ_clean.cif").read_bytes()
+    names = ["plain.cif", "Zn[bdc].cif", "MOF {bdc}.cif", "{set}.cif", "<x>.cif", "a b.CIF"]
+    for name in (*map(os.fsencode, names), b"caf\xe9.cif"):
+        (tmp_path / os.fsdecode(name)).write_bytes(text)
+    (tmp_path / "gone.cif").symlink_to("nowhere/gone.cif")
+    (tmp_path / "pipe.cif").symlink_to("/dev/null")
+    return tmp_path
+
+
+EVERY = {"plain", "Zn[bdc]", "MOF {bdc}", "{set}", "<x>", "a b", "caf\\xe9", "gone", "pipe"}
+
+
+def test_every_file_of_a_folder_is_a_member_whatever_its_name(folder):
+    found = members.list_members({"cifs": str(folder)}, folder)
+    assert set(found) == EVERY
+    # a table and a log can hold every name
+    assert all(name.encode() for name in found)
+    fit = {name for name, path in found.items() if members.fits_snakemake(path)}
+    assert fit == {"plain", "Zn[bdc]", "a b"}
+
+
+def test_a_member_that_is_no_input_still_makes_its_shard_run_again(folder):
+    found = members.list_members({"cifs": str(folder)}, folder)
+    before = members.word_for(found)
+    assert before == members.word_for(found) and before.startswith("9 structures")
+    (folder / "{set}.cif").write_text("data_changed")
+    after = members.word_for(found)
+    assert after != before
+    (folder / "nowhere").mkdir()
+    (folder / "nowhere" / "gone.cif").write_text("data_here")
+    assert members.word_for(found) != after
+
+
+def test_a_bad_file_is_a_failed_row_and_a_good_one_under_an_odd_name_a_good_row(folder):
+    found = members.list_members({"cifs": str(folder)}, folder)
+    spec = {"cifs": str(folder)}
+    table = read_structures(found, spec, store=Store(folder / "store"), checks={})
+    assert set(table["name"]) == EVERY
+    write_table(table, folder / "structures.parquet")
+    assert set(read_table(folder / "structures.parquet")["name"]) == EVERY
+    failed = table[table["status"] != "ok"].set_index("name")["reason"]
+    assert set(failed.index) == {"gone", "pipe"} and failed.str.contains("cannot be read").all()
+
+
+def test_a_path_that_is_there_means_itself_and_a_pattern_without_a_file_is_an_error(folder):
+    def found(*patterns):
+        return set(members.list_members({"cifs": [*patterns]}, folder))
+
+    (folder / "Znb.cif").write_text("data_b")
+    assert found(f"{folder}/Zn[bdc].cif", f"{folder}/plain.cif") == {"Zn[bdc]", "plain"}
+    assert found(f"{folder}/Z[mn]b.cif") == {"Znb"}
+    assert found(f"{folder}/gone.cif") == {"gone"}
+    versions = folder / "my [v2]"
+    versions.mkdir()
+    (versions / "x1.cif").write_text("data_x")
+    (versions / "x2.cif").write_text("data_x")
+    assert found(f"{versions}/*.cif") == found(str(versions)) == {"x1", "x2"}
+    assert found(f"{versions}/x[1-9].cif") == {"x1", "x2"}
+    assert found(f"{folder}/plain.cif", f"{folder}/./plain.cif") == {"plain"}
+    (folder / "empty").mkdir()
+    for missing in ("typo.cif", "no*.cif", "none/", "empty"):
+        with pytest.raises(ConfigError, match=f"no CIF files match cifs: .*/{re.escape(missing)}"):
+            found(f"{folder}/plain.cif", f"{folder}/{missing}")
+
+
+def test_lists_of_names_that_cannot_be_read_are_errors(plan_of, tmp_path):
+    for data, message in (
+        (b"\xff\xfe\x00bad", "can't decode"),
+        (b"\n# nothing\n", "holds no name"),
+    ):
+        (tmp_path / "names.txt").write_bytes(data)
+        package = {"package": "core-mof", "names": str(tmp_path / "names.txt")}
+        with pytest.raises(ConfigError, match=rf"structures\.mine: names: .*{message}"):
+            plan_of(structures={"mine": package}).check()
+
+
+def test_what_is_cross_checked_must_be_there(plan_of):
+    with pytest.raises(ConfigError, match=r"diffusion\.crosscheck: the set target has no .*'NONE'"):
+        plan_of(structures=BOTH, diffusion={"crosscheck": ["KOSJEJ_clean", "NONE"]}).check()
+    plan_of(structures=BOTH, diffusion={"crosscheck": ["KOSJEJ_clean"]}).check()

@@ -1,5 +1,7 @@
 """The content store: what counts for a key, and what damage does."""
 
+import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -9,15 +11,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poreflux.base.canonical import digest
-from poreflux.base.errors import StoreError
+from poreflux.base.canonical import canonical_json, digest
+from poreflux.base.errors import ConfigError, StoreError
 from poreflux.base.files import write_atomically
 from poreflux.diffusion.lammps_engine import run_folder
 from poreflux.run import cli, commands
+from poreflux.run.artifacts import take_or_make
 from poreflux.run.cli import main
-from poreflux.store import Ingredients, Store
+from poreflux.store import MAGIC, Ingredients, Store
 from poreflux.store import code as code_module
-from poreflux.store.code import IMPORTS, code_digest, code_parts
+from poreflux.store.code import IMPORTS, PARTS_OF, code_digest, code_parts
 from poreflux.store.pruning import Pruned, prune, unfinished
 
 MADE_OF = Ingredients("energy", "ab" * 32, {}, {"bins": 50}, "code1", {"pyzeo": "0.2.0"})
@@ -124,7 +127,7 @@ def test_a_read_only_store_is_read_and_a_new_entry_is_a_clear_error(tmp_path, fu
     with pytest.raises(StoreError, match="Read-only file system"):
         store.put(replace(MADE_OF, subject="ef" * 32), PAYLOAD)
     with pytest.raises(StoreError, match=r"cannot remove .*Read-only"):
-        prune(store, older_than_days=-1)
+        prune(store, older_than_days=0)
 
 
 def test_a_killed_writer_leaves_nothing_that_counts(store, monkeypatch):
@@ -392,3 +395,77 @@ def test_why_names_the_modules_that_changed(package, store):
     (kept,) = (store.root / "code").iterdir()
     kept.write_text("{}")
     assert store.why(new).endswith(": code changed")
+
+
+def test_verify_finds_an_entry_whose_ingredients_are_not_its_key(store):
+    store.put(MADE_OF, PAYLOAD)
+    path = store.path(MADE_OF)
+    assert store.verify(path)
+    # somebody mended the parameters in the manifest, and the checksum after it
+    _, _, body = path.read_bytes().partition(b"\n")
+    text, _, payload = body.partition(b"\n")
+    manifest = json.loads(text)
+    manifest["params"] = {"bins": 99}
+    body = canonical_json(manifest).encode() + b"\n" + payload
+    path.write_bytes(f"{MAGIC} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+    assert store.manifest(path) is not None
+    assert not store.verify(path)
+    assert (store.root / "damaged" / path.name).exists() and not path.exists()
+
+
+@pytest.mark.parametrize("body", [b"no json\nx", b"[]\nx", b'{"key": 1}\n', b""])
+def test_an_entry_of_another_program_is_set_aside(store, body, caplog):
+    path = store.path(MADE_OF)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(f"{MAGIC} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+    assert store.get(MADE_OF) is None
+    assert f"{path} (truncated, or of another or a newer program) set aside" in caplog.text
+
+
+def test_an_entry_that_cannot_be_opened_is_named_with_a_remedy(store):
+    store.path(MADE_OF).mkdir(parents=True)
+    with pytest.raises(StoreError, match=rf"{store.path(MADE_OF)}: Is a directory; remove it"):
+        store.get(MADE_OF)
+
+
+def test_an_entry_that_holds_no_result_is_named_with_a_remedy(store):
+    store.put(MADE_OF, b"{}")
+    with pytest.raises(StoreError, match=rf"{store.path(MADE_OF)} holds no rows.*remove it"):
+        take_or_make(
+            {"A": MADE_OF}, lambda names: (), store, what="rows",
+            encode=None, decode=lambda payload, facts: json.loads(payload)["rows"], keep=None,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [{"older_than_days": -1}, {"older_than_days": float("nan")},
+                                   {"max_bytes": -1.0}, {"max_bytes": float("nan")}])  # fmt: skip
+def test_limits_that_mean_nothing_prune_nothing(store, limit):
+    store.put(MADE_OF, PAYLOAD)
+    with pytest.raises(ConfigError, match="not negative"):
+        prune(store, **limit)
+    assert store.get(MADE_OF)
+
+
+@pytest.mark.parametrize("mode", [0o2777, 0o2770, 0o755, 0o700])
+def test_folders_and_files_take_the_mode_of_the_root(tmp_path, mode):
+    """As git's core.sharedRepository: whoever may write to the root may write everywhere."""
+    root = tmp_path / "store"
+    root.mkdir()
+    root.chmod(mode)
+    store = Store(root)
+    before = os.umask(0o027)
+    try:
+        PARTS_OF[MADE_OF.code] = {"a": "b"}
+        store.put(MADE_OF, PAYLOAD)
+        store.make_folder(root / "running" / "diffusion")
+        store.path(MADE_OF).write_bytes(b"spoilt")
+        store.get(MADE_OF)
+    finally:
+        os.umask(before)
+        del PARTS_OF[MADE_OF.code]
+    store.put(MADE_OF, PAYLOAD)
+    for path in root.rglob("*"):
+        wanted = mode if path.is_dir() else mode & 0o666
+        if path.parent.name != "damaged":
+            assert path.stat().st_mode & 0o7777 == wanted, path
+    assert {"objects", "code", "damaged", "running"} == {p.name for p in root.iterdir()}

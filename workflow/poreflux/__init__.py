@@ -8,6 +8,7 @@ is not obvious. One folder per room; lower rooms never import upper ones, see
 import hashlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 __version__ = "0.1.0"
@@ -32,14 +33,29 @@ def _keep_compiled_kernels_apart() -> None:
         base = Path(os.environ["NUMBA_CACHE_DIR"])
         # set by the process that started this one
         base = base.parent if base.name.startswith(prefix) else base
-    elif os.access(package, os.W_OK):
-        base = package / "__pycache__"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poreflux"
+        base = _writable_folder(package)
     folder = str(base / (prefix + state.hexdigest()[:16]))
     os.environ["NUMBA_CACHE_DIR"] = folder
     if "numba" in sys.modules:
         sys.modules["numba"].config.CACHE_DIR = folder
+
+
+def _writable_folder(package: Path) -> Path:
+    """Beside the library, else in the user's cache, else where temporary files go."""
+    if os.access(package, os.W_OK):
+        return package / "__pycache__"
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    spare = Path(tempfile.gettempdir(), f"poreflux-cache-{os.getuid()}")
+    for folder in (Path(cache, "poreflux"), spare):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # kernels are code: they are not taken from a folder that somebody else made
+            if folder.lstat().st_uid == os.getuid() and os.access(folder, os.W_OK):
+                return folder
+        except OSError:
+            continue
+    return package / "__pycache__"  # and numba says that it cannot
 
 
 _keep_compiled_kernels_apart()

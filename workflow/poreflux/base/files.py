@@ -8,8 +8,10 @@ from functools import cache
 from pathlib import Path
 
 
-def write_atomically(path: str | Path, data: bytes) -> None:
+def write_atomically(path: str | Path, data: bytes, mode: int | None = None) -> None:
     """Write ``data`` to ``path`` whole or not at all (temporary file, fsync, rename).
+
+    The file gets the given ``mode``, else what the umask leaves.
 
     Raises
     ------
@@ -24,7 +26,7 @@ def write_atomically(path: str | Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~_umask() if mode is None else mode)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import hashlib
 import logging
 import math
 import multiprocessing
 import os
 import pickle
+import re
 import resource
+import shutil
 import signal
+import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from pathlib import Path
 
 from poreflux.base.errors import PorefluxError
 
@@ -27,6 +32,10 @@ _PR_SET_PDEATHSIG = 1
 # A process that dies without a word may have been somebody else's victim (a machine short of
 # memory): its task gets so many chances.
 CHANCES = 3
+# How folders of temporary files begin; then come the machine, the process and anything.
+_SCRATCH = "poreflux-"
+# How the reason of an error that nobody raised on purpose begins.
+INTERNAL = "internal error"
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,8 @@ def run_isolated(
     waiting = list(enumerate(tasks))[::-1]
     deaths: Counter[int] = Counter()
     running: dict = {}
+    folders: dict = {}
+    scratch = _scratch_folder()
     # What there is now is left alone by the children's garbage collectors, which would touch, and
     # so copy, all of it.
     gc.freeze()
@@ -103,14 +114,16 @@ def run_isolated(
             while waiting and len(running) < max(1, workers):
                 index, task = waiting.pop()
                 receiver, sender = _fork.Pipe(duplex=False)
+                folder = tempfile.mkdtemp(prefix=f"{index}-", dir=scratch)
                 process = _fork.Process(
                     target=_child,
-                    args=(sender, function, task, memory_mb, os.getpid()),
+                    args=(sender, function, task, memory_mb, os.getpid(), folder),
                     daemon=False,
                 )
                 process.start()
                 sender.close()
                 running[receiver] = (index, process, time.monotonic())
+                folders[receiver] = folder
             oldest = min(start for _, _, start in running.values())
             ready = wait(list(running), timeout=max(0.0, oldest + seconds - time.monotonic()))
             now = time.monotonic()
@@ -132,10 +145,33 @@ def run_isolated(
                     continue
                 receiver.close()
                 del running[receiver]
+                shutil.rmtree(folders.pop(receiver), ignore_errors=True)
     finally:
         for _, process, _ in running.values():
             _kill(process)
+        shutil.rmtree(scratch, ignore_errors=True)
         gc.unfreeze()
+
+
+def _scratch_folder() -> str:
+    """A folder for the temporary files of this process's tasks.
+
+    Those of processes that were killed, and so could not remove theirs, are removed.
+    """
+    base, here = Path(tempfile.gettempdir()), f"{_SCRATCH}{_machine()}-"
+    for path in base.glob(f"{here}*"):
+        found = re.fullmatch(r"(\d+)-(\d+)-\w+", path.name.removeprefix(here))
+        if found and identity_of(found[1]) != f"{found[1]} {found[2]}":
+            shutil.rmtree(path, ignore_errors=True)
+    who = identity_of(os.getpid()).replace(" ", "-")
+    return tempfile.mkdtemp(prefix=f"{here}{who}-", dir=base)
+
+
+def _machine() -> str:
+    """Where the numbers of processes mean what they mean here: this start of a machine."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    text = f"{boot}{os.readlink('/proc/self/ns/pid')}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def die_with_parent() -> None:
@@ -155,13 +191,15 @@ def identity_of(pid: int | str) -> str:
     return "" if state in "ZX" else f"{pid} {rest[18]}"
 
 
-def _child(sender, function, task, memory_mb, parent) -> None:
+def _child(sender, function, task, memory_mb, parent, folder) -> None:
     # A group of its own, so that programs it starts die with it; and it dies with the parent.
     os.setpgid(0, 0)
     die_with_parent()
     if os.getppid() != parent:  # that was too late
         os._exit(1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # the parent removes it, however this process ends
+    tempfile.tempdir = folder
     if math.isfinite(memory_mb):
         limit = _address_space() + int(memory_mb * 2**20)
         with contextlib.suppress(ValueError, OSError):
@@ -174,7 +212,7 @@ def _child(sender, function, task, memory_mb, parent) -> None:
     except MemoryError:
         result = ("MemoryError", f"needs more than {memory_mb:g} MB (limits.memory_mb)", None)
     except BaseException as error:
-        reason = f"internal error: {type(error).__name__}: {error}"
+        reason = f"{INTERNAL}: {type(error).__name__}: {error}"
         log.error("%s\n%s", reason, traceback.format_exc())
         result = (type(error).__name__, reason, None)
     sender.send_bytes(pickle.dumps((*result, _cpu_seconds() - before, _peak_mb())))

@@ -7,13 +7,22 @@ its JSON schema, the commented default file and the table in the documentation c
 from __future__ import annotations
 
 import difflib
+import numbers
 import re
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from poreflux.base.errors import ConfigError
@@ -103,6 +112,19 @@ class Settings(BaseModel):
     # So that pydantic collects the mistakes of settings inside others, without calling this.
     __init__.__pydantic_base_init__ = True
 
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_numbers(cls, given):
+        """40.0 is 40 where a whole number is wanted, so that both give the same results."""
+        if not isinstance(given, Mapping):
+            return given
+        fields = cls.model_fields
+        meant = {k: whole(v, fields[k].annotation) if k in fields else v for k, v in given.items()}
+        for key, value in meant.items():
+            if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+                raise Mistake(key, f"must be at most {LARGEST_WHOLE}", value)
+        return meant
+
     @classmethod
     def chosen(cls, settings: Self | None, changes: Mapping[str, Any]) -> Self:
         """``settings``, or the defaults, but for ``changes``."""
@@ -111,6 +133,34 @@ class Settings(BaseModel):
     def changed(self, **changes) -> Self:
         """The same settings but for ``changes``, checked as a whole."""
         return type(self)(**dict(self) | changes)
+
+
+# Whole numbers beyond have no place in 64 bits.
+LARGEST_WHOLE = 2**63 - 1
+
+
+def whole(value, annotation):
+    """A value with integers, as Python has them, for whole floats and numpy's integers.
+
+    Only where the annotation asks for an integer and for no float, at any depth of lists and
+    dicts.
+    """
+    kinds = [*kinds_of(annotation)]
+    if isinstance(value, numbers.Integral) and not isinstance(value, (bool, int)):
+        value = int(value)
+    if isinstance(value, float) and int in kinds and float not in kinds:
+        return int(value) if value.is_integer() and abs(value) <= LARGEST_WHOLE else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(_inner(each, kinds, i) for i, each in enumerate(value))
+    # settings inside see to their own
+    if isinstance(value, dict) and not any(map(_is_model, kinds)):
+        return {key: _inner(each, kinds, key) for key, each in value.items()}
+    return value
+
+
+def _inner(value, kinds: list, part: str | int):
+    found = [there for kind in kinds if (there := inside(kind, part))]
+    return whole(value, found[0][0]) if found else value
 
 
 @dataclass(frozen=True)
@@ -143,9 +193,16 @@ def problems(
         value has.
     """
     found = []
+    said: dict[tuple, Problem] = {}
     for one in error.errors(include_url=False):
         # pydantic counts the entries that are right
         if one["type"] == "too_short" and len(one["input"]) >= one["ctx"]["min_length"]:
+            continue
+        if one["loc"] and one["loc"][-1] == "[key]":
+            *path, name = one["loc"][:-1]
+            rule = _rule(one, None, name) if one["type"] not in _TYPES else "must be text: quote it"
+            text = f"{'.'.join(map(str, (*prefix, *path)))}: the name {name!r} {rule}"
+            said[(*prefix, *path, name)] = Problem((*prefix, *path, name), name, text)
             continue
         path, field, kinds = _locate(model, one["loc"])
         found.append((path, one, field, kinds))
@@ -156,7 +213,6 @@ def problems(
         for other, one, *_ in found
         if other[: len(path)] == path and (other != path or one["type"] not in _TYPES)
     }
-    said: dict[tuple, Problem] = {}
     for path, one, field, kinds in found:
         kind, value = one["type"], one["input"]
         if kind in _TYPES:
@@ -220,6 +276,10 @@ def _rule(one: Mapping, field: FieldInfo | None, value) -> str:
         return f"must match {context['pattern']}"
     if kind == "finite_number":
         return "must be a finite number"
+    if kind == "string_too_short":
+        return "must not be empty"
+    if kind == "string_too_long":
+        return f"must have at most {context['max_length']} characters"
     return one["msg"]
 
 

@@ -8,7 +8,7 @@ a restart file: ``lmp -log none -in in.restart -var from restart.<step>``.
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hashlib
 import importlib.util
 import logging
@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from poreflux.base.errors import ExternalToolError
+from poreflux.base.locks import locked
 from poreflux.base.random_stream import seed_from
 from poreflux.base.units import AVOGADRO_PER_MOL, BOLTZMANN_J_PER_K
 from poreflux.diffusion.grid_engine import Dynamics
@@ -224,25 +225,30 @@ def run_folder(kept: str | Path | None, done: str | Path | None) -> Iterator[Pat
     ------
     Path
     """
-    if kept is None and done is None:
-        with tempfile.TemporaryDirectory(prefix="poreflux-lammps-") as name:
-            yield Path(name)
-        return
-    folder = Path(done if kept is None else kept).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    # the lock goes with the open file, which the LAMMPS process inherits
-    with (folder / "lock").open("w") as lock:
-        os.set_inheritable(lock.fileno(), True)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.warning("another process runs in %s: starting afresh elsewhere", folder)
-            with tempfile.TemporaryDirectory(prefix="poreflux-lammps-") as name:
-                yield Path(name)
+    folder = done if kept is None else kept
+    with contextlib.ExitStack() as stack:
+        if folder is None or not _is_held(stack, folder := Path(folder).absolute()):
+            made = tempfile.TemporaryDirectory(prefix="poreflux-lammps-")
+            yield Path(stack.enter_context(made))
             return
         yield folder
         if kept is None:
             shutil.rmtree(folder)
+
+
+def _is_held(stack: contextlib.ExitStack, folder: Path) -> bool:
+    """Whether a folder could be made and locked, until the stack ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # the lock goes with the open file, which the LAMMPS process inherits
+        os.set_inheritable(stack.enter_context(locked(folder)), True)
+    except BlockingIOError:
+        log.warning("another process runs in %s: starting afresh elsewhere", folder)
+    except OSError as error:
+        log.warning("cannot use %s (%s): starting afresh elsewhere", folder, error.strerror)
+    else:
+        return True
+    return False
 
 
 def packed_guests(

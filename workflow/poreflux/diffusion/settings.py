@@ -128,6 +128,12 @@ class DiffusionParameters(Settings):
             raise Mistake("sample_ps", f"must be at most a 20th of {production}", self.sample_ps)
         if self.extend == "auto" and self.max_ps < self.production_ps:
             raise Mistake("max_ps", f"must be at least {production}", self.max_ps)
+        if self.thermostat_ps * 1000 < 10 * self.timestep_fs:
+            rule = f"must be at least 10 time steps (timestep_fs is {self.timestep_fs:g} fs)"
+            raise Mistake("thermostat_ps", rule, self.thermostat_ps)
+        if self.sample_ps * 1000 < self.timestep_fs:
+            rule = f"must be at least a time step ({self.timestep_fs:g} fs)"
+            raise Mistake("sample_ps", rule, self.sample_ps)
         return self
 
     @model_validator(mode="after")

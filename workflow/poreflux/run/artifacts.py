@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
+from poreflux.base.errors import StoreError
 from poreflux.base.processes import Outcome
 from poreflux.base.progress import Progress
 from poreflux.store import Ingredients, Store
@@ -64,12 +65,23 @@ def take_or_make(
     -------
     dict
         The result per name.
+
+    Raises
+    ------
+    StoreError
+        If an entry cannot be read, or what it holds is no such result.
     """
     results: dict[str, Result] = {}
     for name, ingredients in wanted.items():
         found = store.get(ingredients)
         if found:
-            results[name] = decode(found.payload, found.manifest["facts"])
+            try:
+                results[name] = decode(found.payload, found.manifest["facts"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise StoreError(
+                    f"{store.path(ingredients)} holds no {what} ({type(error).__name__}: {error}); "
+                    "remove it, and it is computed again"
+                ) from error
     missing = [name for name in wanted if name not in results]
     log.info("%d %s, %d stored, %d to do", len(wanted), what, len(results), len(missing))
     progress = Progress(len(missing), what, log)

@@ -42,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
 
     show = actions.add_parser("list", help="entries, bytes and age by stage")
     show.set_defaults(command="list")
-    verify = actions.add_parser("verify", help="check every checksum; set damaged entries aside")
+    verify = actions.add_parser(
+        "verify", help="check every checksum and key; set wrong entries aside"
+    )
     verify.set_defaults(command="verify")
     remove = actions.add_parser(
         "prune", help="remove entries to which all that is said applies, and what was left behind"

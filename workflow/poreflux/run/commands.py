@@ -73,7 +73,7 @@ def _list(store: Store, _options) -> None:
 
 
 def _verify(store: Store, _options) -> None:
-    damaged = [path for path in store.entries() if store.manifest(path) is None]
+    damaged = [path for path in store.entries() if not store.verify(path)]
     for path in damaged:
         _say(f"damaged: {path}")
     _say(f"{len(damaged)} damaged entries")

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, get_origin
 
@@ -54,11 +55,7 @@ def load(default: str | Path, *files: str | Path) -> StudyConfig:
     """
     merged: dict = {}
     for file in (default, *files):
-        try:
-            read = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"cannot read --configfile {file}: {error.strerror}") from error
-        _lay_over(merged, read or {})
+        _lay_over(merged, _read(file))
     return complete(merged, (*files, default))
 
 
@@ -108,11 +105,7 @@ class _Sources:
         *users, default = [*files] or [None]
         self.trees = []
         for file in [*reversed(users), *([default] if default else [])]:
-            try:
-                tree = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-            except (OSError, yaml.YAMLError):
-                continue
-            tree = dict(tree) if isinstance(tree, dict) else {}
+            tree = _read(file)
             for old, new in OLD_NAMES.items():
                 if old in tree and new in tree:
                     raise _twice(file, old, new)
@@ -137,12 +130,54 @@ class _Sources:
         if isinstance(value, dict) and value:
             return min(self.rank((*path, key), each) for key, each in value.items())
         for i, (_, tree) in enumerate(self.trees):
-            if _at(tree, path) == value:
+            found = _at(tree, path)
+            if found == value or (found != found and value != value):  # NaN
                 return i
         return -1
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads YAML, where a key that stands twice in a block is an error, not silently the last."""
+
+    def construct_mapping(self, node, deep=False):
+        """The mapping of a node."""
+        lines: dict = {}
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
+            if isinstance(key, Hashable) and lines.setdefault(key, line) != line:
+                raise ConfigError(
+                    f"the key {key!r} stands twice, in lines {lines[key]} and {line}; join the two"
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _read(file: str | Path) -> dict:
+    """The blocks in a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, is no YAML, holds no blocks, or a key twice.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+        # JSON, which Snakemake reads as well, is YAML but for tabs
+        tree = yaml.load(text.expandtabs() if text[:1] == "{" else text, _Loader)
+    except OSError as error:
+        raise ConfigError(f"cannot read --configfile {file}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is no YAML in UTF-8: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+    if not isinstance(tree, dict | None):
+        raise ConfigError(f"{file} must hold blocks of settings, not {tree!r}")
+    return tree or {}
+
+
 _NOTHING = object()
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
 def _at(tree, path: tuple):
@@ -194,7 +229,7 @@ def _merged(path: tuple, one, other, sources: _Sources):
 
 
 def _meant(value, annotation):
-    """What a value means where text can be no text, and 2.0 no number but a whole one."""
+    """What a value means where text can be no text; 1e3, which YAML reads as text, is a number."""
     kinds = [*kinds_of(annotation)]
     texts = any(kind is str or get_origin(kind) is Literal for kind in kinds)
     if isinstance(value, str):
@@ -206,9 +241,7 @@ def _meant(value, annotation):
             return value
         if read is None and type(None) not in kinds:
             return value
-        value = read
-    if isinstance(value, float) and int in kinds and float not in kinds and value.is_integer():
-        return int(value)
+        value = float(read) if isinstance(read, str) and _NUMBER.fullmatch(read) else read
     if isinstance(value, dict):
         return {key: _meant_inside(each, kinds, key) for key, each in value.items()}
     if isinstance(value, list):

@@ -36,8 +36,8 @@ def schema() -> str:
     """JSON schema of the configuration, for editors that complete and check YAML."""
     found = StudyConfig.model_json_schema()
     # left out where null
-    sets = found["properties"]["structures"]
-    sets["additionalProperties"] = {"anyOf": [sets["additionalProperties"], {"type": "null"}]}
+    sets = found["properties"]["structures"]["patternProperties"]
+    sets |= {name: {"anyOf": [of_set, {"type": "null"}]} for name, of_set in sets.items()}
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Poreflux configuration",

@@ -185,7 +185,12 @@ def _actions(plan: StudyPlan, versions: dict[str, dict[str, str]]):
     yield "labels", common, labelling, ("*/labels.parquet",)
     learnt = ("*/features.parquet", "*/labels.parquet")
     yield "learning", learning, learnt, ("study/*",)
-    yield "prediction", learning, ("predict/features.parquet", "study/models/*"), ("predict/*.csv",)
+    yield (
+        "prediction",
+        learning,
+        ("predict/features.parquet", "study/models/*"),
+        ("predict/predictions.*",),
+    )
     report = common | {"matplotlib": package_version("matplotlib")}
     yield "report", report, ("*/*.parquet",), ("report/*",)
 

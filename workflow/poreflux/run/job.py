@@ -12,7 +12,7 @@ import pandas as pd
 from poreflux.base import tables
 from poreflux.base.errors import DataError
 from poreflux.base.files import write_atomically
-from poreflux.base.processes import die_with_parent, identity_of
+from poreflux.base.processes import INTERNAL, die_with_parent, identity_of
 from poreflux.base.records import Record, stamp_model, stamp_page
 from poreflux.run.artifacts import Limits
 from poreflux.run.lineage import check_inputs, expected_record
@@ -142,15 +142,29 @@ def check_failures(table: pd.DataFrame, allowed_share: float, where) -> None:
     Raises
     ------
     DataError
-        If the failed share exceeds ``allowed_share``.
+        If the failed share exceeds ``allowed_share``, if none is left of a set that the study
+        goes on with, or if all fail by an error of ours.
     """
     structures = table.drop_duplicates("name")
     failed = structures[structures["status"] != "ok"]
     for row in failed.itertuples():
         log.warning("%s failed: %s", row.name, row.reason)
+    if failed.empty:
+        return
+    first = f"first reason: {failed['name'].iloc[0]}: {failed['reason'].iloc[0]}"
+    is_ours = failed["reason"].str.startswith(INTERNAL).all()
+    # what is to be predicted may fail as a whole: the predictions say so, a row per structure
+    if len(failed) == len(structures) and (is_ours or where.set != "predict"):
+        raise DataError(
+            f"{_place(where)}: none of {len(structures)} structures is ok, and there is nothing to "
+            f"go on with; {first}"
+        )
     if len(failed) > allowed_share * len(structures):
         raise DataError(
-            f"{where}: {len(failed)} of {len(structures)} structures failed, more than the "
-            f"share {allowed_share:g} allowed (limits.failed_share); first reason: "
-            f"{failed['reason'].iloc[0]}"
+            f"{_place(where)}: {len(failed)} of {len(structures)} structures failed, more than the "
+            f"share {allowed_share:g} allowed (limits.failed_share); {first}"
         )
+
+
+def _place(where) -> str:
+    return " of ".join(str(getattr(where, k)) for k in ("stage", "set") if hasattr(where, k))

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from poreflux.base.errors import ConfigError
+from poreflux.base.canonical import digest
+from poreflux.base.errors import ConfigError, DataError
 from poreflux.base.tables import cell_text
 from poreflux.structures import packages
 
@@ -49,7 +50,7 @@ def list_members(spec: dict, base: Path) -> dict[str, str]:
     ConfigError
         If nothing matches, two files have one name, or a names file is missing.
     """
-    if spec.get("cifs"):
+    if spec.get("cifs") is not None:
         members = _files(spec["cifs"])
     elif spec.get("package"):
         names = _names(spec, base)
@@ -68,17 +69,79 @@ def _files(patterns) -> dict[str, str]:
     patterns = [patterns] if isinstance(patterns, str) else patterns
     found: dict[str, str] = {}
     for pattern in patterns:
-        if Path(pattern).is_dir():
-            paths = [str(p) for p in Path(pattern).iterdir() if p.suffix.lower() == ".cif"]
-        else:
-            paths = glob.glob(pattern, recursive=True)
+        paths = [os.path.normpath(path) for path in _matches(pattern)]
+        if not paths:
+            raise ConfigError(f"no CIF files match cifs: {pattern}")
         for path in sorted(paths):
-            name = Path(path).stem
+            # what no table can hold becomes \\xff, as a shell shows it
+            name = os.fsencode(Path(path).stem).decode("utf-8", "backslashreplace")
             if found.setdefault(name, path) != path:
                 raise ConfigError(f"two CIFs are named {name!r}: {found[name]} and {path}")
-    if not found:
-        raise ConfigError(f"no CIF files match cifs: {', '.join(patterns)}")
     return dict(sorted(found.items()))
+
+
+def _matches(pattern: str) -> list[str]:
+    """The files that a folder, a path or a glob stands for.
+
+    A path that is there means itself, whatever characters it has; so do the brackets of folders
+    and files that are there. A link counts though it may lead nowhere.
+    """
+    if os.path.isdir(pattern):
+        try:
+            names = os.listdir(pattern)
+        except OSError as error:
+            raise ConfigError(f"cannot list cifs: {pattern}: {error.strerror}") from error
+        return [os.path.join(pattern, n) for n in names if Path(n).suffix.lower() == ".cif"]
+    if os.path.lexists(pattern):
+        return [pattern]
+    # brackets first as themselves, then as a choice of characters
+    for tried in (pattern.replace("[", "[[]"), _with_literal_start(pattern)):
+        found = glob.glob(tried, recursive=True)
+        files = [p for p in found if not os.path.isdir(p) or p.lower().endswith(".cif")]
+        if files:
+            return files
+    return []
+
+
+def _with_literal_start(pattern: str) -> str:
+    """A glob in which the folders that are there mean themselves."""
+    for parent in Path(pattern).parents:
+        if os.path.isdir(parent):
+            return str(Path(glob.escape(str(parent))) / Path(pattern).relative_to(parent))
+    return pattern
+
+
+def fits_snakemake(path: str) -> bool:
+    """Whether a file can be an input of a job.
+
+    Snakemake ends the run at a file that it cannot read, takes braces and angle brackets for names
+    to be filled in, and cannot write down what is no UTF-8.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return not set("{}<>\n\r") & set(path) and os.path.isfile(path) and os.access(path, os.R_OK)
+
+
+def word_for(members: dict[str, str]) -> str:
+    """What makes a job that reads these members run again: their names, paths, and the contents
+
+    of files that are no inputs of it.
+    """
+    others = {
+        path: _content(path) for path in members.values() if path and not fits_snakemake(path)
+    }
+    count = digest([members, others])[:12] if others else digest(members)[:12]
+    return f"{len(members)} structures ({count})"
+
+
+def _content(path: str) -> str:
+    try:
+        # a device or a pipe may never end
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if os.path.isfile(path) else ""
+    except OSError as error:
+        return error.strerror
 
 
 def _names(spec: dict, base: Path) -> list[str]:
@@ -89,19 +152,31 @@ def _names(spec: dict, base: Path) -> list[str]:
         packaged = Path(str(resources.files("poreflux").joinpath("structures", "names", names)))
         # an absolute path would lead out of the package, and be read as a list whatever it is
         if Path(names).name == names and packaged.is_file():
-            return packages.read_names(packaged)
+            return _read_names(str(packaged))
         try:
             path = find_file(names, base)
         except ConfigError as error:
             raise ConfigError(
                 f"names: {names} is neither a file nor a list of the package ({error})"
             ) from error
-        return _first_column(path) if ".csv" in Path(path).suffixes else packages.read_names(path)
+        return _read_names(path)
     if not names:
         raise ConfigError("a set with 'package' needs 'names': a list or a file of names")
     if len(set(names)) != len(names):
         raise ConfigError("names: a name is listed twice")
     return names
+
+
+def _read_names(path: str) -> list[str]:
+    """The names in a file, at least one; each once."""
+    try:
+        is_table = ".csv" in Path(path).suffixes
+        found = _first_column(path) if is_table else packages.read_names(path)
+    except (OSError, ValueError, DataError) as error:
+        raise ConfigError(f"names: {path}: {error}") from error
+    if not found:
+        raise ConfigError(f"names: there are none in {path}")
+    return found
 
 
 def _first_column(path: str) -> list[str]:

@@ -156,7 +156,8 @@ class StudyPlan:
         _ = self.members, self.imported, self.label_files, self.synthesis_files, self.draws
         _ = self.target_label
         if self.config.synthesis:
-            Schema.from_config(self.synthesis_settings["columns"])
+            self._check_synthesis()
+        self._check_crosschecks()
         if labels.ISOTHERM in self.source_labels:
             for learner in self.learners:
                 if not get_learner(learner).transfers_isotherms:
@@ -164,6 +165,26 @@ class StudyPlan:
                         f"learning.source_labels: {learner} refits on the rows of one label and "
                         "cannot take isotherm"
                     )
+
+    def _check_synthesis(self) -> None:
+        schema = Schema.from_config(self.synthesis_settings["columns"])
+        for name, case in self.synthesis_cases.items():
+            unknown = sorted(set(case["rescale"]) - set(schema.numeric))
+            if unknown:
+                raise ConfigError(
+                    f"synthesis.cases.{name}.rescale: {unknown[0]!r} is none of the numeric "
+                    f"columns ({', '.join(schema.numeric)})"
+                )
+
+    def _check_crosschecks(self) -> None:
+        for stage in self.crosschecks:
+            asked = getattr(self.config, stage).crosscheck
+            known = {name for shard in self.members[TARGET].values() for name in shard}
+            unknown = [] if isinstance(asked, int) else sorted(set(asked) - known)
+            if unknown:
+                raise ConfigError(
+                    f"{stage}.crosscheck: the set {TARGET} has no structure {unknown[0]!r}"
+                )
 
     def check_study(self) -> None:
         """Name what a study lacks, even where results of an earlier one would hide it.
@@ -189,9 +210,16 @@ class StudyPlan:
     def members(self) -> dict[str, dict[int, dict[str, str]]]:
         """By set and shard: names of the structures and where each comes from."""
         return {
-            name: members.by_shard(members.list_members(s.spec, self.folder), self.config.shards)
+            name: members.by_shard(self._members_of(s), self.config.shards)
             for name, s in self.sets.items()
         }
+
+    def _members_of(self, of_set: SetPlan) -> dict[str, str]:
+        block = PREDICT if of_set.name == PREDICT else f"structures.{of_set.name}"
+        try:
+            return members.list_members(of_set.spec, self.folder)
+        except ConfigError as error:
+            raise ConfigError(f"{block}: {error}") from None
 
     def table(self, owner: str, name: str) -> str:
         """Path of a table: of a set (``target``, ``uptake``) or of the ``study``."""

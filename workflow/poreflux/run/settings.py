@@ -48,10 +48,27 @@ STUDY_SETS = ("source", "target")
 SCALE = "log: equal ratios are equal steps (of distances, of interpolation, of learning the target)"
 
 
+# A name that becomes a folder: no separators, and nothing that a shell or a glob takes for more.
+FOLDER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+FolderName = Annotated[str, Field(pattern=FOLDER, max_length=100)]
+# Folders of results that are not sets, see poreflux.run.plan.
+RESERVED = ("predict", "report", "study", "synthesis")
+
+
+def _set_name(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"is reserved ({', '.join(RESERVED)}); choose another")
+    return name
+
+
+SetName = Annotated[FolderName, AfterValidator(_set_name)]
+Paths = Annotated[str, Field(min_length=1)] | Annotated[Many[str], Field(min_length=1)]
+
+
 class TableFiles(Settings):
     """CSV or Parquet files with a stage's columns under other names."""
 
-    files: str | Many[str] = Field(description="one below the other; $VARIABLES are filled in")
+    files: Paths = Field(description="one below the other; $VARIABLES are filled in")
     name: str = Field("name", description="their column of structure names")
     columns: dict[str, str | Many[str]] = Field(
         description="our column to theirs; h: their columns of the energy histogram in order of "
@@ -60,6 +77,13 @@ class TableFiles(Settings):
     factors: dict[str, float] = Field(
         {}, description="our column to the number that brings theirs to our unit"
     )
+
+    @field_validator("factors")
+    @classmethod
+    def _factors_keep_the_numbers(cls, factors):
+        if 0 in factors.values():
+            raise ValueError("must not be 0: all numbers would be")
+        return factors
 
 
 class SetTables(Settings):
@@ -75,7 +99,7 @@ class SetTables(Settings):
 class StructureSet(Settings):
     """Where a set of structures comes from: cifs, package with names, or tables alone."""
 
-    cifs: str | Many[str] | None = Field(
+    cifs: Paths | None = Field(
         None, description="a folder, a glob or a list of them; wins over package"
     )
     package: Literal["core-mof", "pormake"] | None = Field(
@@ -256,11 +280,20 @@ class LabelFile(Settings):
         description="the column that says which structure: its name (that of the CIF without "
         ".cif) or, if called content_hash, that",
     )
-    factor: float = Field(1.0, description="the numbers are multiplied by it")
+    factor: float = Field(1.0, description="the numbers are multiplied by it, not 0")
     transform: Literal["none", "log10"] = Field(
         "none", description="what is learnt: the number or its logarithm"
     )
     unit: str = Field("", description="of what is learnt, for tables; nothing is converted")
+
+    @model_validator(mode="after")
+    def _factor_keeps_the_numbers(self):
+        if self.factor == 0:
+            raise Mistake("factor", "must not be 0: all numbers would be", self.factor)
+        if self.factor < 0 and self.transform == "log10":
+            rule = "must be above 0 with transform log10, or there is no logarithm"
+            raise Mistake("factor", rule, self.factor)
+        return self
 
 
 FEATURE_SETS = ("log55", "percolation", "mobility", "all")
@@ -347,7 +380,17 @@ class Learning(Settings):
 class Predict(Settings):
     """Diffusivities of CIFs of your own."""
 
-    cifs: str | Many[str] | None = Field(None, description="a folder, a glob or a list of them")
+    cifs: Paths | None = Field(None, description="a folder, a glob or a list of them")
+
+
+def _checked_range(column):
+    """A column whose range is one, and leaves room on its scale."""
+    low, high = column.min, column.max
+    if low is not None and high is not None and not low < high:
+        raise Mistake("max", f"must be above min ({low:g})", high)
+    if column.scale == "log" and high is not None and high <= 0:
+        raise Mistake("max", "must be above 0 on a logarithmic scale", high)
+    return column
 
 
 class Column(Settings):
@@ -358,6 +401,10 @@ class Column(Settings):
     min: float | None = Field(None, description="lowest value allowed")
     max: float | None = Field(None, description="highest value allowed")
 
+    @model_validator(mode="after")
+    def _range_rises(self):
+        return _checked_range(self)
+
 
 class TargetColumn(Settings):
     """The column to predict."""
@@ -367,6 +414,10 @@ class TargetColumn(Settings):
     scale: Scale = Field("log", description=SCALE)
     min: float | None = Field(None, description="lowest value allowed")
     max: float | None = Field(None, description="highest value allowed")
+
+    @model_validator(mode="after")
+    def _range_rises(self):
+        return _checked_range(self)
 
 
 class SynthesisColumns(Settings):
@@ -480,7 +531,7 @@ class Synthesis(Settings):
         description="what the columns of both tables mean; others are ignored"
     )
     cases: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")], SynthesisCase],
+        dict[FolderName, SynthesisCase],
         Field(min_length=1),
     ] = Field(
         default_factory=lambda: {"in_house": SynthesisCase()},
@@ -512,7 +563,8 @@ class StudyConfig(Settings):
 
     study: str = Field(
         "default",
-        pattern=r"^[A-Za-z0-9_.-]+$",
+        pattern=FOLDER,
+        max_length=100,
         description="name of the folder under results/ and logs/",
     )
     seed: int = Field(
@@ -532,7 +584,7 @@ class StudyConfig(Settings):
         description="folder of the content store; null: the variable POREFLUX_STORE, else "
         ".poreflux/store",
     )
-    structures: dict[str, StructureSet] = Field(
+    structures: dict[SetName, StructureSet] = Field(
         default_factory=lambda: {name: StructureSet() for name in STUDY_SETS},
         description="sets of structures by name; 'source' and 'target' make the study; null "
         "leaves a set out",

@@ -264,6 +264,8 @@ def _outcomes(name, keys, structures, settings, store, limits) -> Iterator[Outco
         return gpu.compute(module, structures, settings, _rows_of, limits)
     running = store.root / "running" / name
     resumed = getattr(settings, "engine", "") in stage.resumed
+    if resumed:
+        store.make_folder(running)
     folders = [{"run_dir": running / key} if resumed else {} for key in keys]
     tasks = [
         (module.compute, structure, settings, folder)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from poreflux.base.files import write_atomically
 from poreflux.base.tables import table_digest
 from poreflux.data.features import labelled_rows, select_features
 from poreflux.data.labels import ISOTHERM, isotherms_of, values_of
@@ -231,6 +230,7 @@ class Scratch:
     """What a training has reached, in the store's folder for unfinished work."""
 
     def __init__(self, store: Store, ingredients: Ingredients):
+        self._store = store
         self.folder = store.root / "running" / ingredients.stage / ingredients.key
         before = self.load(_SPENT)
         self._before = json.loads(before) if before else dict.fromkeys(_CLOCKS, 0.0)
@@ -244,19 +244,33 @@ class Scratch:
         }
 
     def load(self, name: str) -> bytes | None:
-        """What was last saved under a name, if anything."""
+        """What was last saved under a name, if anything that is whole."""
         path = self.folder / name
-        return path.read_bytes() if path.exists() else None
+        try:
+            checksum, _, data = path.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("cannot read %s (%s): it is not used", path, error.strerror)
+            return None
+        if checksum != _checksum(data):
+            log.warning("%s is damaged and not used: the training starts before it", path)
+            return None
+        return data
 
     def save(self, name: str, data: bytes) -> None:
         """Keep it, whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / name, data)
-        write_atomically(self.folder / _SPENT, json.dumps(self.spent()).encode())
+        spent = json.dumps(self.spent()).encode()
+        for kept, content in ((name, data), (_SPENT, spent)):
+            self._store.write(self.folder / kept, _checksum(content) + b"\n" + content)
 
     def remove(self) -> None:
         """Forget it: the training is over."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 def _resumed(

@@ -32,10 +32,9 @@ RUNNING = (
 
 
 class Place(str):
-    """A word that says where something is, or which shard.
+    """A word that says where something is, or which shard has it.
 
-    It makes a job run again, but what comes out does not depend on it: records of files leave it
-    out.
+    It makes a job run again, but what comes out does not depend on it: records do not hold it.
     """
 
 

@@ -12,11 +12,13 @@ artifact computed twice. What fails its checksum is moved to ``<root>/damaged`` 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import platform
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -129,14 +131,45 @@ class Store:
         manifest = ingredients.as_dict() | {"key": ingredients.key, "facts": facts}
         body = canonical_json(manifest).encode() + b"\n" + payload
         head = f"{MAGIC} {hashlib.sha256(body).hexdigest()}\n".encode()
+        self.write(self.path(ingredients), head + body)
+        if ingredients.code in PARTS_OF and not self._parts_file(ingredients.code).exists():
+            parts = canonical_json(PARTS_OF[ingredients.code])
+            self.write(self._parts_file(ingredients.code), parts.encode())
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file below the root, whole or not at all, for all who may write to the root.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written: the message says where and why.
+        """
         try:
-            write_atomically(self.path(ingredients), head + body)
-            self._keep_parts(ingredients.code)
+            self.make_folder(path.parent)
+            write_atomically(path, data, mode=self._mode() & 0o666)
         except OSError as error:
             raise StoreError(
-                f"cannot write to the store {self.root}: {error.strerror}; "
-                "free space or set POREFLUX_STORE to a folder that can be written"
+                f"cannot write {error.filename or path} in the store {self.root}: "
+                f"{error.strerror}; free space or set POREFLUX_STORE to a folder that can be "
+                "written (for a store that several share see docs/store.md)"
             ) from error
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder below the root, and those above it, with the mode of the root.
+
+        So that all share a store who can write to its root, whatever their umask.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        mode = self._mode()
+        below = folder.relative_to(self.root)
+        for part in [*reversed(below.parents), below]:
+            path = self.root / part
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                path.chmod(mode)
+
+    def _mode(self) -> int:
+        return stat.S_IMODE(self.root.stat().st_mode)
 
     def get_or_make(
         self,
@@ -167,6 +200,24 @@ class Store:
     def leftovers(self) -> Iterator[Path]:
         """Half-written files of writers that were killed, or that write now."""
         return self.root.glob("objects/*/*/.*")
+
+    def verify(self, path: Path) -> bool:
+        """Whether an entry is whole and is what its name says; set aside if not.
+
+        Besides the checksum, the ingredients in its manifest must have the key that it is under.
+        """
+        artifact = self.read(path)
+        if artifact is None:
+            return False
+        manifest = artifact.manifest
+        try:
+            made_of = Ingredients(**{name: manifest[name] for name in Ingredients.__annotations__})
+            right = made_of.key == manifest["key"] and self.path(made_of) == path
+        except (KeyError, TypeError, ValueError):
+            right = False
+        if not right:
+            self._set_aside(path)
+        return right
 
     def manifest(self, path: Path) -> dict | None:
         """Manifest of one entry (its checksum verified), ``None`` if damaged."""
@@ -207,11 +258,6 @@ class Store:
     def _parts_file(self, code: str) -> Path:
         return self.root / "code" / f"{code}.json"
 
-    def _keep_parts(self, code: str) -> None:
-        path = self._parts_file(code)
-        if code in PARTS_OF and not path.exists():
-            write_atomically(path, canonical_json(PARTS_OF[code]).encode())
-
     def code_parts(self, code: str) -> dict[str, str] | None:
         """Digests by module behind a digest of code, ``None`` where the store has none.
 
@@ -244,25 +290,42 @@ class Store:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror}") from error
+            raise StoreError(
+                f"cannot read {path}: {error.strerror}; remove it, or give those who share the "
+                "store the right to read (docs/store.md)"
+            ) from error
         head, _, body = data.partition(b"\n")
         if head == f"{MAGIC} {hashlib.sha256(body).hexdigest()}".encode():
-            text, _, payload = body.partition(b"\n")
-            manifest = json.loads(text)
-            if path.name == f"{manifest['subject']}.{manifest['key']}":
-                return Artifact(manifest, payload)
+            artifact = _artifact(body)
+            if artifact and path.name == "{subject}.{key}".format(**artifact.manifest):
+                return artifact
         self._set_aside(path)
         return None
 
     def _set_aside(self, path: Path) -> None:
-        log.warning("damaged store entry %s set aside; it will be computed again", path)
+        log.warning(
+            "damaged store entry %s (truncated, or of another or a newer program) set aside in %s; "
+            "it will be computed again",
+            path,
+            self.root / "damaged",
+        )
         try:
             target = self.root / "damaged" / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            self.make_folder(target.parent)
             path.replace(target)
         except OSError as error:
             # A read-only store: the entry stays, and stays a miss.
             log.warning("%s could not be moved: %s", path, error.strerror)
+
+
+def _artifact(body: bytes) -> Artifact | None:
+    text, _, payload = body.partition(b"\n")
+    try:
+        manifest = json.loads(text)
+        _ = manifest["subject"], manifest["key"], manifest["facts"]
+    except (ValueError, KeyError, TypeError):
+        return None  # of another program
+    return Artifact(manifest, payload)
 
 
 def _differences(old: dict, new: dict, prefix: str = "") -> list[tuple]:

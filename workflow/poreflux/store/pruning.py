@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
+import math
 import os
 import shutil
 import time
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from poreflux.base.errors import StoreError
+from poreflux.base.errors import ConfigError, StoreError
+from poreflux.base.locks import locked
 from poreflux.store import Store, is_entry
 
 DAY_S = 86400
@@ -127,9 +129,14 @@ def prune(
 
     Raises
     ------
+    ConfigError
+        If a limit is negative or no number.
     StoreError
         If something cannot be removed.
     """
+    for limit, value in (("older than days", older_than_days), ("at most bytes", max_bytes)):
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise ConfigError(f"{limit}: must be a number that is not negative, got {value:g}")
     now = time.time()
     runs = [run for run in unfinished(store, stage) if run.written < now - GRACE_S]
     keys = {run.key for run in runs}
@@ -183,11 +190,13 @@ def _remove_run(run: Run) -> bool:
     """Remove a run; ``False`` if a process holds it or it is gone."""
     try:
         # see poreflux.diffusion.lammps_engine.run_folder
-        with (run.path / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with locked(run.path):
             shutil.rmtree(run.path)
-    except (BlockingIOError, FileNotFoundError):
+    except (BlockingIOError, FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
+        if error.errno == errno.ELOOP:  # no engine holds a folder whose lock is a link
+            shutil.rmtree(run.path, ignore_errors=True)
+            return True
         raise StoreError(f"cannot remove {run.path}: {error.strerror}") from error
     return True
