@@ -332,16 +332,18 @@ def test_paper_protocol_takes_50_000_cycles():
 
 
 def test_cold_and_dense_is_right_or_not_converged(small):
-    """At 120 K guests leave no gap: uptake rises with pressure, or is said not to be known."""
+    """At 100 K guests leave no gap to insert into: uptake rises, or is said not to be known."""
     settings = UptakeSettings(
-        pressures_bar=[1e-3, 0.05, 0.5, 1.5], temperature_K=120.0, device="cpu", max_steps=200_000
+        pressures_bar=[1e-3, 0.05, 0.3], temperature_K=100.0, device="cpu", max_steps=200_000
     )
-    for seed in range(2):
-        points = uptake.compute(small, settings.changed(seed=seed))
+    runs = [uptake.compute(small, settings.changed(seed=seed)) for seed in (0, 1)]
+    for points in runs:
         loading = np.array([p.uptake_mol_kg for p in points])
-        assert (np.diff(loading) > -0.1 * loading[:-1]).all(), loading
-        for p in points:
-            assert not p.converged or p.uptake_err_mol_kg < 0.01 * p.uptake_mol_kg
+        assert (np.diff(loading) > -0.05 * loading[:-1]).all(), loading
+    for one, other in zip(*runs, strict=True):
+        error = np.hypot(one.uptake_err_mol_kg, other.uptake_err_mol_kg)
+        agree = abs(one.uptake_mol_kg - other.uptake_mol_kg) < 4 * error
+        assert agree or not (one.converged and other.converged)
 
 
 def test_a_well_deeper_than_single_precision_holds_one_molecule():
