@@ -457,3 +457,11 @@ def test_unknown_guest_and_element():
 
 def test_warm_up():
     percolation.warm_up()
+
+
+def test_a_well_without_a_boltzmann_factor_is_a_reason():
+    """CH4 between sheets of carbon, at 0.2 K: exp(-E/T) is beyond double precision."""
+    wall = [[x, y, 0.0] for x in (0.0, 0.25, 0.75) for y in (0.0, 0.25, 0.75)]
+    sheet = make_structure((10.0, 10.0, 10.0), (90.0,) * 3, ["C"] * len(wall), wall)
+    with pytest.raises(StructureError, match=r"kT deep.*raise percolation\.temperature_K"):
+        compute(sheet, PercolationSettings(temperature_K=0.2, spacing_A=0.5))

@@ -22,7 +22,7 @@ from poreflux.report.sections.pretraining import draw_pretraining
 from poreflux.report.sections.structures import complete_structures, failures, warning_counts
 from poreflux.report.sections.transfer import draw_learning_curves, draw_score_bars
 from poreflux.report.sources import with_source
-from poreflux.report.statistics import rank_correlation
+from poreflux.report.statistics import joint_deviation, rank_correlation
 from poreflux.report.study import Study
 from poreflux.run import config as poreflux_config
 from poreflux.run.plan import StudyPlan
@@ -445,6 +445,22 @@ def test_agreement_counts(tables, whole):
     agree = sum(abs(d) <= 3 for d in deviations)
     assert f"{agree} of 6 values agree with RASPA3" in whole[1].text
     assert f"the largest deviation is {max(map(abs, deviations)):.1f}" in whole[1].text
+
+
+def test_values_of_two_codes_are_judged_together(tables, facts, tmp_path, quick):
+    """Tables of chi-square: 11.34 for 3 values has a probability of 1 %."""
+    assert joint_deviation(np.full(3, np.sqrt(11.3449 / 3)))[1] == pytest.approx(0.01, rel=1e-4)
+    some = copy.deepcopy(tables)
+    key = "target/crosscheck_uptake"
+    some[key]["deviation_se"] = [2.9, 2.4, 0.9, 0.3, -0.4, 1.8]
+    text = built(some, facts, tmp_path).text
+    assert "6 of 6 values agree with RASPA3 within 3" in text
+    # 18.5 for six values
+    assert "Taken together they do not agree: chi-square 18.5 for 6 values" in text
+    assert "taken together those with RASPA3 do not agree" in text
+    some[key]["deviation_se"] = [0.9, -1.4, 0.9, 0.3, -0.4, 1.8]
+    text = built(some, facts, tmp_path / "again").text
+    assert "Taken together they agree: chi-square 7.07 for 6 values" in text
 
 
 def without(table, state):

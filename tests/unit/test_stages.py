@@ -1,6 +1,7 @@
 """Keys of the stages: what is an ingredient and what is not, and how shards use the store."""
 
 import dataclasses
+import math
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from poreflux.diffusion.settings import DiffusionSettings
 from poreflux.energy.settings import EnergySettings
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.geometry.settings import GeometrySettings
+from poreflux.percolation.settings import PercolationSettings
 from poreflux.run import stages
 from poreflux.store import Store
 from poreflux.store.code import code_digest
@@ -212,6 +214,39 @@ def in_process(function, tasks, **_):
             function(*task)
         except ExternalToolError as error:
             yield Outcome(index, None, str(error), "ExternalToolError", 0.0, 0.0)
+
+
+@pytest.mark.parametrize("stage", sorted(stages.STAGES))
+@pytest.mark.parametrize("value", [math.nan, math.inf, np.float32(-math.inf)])
+def test_a_number_that_is_not_finite_is_never_ok(rows, tmp_path, monkeypatch, stage, value):
+    @dataclasses.dataclass
+    class Result:
+        some_K: float = 1.0
+        other_K: float = 2.0
+
+    def compute(structure, settings):
+        return [Result(), Result(other_K=value)]
+
+    monkeypatch.setattr(stages.Stage, "module", lambda _: SimpleNamespace(compute=compute))
+    settings = {
+        "geometry": GEOMETRY,
+        "energy": EnergySettings(),
+        "percolation": PercolationSettings(),
+        "uptake": UptakeSettings(device="cpu"),
+        "diffusion": MD.changed(device="cpu"),
+    }[stage]
+    store, structures = Store(tmp_path), pd.DataFrame(rows[:1])
+    for _ in ("computed", "from the store"):
+        table = stages.run_stage(stage, structures, settings, store=store)
+        assert table["status"].tolist() == ["failed"]
+        assert "other_K came out as " in table["reason"].item()
+
+
+def test_a_number_that_does_not_exist_is_no_failure():
+    """The heat of adsorption where there is no channel; an infinite one is a failure."""
+    for value, status in ((math.nan, "ok"), (math.inf, "failed")):
+        row = {"heat_of_adsorption_kJ_mol": value}
+        assert stages.sound("percolation", {"status": "ok", "rows": [row]})["status"] == status
 
 
 def test_a_wrong_parameter_is_no_fault_of_the_structures(rows, tmp_path, monkeypatch):

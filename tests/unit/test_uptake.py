@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid, spline_coefficients
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import cell_matrix, make_structure
-from poreflux.uptake import UptakeSettings, grid
+from poreflux.uptake import UptakeSettings, grid, raspa3
 from poreflux.uptake import kernels as k
 from poreflux.uptake.statistics import blocking_error
 
@@ -330,6 +331,35 @@ def test_paper_protocol_takes_50_000_cycles():
         assert abs(run.estimate.mean - expected) < 4 * run.estimate.error + 1e-6
 
 
+def test_cold_and_dense_is_right_or_not_converged(small):
+    """At 100 K guests leave no gap to insert into: uptake rises, or is said not to be known."""
+    settings = UptakeSettings(
+        pressures_bar=[1e-3, 0.05, 0.3], temperature_K=100.0, device="cpu", max_steps=200_000
+    )
+    runs = [uptake.compute(small, settings.changed(seed=seed)) for seed in (0, 1)]
+    for points in runs:
+        loading = np.array([p.uptake_mol_kg for p in points])
+        assert (np.diff(loading) > -0.05 * loading[:-1]).all(), loading
+    for one, other in zip(*runs, strict=True):
+        error = np.hypot(one.uptake_err_mol_kg, other.uptake_err_mol_kg)
+        agree = abs(one.uptake_mol_kg - other.uptake_mol_kg) < 4 * error
+        assert agree or not (one.converged and other.converged)
+
+
+def test_a_well_deeper_than_single_precision_holds_one_molecule():
+    """exp(120) is no float32; a well of 1 Å, where a second molecule does not fit, is full."""
+    axis = np.arange(48) / 2.0 - 12.0
+    r2 = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2
+    energy = -120.0 * KELVIN * np.exp(-r2 / 2.0)
+    chain = chain_in(energy, np.diag([24.0] * 3), block_pockets=False)
+    assert np.isfinite(chain.host.factors).all()
+    chain.set_fugacity(1e-40)
+    assert np.isfinite([chain.proposal.scale, chain.proposal.even]).all()
+    chain.advance(20_000)
+    trace_n, trace_w = chain.advance(20_000)
+    assert (trace_n == 1.0).all() and np.isfinite(trace_w).all()
+
+
 def isotherm_of(small, seed=1, target_error=0.02):
     energy = lj_grid(small, guest_parameters("CH4"), grid_shape(small, 0.25), 12.0)
     chain = chain_in(energy, small.cell, repeats=small.repeats(24.0), seed=seed)
@@ -467,6 +497,23 @@ def test_unknown_element_is_a_structure_error():
     odd = make_structure((12.0,) * 3, (90.0,) * 3, ["C", "Og"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     with pytest.raises(StructureError, match="Og"):
         uptake.compute(odd)
+
+
+def test_raspa3_is_told_to_record_all_cycles(small, monkeypatch):
+    """RASPA3 records from the first initial cycle on, until what it was given is full."""
+    fake = MagicMock()
+    cycles = np.concatenate([np.zeros(500), np.full(500, 50.0)])
+
+    def hold(length, *_):
+        fake.MonteCarlo().systems[0].property_number_of_molecules_evolution.result = cycles[:length]
+
+    fake.PropertyNumberOfMoleculesEvolution = hold
+    monkeypatch.setitem(sys.modules, "raspalib", fake)
+    found, before, after = raspa3.run_pressure(
+        small, guest_parameters("CH4"), pressure_bar=1.0, fugacity_bar=1.0, temperature_K=298.0,
+        cutoff_A=12.0, initial_cycles=500, cycles=500, seed=0,
+    )  # fmt: skip
+    assert (found.mean, before, after) == (50.0, 500 * 20, 500 * 50)
 
 
 def test_missing_raspalib_says_what_to_install(small, monkeypatch):

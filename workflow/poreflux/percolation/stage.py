@@ -20,6 +20,7 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
+from poreflux.base.errors import StructureError
 from poreflux.base.units import (
     BOLTZMANN_BAR_A3_PER_K,
     GAS_CONSTANT_J_PER_MOL_K,
@@ -60,6 +61,8 @@ DOWN_STEPS, DOWN_STEP_A = 40, 0.1
 SAME_A = 0.05
 # Most grid minima, within MARGIN_K of the lowest, that are refined to find the lowest energy.
 MINIMA = 20
+# Deeper wells, in kT, have no Boltzmann factor in double precision, which ends at exp(709).
+DEEPEST_KT = 650.0
 # This many points of highest Boltzmann weight are subdivided by SUBPOINTS along each axis if the
 # others weigh less than 1 % of the highest: a tight pocket, which the grid does not resolve.
 SUBDIVIDED, SUBPOINTS, SUBDIVIDED_BELOW = 1500, 3, 0.01
@@ -194,7 +197,8 @@ def compute(structure: Structure, settings: PercolationSettings | None = None) -
     Raises
     ------
     StructureError
-        If an element has no Lennard-Jones parameters.
+        If an element has no Lennard-Jones parameters, or the guest is bound so deeply that the
+        Henry coefficient is not a finite number.
 
     Notes
     -----
@@ -231,6 +235,12 @@ def compute(structure: Structure, settings: PercolationSettings | None = None) -
         inside = found.mask.reshape(-1)
         reached = weight[inside].sum()
         pockets = min(1.0, max(0.0, 1.0 - reached / total))
+        if not 0.0 < reached or -lowest > DEEPEST_KT * temperature_K:
+            depth = -lowest / temperature_K
+            raise StructureError(
+                f"the guest's lowest energy is {lowest:.0f} K, {depth:.0f} kT deep: "
+                "its Boltzmann factor is not a finite number; raise percolation.temperature_K"
+            )
         molecules = reached / energy.size * math.exp(-lowest / temperature_K)
         molecules *= structure.volume_A3 / (BOLTZMANN_BAR_A3_PER_K * temperature_K)
         henry = molecules_per_cell_to_mol_kg(molecules, structure.mass_amu)

@@ -6,7 +6,10 @@ import math
 
 import numpy as np
 import pandas as pd
+from scipy.special import chdtrc
 
+# Values of two codes disagree when chance alone would set them so far apart more rarely than this.
+LEAST_PROBABILITY = 0.01
 # 97.5 % point of the normal distribution, for 95 % intervals.
 NORMAL_QUANTILE = 1.959964
 
@@ -32,6 +35,36 @@ def usable(table: pd.DataFrame | None, *columns: str) -> pd.DataFrame:
         table = table[table["status"] == "ok"]
     wanted = [*table.columns, *(c for c in columns if c not in table.columns)]
     return table.reindex(columns=wanted).reset_index(drop=True)
+
+
+def joint_deviation(deviations_se: np.ndarray) -> tuple[float, float]:
+    """All deviations between two codes judged together.
+
+    Parameters
+    ----------
+    deviations_se : ndarray (n,)
+        Differences over their standard errors.
+
+    Returns
+    -------
+    chi_square : float
+        Sum of the squares.
+    probability : float
+        That chance makes it so large or larger if the codes agree: the tail of the chi-square
+        distribution with n degrees of freedom. Several deviations of 2 to 3 standard errors, each
+        of which may be chance, have a small one; NaN without deviations.
+
+    Notes
+    -----
+    The points of an isotherm are simulated independently, in both codes, so that their statistical
+    errors are independent. What both share (a force field read differently) moves them together,
+    and that is a disagreement, too.
+    """
+    z = np.asarray(deviations_se, float)
+    if not len(z):
+        return 0.0, math.nan
+    chi_square = float(z @ z)
+    return chi_square, float(chdtrc(len(z), chi_square))
 
 
 def finite(table: pd.DataFrame, *columns: str) -> pd.DataFrame:

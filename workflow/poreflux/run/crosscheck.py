@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from poreflux.base.stage_names import COMPARED
+from poreflux.report.statistics import LEAST_PROBABILITY, joint_deviation
 from poreflux.run.artifacts import Limits
 from poreflux.run.stages import run_stage
 from poreflux.store import Store
@@ -103,4 +104,13 @@ def compare(
     both = pd.concat([both, failed], ignore_index=True) if len(failed) else both
     spread = np.hypot(both[error].astype(float), both[f"{error}_reference"].astype(float))
     difference = both[value].astype(float) - both[f"{value}_reference"].astype(float)
-    return both.assign(deviation_se=difference / spread.where(spread > 0))
+    both = both.assign(deviation_se=difference / spread.where(spread > 0))
+    judged = both["deviation_se"].dropna().to_numpy()
+    chi_square, probability = joint_deviation(judged)
+    verdict = "%s: chi-square %.3g for %d values against %s, probability %.2g"
+    facts = (stage, chi_square, len(judged), engine, probability)
+    if probability < LEAST_PROBABILITY:
+        log.warning(f"{verdict}: the two codes do not agree", *facts)
+    else:
+        log.info(verdict, *facts)
+    return both

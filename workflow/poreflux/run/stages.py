@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -64,6 +65,9 @@ class Stage:
         that an interrupted run goes on from there.
     order_counts_when : tuple
         The setting and its value with which the order of the atoms in the file counts.
+    undefined : tuple of str
+        Columns that may be NaN, which says that there is no such number. Any other number that is
+        not finite fails the structure.
     on_gpu : bool
         Whether its engine ``grid`` runs on a CUDA device, too (:func:`poreflux.run.gpu.compute`).
     """
@@ -75,6 +79,7 @@ class Stage:
     data_files: tuple = ()
     resumed: tuple = ()
     order_counts_when: tuple = ()
+    undefined: tuple = ()
     on_gpu: bool = False
 
     @property
@@ -121,7 +126,13 @@ STAGES = {
             order_counts_when=("atom_order", "listed"),
         ),
         Stage("energy", "Building energy histograms", worker_mb=600, data_files=(UFF,)),
-        Stage("percolation", "Finding percolation energies", worker_mb=600, data_files=(UFF,)),
+        Stage(
+            "percolation",
+            "Finding percolation energies",
+            worker_mb=600,
+            data_files=(UFF,),
+            undefined=("heat_of_adsorption_kJ_mol",),  # of a structure without a channel
+        ),
         Stage(
             "uptake",
             "Simulating uptakes (GCMC)",
@@ -232,14 +243,14 @@ def run_stage(
             raise ConfigError(f"stage {name}: {outcome.reason}")
         if outcome.error:
             return json.dumps({"status": "failed", "reason": outcome.reason}).encode(), {}
-        return json.dumps({"status": "ok", "rows": outcome.value}).encode(), {}
+        return json.dumps(sound(name, {"status": "ok", "rows": outcome.value})).encode(), {}
 
     results = take_or_make(
         wanted,
         make,
         store,
         encode=encode,
-        decode=lambda payload, facts: json.loads(payload),
+        decode=lambda payload, facts: sound(name, json.loads(payload)),
         keep=lambda outcome: outcome.error in ("", "StructureError"),
         what="structures",
     )
@@ -254,6 +265,32 @@ def run_stage(
                 log.warning("%s failed: %s", row["name"], result["reason"])
             out.append(columns | {"status": "failed", "reason": result["reason"]})
     return pd.DataFrame(out, columns=None if out else ["name", "content_hash", "status", "reason"])
+
+
+def sound(name: str, result: dict) -> dict:
+    """A structure's result in a stage, failed if a number in its rows is not finite.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`STAGES`.
+    result : dict
+        ``status`` and, where that is ``ok``, ``rows``.
+
+    Returns
+    -------
+    dict
+        The same, or ``status`` ``failed`` and a ``reason`` that names the column.
+    """
+    for row in result.get("rows", ()):
+        for column, value in row.items():
+            if not isinstance(value, float) or math.isfinite(value):
+                continue
+            if math.isnan(value) and column in STAGES[name].undefined:
+                continue
+            reason = f"{column} came out as {value}, which is no result; see the settings of {name}"
+            return {"status": "failed", "reason": reason}
+    return result
 
 
 def _outcomes(name, keys, structures, settings, store, limits) -> Iterator[Outcome]:

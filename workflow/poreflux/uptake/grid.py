@@ -26,12 +26,15 @@ MAX_SHIFT_A = 1.0
 EVEN_SHARE = 0.05
 # Volume of a guest in the local Langmuir estimate of free space, in sigma^3.
 LANGMUIR_VOLUME = 1.0
+# Wells deeper than this many kT count as this deep where insertions are drawn: exp(88) is the end
+# of single precision. Acceptance knows the true energy, so that the averages do not change.
+DEEPEST_KT = 80.0
 # Share of translations among the moves; the rest is half insertions, half deletions.
 TRANSLATIONS = 0.25
 # Fewest steps per molecule, discarded and averaged: slow rearrangements need every molecule to
 # have moved many times, and a short trace that has not seen them looks converged.
 EQUILIBRATION_PER_MOLECULE = 100
-PRODUCTION_PER_MOLECULE = 1000
+PRODUCTION_PER_MOLECULE = 1500
 # Steps that one sample of the traces averages over.
 SAMPLE_STEPS = 250
 # Cycles of the paper's protocol: a cycle is max(20, N) steps.
@@ -131,7 +134,7 @@ def prepare_host(
     domain = _dilated(inside)
     if block_pockets:
         domain &= channels | high
-    factor = np.exp(np.maximum(-energy / temperature_K, -700.0))
+    factor = np.exp(np.clip(-energy / temperature_K, -700.0, DEEPEST_KT))
     smooth = np.maximum(ndimage.uniform_filter(factor, size=3, mode="wrap"), 0.0)
     coefficients = spline_coefficients(energy, cap_K)
     padded = np.pad(coefficients.astype(np.float32), [(1, 2)] * 3, mode="wrap")
@@ -425,14 +428,15 @@ class PressureRun:
         found = estimate(*self._traces, min_discard=first)
         done = self._samples() - found.discarded
         wanted = schedule.target_error * abs(found.mean)
-        good = found.equilibrated and found.error <= wanted and done >= least
+        sound = found.equilibrated and found.confirmed
+        good = sound and found.error <= wanted and done >= least
         if good or done >= most:
             self._finish(found)
             return
         need = least
         if found.error > wanted > 0.0:
             need = int(1.1 * done * min(9.0, (found.error / wanted) ** 2))
-        if not found.equilibrated:
+        if not sound:
             need = max(need, 2 * done)
         # at most threefold, since an early error is itself uncertain
         goal = min(most, max(need, least, done + done // 4 + 1), 3 * done)

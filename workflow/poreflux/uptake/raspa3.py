@@ -67,22 +67,40 @@ def run_pressure(
     raspalib = _load()
     repeats = structure.repeats(2.0 * cutoff_A)
     try:
-        n = _evolution(
+        trace = _evolution(
             raspalib, structure, guest, repeats, pressure_bar, fugacity_bar, temperature_K,
             cutoff_A, initial_cycles, cycles, seed,
         )  # fmt: skip
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ExternalToolError("raspalib", None, f"{type(error).__name__}: {error}") from error
+    return averaged(trace, initial_cycles)
+
+
+def averaged(trace: np.ndarray, initial_cycles: int) -> tuple[Estimate, int, int]:
+    """The mean number of molecules over the production cycles of a trace.
+
+    Parameters
+    ----------
+    trace : ndarray (initial_cycles + cycles,)
+        Molecules after each cycle, from the first initial one on.
+    initial_cycles : int
+        Cycles that are cut off; more are by the marginal standard error rule.
+
+    Returns
+    -------
+    estimate, n_equilibration, n_production
+        See :func:`run_pressure`.
+    """
+    moves = np.maximum(_MIN_CYCLE, trace)
+    n = trace[initial_cycles:]
     cut = equilibrated_at(n)
-    weight = np.maximum(_MIN_CYCLE, n)
-    kept, w = n[cut:], weight[cut:]
+    kept, w = n[cut:], moves[initial_cycles + cut :]
     mean = float((kept * w).sum() / w.sum())
     # the error of a ratio of means: that of its linearised residual
     error, converged = blocking_error((kept - mean) * w / w.mean())
     in_time = cut < len(n) // 2 - 5
     result = Estimate(mean, error, cut, in_time, converged and in_time)
-    before = int(initial_cycles * max(_MIN_CYCLE, n[0]) + weight[:cut].sum())
-    return result, before, int(w.sum())
+    return result, int(moves[: initial_cycles + cut].sum()), int(w.sum())
 
 
 def cycles_for(steps: int, molecules: float) -> int:
@@ -104,7 +122,10 @@ def _evolution(
     R, structure, guest, repeats, pressure_bar, fugacity_bar, temperature_K, cutoff_A,
     initial_cycles, cycles, seed,
 ):  # fmt: skip
-    """Molecules in the supercell at the end of each production cycle, ndarray (cycles,)."""
+    """Molecules in the supercell after each cycle, ndarray (initial_cycles + cycles,).
+
+    RASPA3 records from the first initial cycle on, and no more than it was told to hold.
+    """
     elements = sorted(set(structure.species))
     table = framework_parameters()
     atoms = [
@@ -137,7 +158,7 @@ def _evolution(
         [0], 5, R.MCMoveProbabilities(),
     )  # fmt: skip
     system.set_property_number_of_molecules_evolution(
-        R.PropertyNumberOfMoleculesEvolution(cycles, 1, 1, None)
+        R.PropertyNumberOfMoleculesEvolution(initial_cycles + cycles, 1, 1, None)
     )
     never = 10 * (cycles + initial_cycles)
     with _scratch_directory():
@@ -148,7 +169,10 @@ def _evolution(
         mc.initialize()
         mc.production()
         evolution = mc.systems[0].property_number_of_molecules_evolution.result
-    return np.ravel(np.asarray(evolution, float))[:cycles]
+    trace = np.ravel(np.asarray(evolution, float))
+    if len(trace) < initial_cycles + cycles:
+        raise ValueError(f"recorded {len(trace)} of {initial_cycles + cycles} cycles")
+    return trace[: initial_cycles + cycles]
 
 
 @contextlib.contextmanager

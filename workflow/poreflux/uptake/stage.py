@@ -62,7 +62,8 @@ class UptakePoint:
     n_equilibration, n_production : int
         Monte Carlo steps (single trial moves) discarded and averaged.
     converged : bool
-        Whether the chain equilibrated and met the target error (adaptive protocol).
+        Whether the chain equilibrated, its insertion trials confirm the mean, and it met the target
+        error (adaptive protocol). Dense states of a cold guest often do not.
     pocket_share : float
         Share of the Henry coefficient in pockets that no channel reaches (1: no channel).
     energy_drift_K : float
@@ -241,7 +242,7 @@ class IsothermTask:
                     found,
                     n_equilibration=run.n_equilibration,
                     n_production=run.n_production,
-                    converged=found.equilibrated and not missed,
+                    converged=found.equilibrated and found.confirmed and not missed,
                     energy_drift_K=run.chain.energy_drift()[1],
                 )
             )

@@ -18,7 +18,13 @@ from poreflux.report.numbers import (
     with_error,
 )
 from poreflux.report.rendering import MAX_ROWS, Table, render
-from poreflux.report.statistics import finite, quartiles, usable
+from poreflux.report.statistics import (
+    LEAST_PROBABILITY,
+    finite,
+    joint_deviation,
+    quartiles,
+    usable,
+)
 from poreflux.report.study import ENGINE_NAMES, Study
 
 # Two values that differ by more than this many combined standard errors disagree.
@@ -57,6 +63,9 @@ def verdict(study: Study, stage: str) -> dict | None:
         "largest_se": abs(worst["deviation_se"]),
         "largest_of": worst["name"],
         "largest_at_bar": worst.get("pressure_bar"),
+        "chi_square": found["chi_square"],
+        "probability": found["probability"],
+        "together": found["probability"] >= LEAST_PROBABILITY,
     }
 
 
@@ -145,11 +154,13 @@ def agreement(table: pd.DataFrame, value: str) -> dict:
     dict
         n (pairs with a deviation in standard errors), agree (within :data:`AGREEMENT_SE`),
         worst (row of the largest deviation, or None), relative (median of the absolute
-        relative deviation), failed (rows without a pair).
+        relative deviation), failed (rows without a pair), chi_square and probability (of all
+        deviations together, :func:`poreflux.report.statistics.joint_deviation`).
     """
     pairs = finite(usable(table, value, f"{value}_reference"), value, f"{value}_reference")
     judged = finite(usable(pairs, "deviation_se"), "deviation_se")
     size = judged["deviation_se"].abs()
+    chi_square, probability = joint_deviation(judged["deviation_se"].to_numpy())
     reference = pairs[f"{value}_reference"]
     relative = ((pairs[value] - reference) / reference.where(reference != 0)).abs()
     return {
@@ -158,6 +169,8 @@ def agreement(table: pd.DataFrame, value: str) -> dict:
         "worst": judged.loc[size.idxmax()] if len(judged) else None,
         "relative": quartiles(relative)[1],
         "failed": len(table) - len(pairs),
+        "chi_square": chi_square,
+        "probability": probability,
     }
 
 

@@ -43,6 +43,7 @@ def headline(study: Study) -> Markup:
         agree=sum(found["agree"] for found in verdicts),
         compared=sum(found["n"] for found in verdicts),
         agreement_se=AGREEMENT_SE,
+        disagreeing=[f"those with {v['reference']}" for v in verdicts if not v["together"]],
         cost=_cost(study),
     )
 
