@@ -459,7 +459,7 @@ def outcome(data: bytes) -> str:
     try:
         # a coarse grid and a short cutoff: the numbers are not what is tested
         spacing = max(structure.lengths_A) / 4
-        h = energy.compute(structure, energy.EnergySettings(spacing_A=spacing, cutoff_A=4.0))
+        h = energy.compute(structure, energy.EnergySettings(spacing_A=spacing, cutoff_A=5.0))
     except StructureError as error:
         check_reason(str(error))
     else:

@@ -1,5 +1,6 @@
 """A structure's prediction is its own: to the bit the same in any company and under any name."""
 
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,10 +18,15 @@ from poreflux.data.features import (
     PERCOLATION_SHARES,
     matrix,
 )
+from poreflux.diffusion.settings import DiffusionSettings
+from poreflux.geometry.settings import GeometrySettings
 from poreflux.learning import predict as prediction
 from poreflux.learning import study
 from poreflux.learning.learners import algorithms, mlp
 from poreflux.learning.trained import TrainedSize
+from poreflux.run.intake import read_structures
+from poreflux.run.stages import ingredients
+from poreflux.store import Store
 
 torch.set_num_threads(1)
 SETTINGS = {"protocol": "fast", "seed": 0, "device": "cpu"}
@@ -76,13 +82,36 @@ def test_a_renamed_structure_in_another_batch_gets_the_same_numbers(trained):
 def test_the_mean_over_many_models_is_that_of_each_structure_alone():
     predictions = np.random.default_rng(0).normal(size=(50, 30))
     x = np.arange(30)[:, None]
-    model = SimpleNamespace(predict=lambda x: predictions[:, x[:, 0]])
+    # laid out as a stack of models gives them
+    model = SimpleNamespace(predict=lambda x: np.ascontiguousarray(predictions[:, x[:, 0]]))
     ensemble = prediction.Ensemble(SimpleNamespace(model=model), noise_variance=0.1)
     mean, deviation = ensemble.predict(x)
     np.testing.assert_allclose(mean, predictions.mean(axis=0))
     np.testing.assert_allclose(deviation**2 - 0.1, predictions.var(axis=0, ddof=1))
     for i in range(30):
         assert [v[0] for v in ensemble.predict(x[[i]])] == [mean[i], deviation[i]]
+
+
+def test_a_renamed_cif_is_the_same_structure_and_draws_the_same_numbers(cifs, tmp_path):
+    first, second, *_ = sorted(cifs.glob("*.cif"))
+
+    def read(**members):
+        table = read_structures(
+            {name: str(path) for name, path in members.items()},
+            {"cifs": "*.cif"},
+            store=Store(tmp_path / "-".join(members)),
+            checks={},
+        )
+        return {row.pop("name"): row for row in table.to_dict("records")}
+
+    shutil.copy(first, tmp_path / "other name.cif")
+    (one,) = read(mine=first).values()
+    other = read(a=second, z=tmp_path / "other name.cif")["z"]
+    assert one["status"] == "ok"
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[column], other[column]) for column in one)
+    for stage, settings in (("geometry", GeometrySettings()), ("diffusion", DiffusionSettings())):
+        assert ingredients(stage, one, settings) == ingredients(stage, other, settings)
 
 
 @pytest.mark.parametrize("feature_set", FEATURE_SETS)

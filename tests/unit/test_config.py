@@ -303,7 +303,7 @@ def test_settings_are_checked_as_a_whole_when_changed():
         ("energy: {bins: 0}", ["energy.bins", "at least 1", "0"]),
         ("energy: 3", ["energy must be of type object", "3"]),
         ("energy: {guest: CH5}", ["energy.guest", "unknown guest 'CH5'", "CH4"]),
-        ("uptake: {cutoff_A: 0}", ["uptake.cutoff_A must be above 0 Å, got 0"]),
+        ("uptake: {cutoff_A: 0}", ["uptake.cutoff_A must be at least 5 Å, got 0"]),
         ("uptake: {engine: raspa}", ["uptake.engine", "grid, raspa3", "did you mean 'raspa3'"]),
         ("uptake: {max_steps: 2000}", ["uptake.max_steps", "production_steps (100000)", "2000"]),
         ("uptake: {temperature_K: 100}", ["uptake.pressures_bar", "CH4 is liquid"]),

@@ -45,7 +45,7 @@ class DiffusionParameters(Settings):
     guest: GuestName = Field("CH4", description="a guest of the library's fields/parameters/guests")
     temperature_K: Kelvin = Field(298.0, gt=0, description="temperature")
     cutoff_A: Angstrom = Field(
-        12.0, gt=0, description="Lennard-Jones cutoff, unshifted, no tail correction"
+        12.0, ge=5, le=50, description="Lennard-Jones cutoff, unshifted, no tail correction"
     )
     spacing_A: Angstrom = Field(
         0.25, gt=0, le=0.5, description="largest spacing of the energy grid under the spline"
@@ -91,7 +91,10 @@ class DiffusionParameters(Settings):
         "target_error or max_ps is reached",
     )
     target_error: float = Field(
-        0.1, gt=0, description="relative standard error of D at which a trajectory is long enough"
+        0.1,
+        gt=0,
+        le=1,
+        description="relative standard error of D at which a trajectory is long enough",
     )
     max_ps: Picoseconds = Field(
         30_000.0,

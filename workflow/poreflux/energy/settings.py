@@ -20,9 +20,10 @@ class EnergySettings(Settings):
     spacing_A: Angstrom = Field(
         1.0,
         gt=0,
+        le=5,
         description="between grid points: floor(length / spacing) points along each cell edge",
     )
-    cutoff_A: Angstrom = Field(12.8, gt=0, description="Lennard-Jones cutoff")
+    cutoff_A: Angstrom = Field(12.8, ge=5, le=50, description="Lennard-Jones cutoff")
     range_K: Annotated[tuple[Kelvin, Kelvin], Strict(False)] = Field(
         (-4000.0, 5000.0),
         description="energies are clipped to this range, so that the outer bins hold all beyond",

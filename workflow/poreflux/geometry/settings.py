@@ -36,8 +36,9 @@ class GeometrySettings(Settings):
     asa_probe_A: Angstrom = Field(
         1.55,
         gt=0,
+        le=10,
         description="probe of the surface areas (N2); channels are those that it can pass",
     )
     asa_samples_per_atom: int = Field(2000, ge=1, description="Monte Carlo samples per atom")
-    void_probe_A: Angstrom = Field(1.4, gt=0, description="probe of the void fraction (He)")
+    void_probe_A: Angstrom = Field(1.4, gt=0, le=10, description="probe of the void fraction (He)")
     void_samples: int = Field(50_000, ge=1, description="Monte Carlo samples per cell")

@@ -20,10 +20,13 @@ class PercolationSettings(Settings):
         298.0, gt=0, description="of the Boltzmann weights and of threshold_kT"
     )
     spacing_A: Angstrom = Field(
-        0.35, gt=0, description="widest spacing of the grid, but for cells of more than max_points"
+        0.35,
+        gt=0,
+        le=2,
+        description="widest spacing of the grid, but for cells of more than max_points",
     )
     cutoff_A: Angstrom = Field(
-        12.0, gt=0, description="Lennard-Jones cutoff, unshifted, no tail correction"
+        12.0, ge=5, le=50, description="Lennard-Jones cutoff, unshifted, no tail correction"
     )
     cap_K: Kelvin = Field(
         20_000.0, gt=0, description="what percolates above counts as closed, and is given as this"

@@ -36,7 +36,8 @@ class UptakeParameters(Settings):
     temperature_K: Kelvin = Field(298.0, gt=0, description="temperature")
     cutoff_A: Angstrom = Field(
         12.0,
-        gt=0,
+        ge=5,
+        le=50,
         description="Lennard-Jones cutoff, unshifted, no tail correction; the supercell is at "
         "least twice as wide",
     )
