@@ -121,6 +121,9 @@ def test_the_content_of_a_cif_its_name_and_any_earlier_setting_count(tmp_path):
     assert record(("read otherwise",)).made_from != first.made_from
     assert record(cifs={"A": cifs["A"], "renamed": cifs["B"]}).sources != first.sources
     assert record(cifs={"A": cifs["A"], "B": str(tmp_path / "gone.cif")}).sources != first.sources
+    # comments and spaces say nothing
+    (tmp_path / "B.cif").write_text("# from elsewhere\r\n  data_B\r\n")
+    assert record() == first
     (tmp_path / "B.cif").write_text("data_other")
     assert record().sources != first.sources
 

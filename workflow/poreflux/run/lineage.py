@@ -143,7 +143,7 @@ def _sources(expected: Expected, records: Mapping[str, Record]) -> str:
     if expected.members is not None:
         origin = digest(dict(expected.origin))
         for name, path in expected.members.items():
-            numbers["files"] += _file_number(name, path) if path else _number(name, origin)
+            numbers["files"] += _cif_number(name, path) if path else _number(name, origin)
     else:
         for path in set(expected.inputs) - set(expected.made):
             numbers["files"] += _file_number(Path(path).name, path)
@@ -159,11 +159,22 @@ def _group_of(path: str) -> str:
 
 
 def _file_number(name: str, path: str) -> int:
+    return _number(name, hashlib.sha256(_bytes_of(path)).hexdigest())
+
+
+def _cif_number(name: str, path: str) -> int:
+    """As :func:`_file_number`, but for comments, spaces and ends of lines, which say nothing."""
+    lines = _bytes_of(path).splitlines()
+    words = [word for line in lines if line[:1] != b"#" for word in line.split()]
+    return _number(name, hashlib.sha256(b" ".join(words)).hexdigest())
+
+
+def _bytes_of(path: str) -> bytes:
+    """What is in a file; nothing where it cannot be read, or is a device or a pipe."""
     try:
-        content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return Path(path).read_bytes() if os.path.isfile(path) else b""
     except OSError:
-        content = ""
-    return _number(name, content)
+        return b""
 
 
 def _number(*parts: str) -> int:
