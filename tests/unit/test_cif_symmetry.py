@@ -378,7 +378,8 @@ def test_charges_numbers_and_force_field_types(symbol, element):
     ("label", "element"),
     [
         ("Si1", "Si"), ("OW", "O"), ("Hc", "H"), ("C_R", "C"), ("Zn3+2", "Zn"), ("C1A", "C"),
-        ("O1W", "O"), ("H12B", "H"), ("C1'", "C"), ("H1N1", "H"), ("Zn1_2", "Zn"), ("HAl", "H"),
+        ("O1W", "O"), ("H12B", "H"), ("C1'", "C"), ("H1N1", "H"), ("Zn1_2", "Zn"),
+        ("Cu1_x,y,z", "Cu"), ("HAl", "H"),
         ("Si,Al", None), ("Si/Al1", None), ("SiAl1", None), ("Si0.5Al0.5", None), ("M1", None),
         ("'Si + Al'", None), ("(Si,Al)1", None), ("0.5Si", None), ("T1", None), ("si/al1", None),
     ],

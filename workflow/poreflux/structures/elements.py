@@ -82,7 +82,8 @@ def _from_label(label: str) -> str | None:
 
 def _is_mixed(text: str) -> bool:
     """Whether a text names several elements: ``0.5Si + 0.5Al``, ``Si/Al``, ``Si0.5Al0.5``."""
-    parts = re.split(r"[/,&|;+\s]+", text)
+    # a label may end with an operator, Cu1_x,y,z, where y is no yttrium
+    parts = re.split(r"[/,&|;+\s]+", text.title() if text.islower() else text)
     named = {e for part in parts for e in [_leading_element(part)] if e}
     fractions = re.findall(r"[A-Z][a-z]?(?=\d*\.\d)", text)
     run = re.match(r"([A-Z][a-z])([A-Z][a-z])(?![a-z])", text)
@@ -95,7 +96,7 @@ def _is_mixed(text: str) -> bool:
 
 def _leading_element(part: str) -> str | None:
     """Element that a part of a mixed symbol begins with, after its share: ``0.5Si``."""
-    match = re.match(r"[(\[{]?(?:\d*\.?\d+)?([A-Za-z]{1,2})(?![A-Za-z])", part)
+    match = re.match(r"[(\[{]?(?:\d*\.?\d+)?([A-Z][A-Za-z]?)(?![A-Za-z])", part)
     return _known(match[1]) if match else None
 
 
