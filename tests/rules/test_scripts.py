@@ -65,7 +65,8 @@ def folder(tmp_path, cifs):
         "good_again": good.replace("\n", "\r\n"),
         "other": (cifs / "KOSJEJ_clean.cif").read_text(),
         "disordered": good.replace("1.00\n", "0.50\n", 1),
-        "overlap": good + "Zz9 C 0.0000 0.0000 0.0000 0.0 Uiso 1.00\n" * 2,
+        "overlap": good
+        + "Zz8 C 0.0000 0.0000 0.0000 0.0 Uiso 1.00\nZz9 C 0.0200 0.0000 0.0000 0.0 Uiso 1.00\n",
         "unknown": good.replace(" Zn ", " Qq ").replace(" C ", " Qq "),
     }.items():
         (tmp_path / f"{name}.cif").write_text(text)

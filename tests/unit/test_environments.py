@@ -127,6 +127,9 @@ def checkout(root, tmp_path):
         '[project]\nname = "here"\nversion = "1"\n[tool.setuptools]\npackages = []\n'
     )
     (tmp_path / "envs").mkdir()
+    # with no kernels to compile
+    (tmp_path / "poreflux" / "run").mkdir(parents=True)
+    (tmp_path / "poreflux" / "run" / "compile_kernels.py").touch()
     with zipfile.ZipFile(tmp_path / WHEEL, "w") as wheel:
         wheel.writestr("toy.py", "")
         wheel.writestr("toy-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: toy\nVersion: 1\n")
