@@ -8,9 +8,11 @@ from pathlib import Path
 LIBRARY = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, LIBRARY)
 
+from snakemake.scheduling.job_scheduler import JobScheduler
+
 from poreflux.learning.learners import get_learner
 from poreflux.run.config import complete
-from poreflux.run.job import expose_library
+from poreflux.run.job import answer_sigterm_in_a_thread, expose_library
 from poreflux.run.lineage import Lineage, make_stale_again
 from poreflux.run.members import fits_snakemake, word_for
 from poreflux.run.plan import SOURCE, TARGET, StudyPlan
@@ -18,6 +20,7 @@ from poreflux.run.stages import READER, STAGES
 from poreflux.run.triggers import Place, code_words, for_script, template_words, words
 
 expose_library(LIBRARY)
+answer_sigterm_in_a_thread(JobScheduler)
 
 CONFIG = complete(config, workflow.configfiles)
 PLAN = StudyPlan(CONFIG, Path(workflow.basedir))

@@ -1,13 +1,17 @@
 """Records in files of results: what they were made of, and what is done about wrong ones."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from poreflux.base.errors import DataError
 from poreflux.base.processes import identity_of
@@ -178,3 +182,24 @@ def test_a_job_whose_snakemake_is_gone_writes_nothing(tmp_path, monkeypatch, tak
     with pytest.raises(SystemExit):
         jobs.start_job(job)
     assert not [*tmp_path.glob("b.*")]
+
+
+def test_snakemake_ends_when_told_to_while_it_chooses_jobs(monkeypatch):
+    """SIGTERM in the main thread while that holds the scheduler's lock."""
+    monkeypatch.setattr(JobScheduler, "exit_gracefully", JobScheduler.exit_gracefully)
+    jobs.answer_sigterm_in_a_thread(JobScheduler)
+    jobs.answer_sigterm_in_a_thread(JobScheduler)
+    scheduler = JobScheduler.__new__(JobScheduler)
+    scheduler._lock, scheduler._open_jobs = threading.Lock(), threading.Semaphore(0)
+    scheduler._user_kill = None
+    before = signal.signal(signal.SIGTERM, scheduler.exit_gracefully)
+    try:
+        with scheduler._lock:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)  # here the handler runs
+            assert scheduler._user_kill is None
+        # what the main thread waits for next
+        assert scheduler._open_jobs.acquire(timeout=20)
+        assert scheduler._user_kill == "graceful"
+    finally:
+        signal.signal(signal.SIGTERM, before)

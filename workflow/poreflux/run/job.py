@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -72,6 +73,27 @@ class Results:
             # what it computed is in the store; the table is for whoever runs next to write
             log.critical("the Snakemake that started this job is gone: nothing is written")
             sys.exit(1)
+
+
+def answer_sigterm_in_a_thread(scheduler: type) -> None:
+    """Let Snakemake end when it is told to, whatever it is doing.
+
+    Its handler takes a lock that the main thread, in which handlers run, may hold already: then it
+    waits for ever (Snakemake 9). In a thread of its own the handler waits until the lock is free.
+
+    Parameters
+    ----------
+    scheduler
+        Snakemake's class ``JobScheduler``; changed in place, once.
+    """
+    exit_gracefully = scheduler.exit_gracefully
+    if exit_gracefully.__module__ == __name__:  # a workflow that is read again
+        return
+
+    def in_a_thread(self, *signal):
+        threading.Thread(target=exit_gracefully, args=(self, *signal), daemon=True).start()
+
+    scheduler.exit_gracefully = in_a_thread
 
 
 def start_job(job) -> Results:
