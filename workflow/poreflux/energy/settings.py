@@ -20,7 +20,6 @@ class EnergySettings(Settings):
     spacing_A: Angstrom = Field(
         1.0,
         gt=0,
-        le=5,
         description="between grid points: floor(length / spacing) points along each cell edge",
     )
     cutoff_A: Angstrom = Field(12.8, ge=5, le=50, description="Lennard-Jones cutoff")
