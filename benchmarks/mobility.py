@@ -19,6 +19,7 @@ import pandas as pd
 
 from poreflux import percolation
 from poreflux.data.features import LEAST_MOBILITY
+from poreflux.fields import network
 from poreflux.structures import cif, packages
 
 FILE = "lim-kim-2022/core2019_self_diffusivity.csv.gz"
@@ -28,12 +29,12 @@ SCALES = (1.0, 0.7, 0.5)
 def decades(structure, scale: float) -> tuple[float, float]:
     """log10 of the mean mobility, cut as the feature is, and the seconds of CPU it took."""
     narrow = {
-        "MOBILITY_SPACING_A": scale * percolation.MOBILITY_SPACING_A,
-        "MOBILITY_LIMITS_A": tuple(scale * x for x in percolation.MOBILITY_LIMITS_A),
-        "MOBILITY_POINTS": percolation.MOBILITY_POINTS / scale**3,
+        "SPACING_A": scale * network.SPACING_A,
+        "SPACING_LIMITS_A": tuple(scale * x for x in network.SPACING_LIMITS_A),
+        "OPEN_POINTS": network.OPEN_POINTS / scale**3,
     }
     before = time.process_time()
-    with mock.patch.multiple(percolation, **narrow):
+    with mock.patch.multiple(network, **narrow):
         found = percolation.compute(structure)
     seconds = time.process_time() - before
     return float(np.log10(max(found.mobility, LEAST_MOBILITY))), seconds

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import i0
 
-from poreflux.percolation.mobility import relative_mobility, stencil
+from poreflux.fields.network import stencil
+from poreflux.percolation.mobility import relative_mobility
 
 T = 300.0
 SKEWED = np.array([[10.0, 0.0, 0.0], [4.0, 9.0, 0.0], [-3.0, 5.0, 8.0]])

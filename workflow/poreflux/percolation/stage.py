@@ -38,7 +38,8 @@ from poreflux.fields.lattice import (
     separate_nodes,
     unite,
 )
-from poreflux.percolation.mobility import CEILING_KT, relative_mobility
+from poreflux.fields.network import CEILING_KT, network_spacing_A
+from poreflux.percolation.mobility import relative_mobility
 from poreflux.percolation.settings import PercolationSettings
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure, make_structure
@@ -66,11 +67,6 @@ DEEPEST_KT = 650.0
 # This many points of highest Boltzmann weight are subdivided by SUBPOINTS along each axis if the
 # others weigh less than 1 % of the highest: a tight pocket, which the grid does not resolve.
 SUBDIVIDED, SUBPOINTS, SUBDIVIDED_BELOW = 1500, 3, 0.01
-
-# The mobility has a grid of its own, for the windows of tight pores need a fine one and wide pores
-# do not: this spacing in Å times the cube root of the open share, within limits, and wider in large
-# cells so that no more than MOBILITY_POINTS are open.
-MOBILITY_SPACING_A, MOBILITY_LIMITS_A, MOBILITY_POINTS = 0.5, (0.2, 0.6), 60_000
 
 # For each neighbour of a grid point, the set of those that touch it, one bit each.
 _TOUCH = np.array(
@@ -275,9 +271,8 @@ def _mobility(
 ) -> np.ndarray:
     """Relative mobilities of the channels along their principal axes, falling, (3,)."""
     share = (mask & (energy < energy[mask].min() + CEILING_KT * temperature_K)).mean()
-    spacing = max(MOBILITY_SPACING_A, (structure.volume_A3 / MOBILITY_POINTS) ** (1 / 3))
-    spacing = float(np.clip(spacing * share ** (1 / 3), *MOBILITY_LIMITS_A))
-    shape = _shape(structure, spacing, max_points)
+    # a grid of its own, for what decides is the windows
+    shape = _shape(structure, network_spacing_A(structure.volume_A3, float(share)), max_points)
     energy = lj_grid(structure, molecule, shape, cutoff_A)
     found, _ = channels_of_guest(energy, threshold_kT, temperature_K, cap_K)
     tensor = relative_mobility(energy, structure.cell, temperature_K, found.mask)
