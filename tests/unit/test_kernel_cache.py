@@ -77,5 +77,5 @@ def test_a_cache_folder_that_is_given_is_kept(package, tmp_path):
 def test_kernels_of_all_stages_are_compiled_beforehand():
     assert set(compile_kernels(processes=1)) == set(STAGES)
     compiled = {path.name for path in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi")}
-    for kernel in ("kernels.run_chain", "grid_engine._run", "mobility._potential"):
+    for kernel in ("kernels.run_chain", "grid_engine._run", "network._potential"):
         assert any(name.startswith(kernel) for name in compiled), sorted(compiled)
