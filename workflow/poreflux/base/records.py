@@ -7,6 +7,7 @@ so that it goes wherever the file goes and every other program reads the file as
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import zipfile
@@ -95,7 +96,7 @@ def read_model(path: str | Path) -> bytes:
     """
     try:
         data = Path(path).read_bytes()
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             comment, damaged = archive.comment, archive.testzip()
     except OSError as error:
         raise DataError(f"cannot read the model {path}: {error.strerror}") from error

@@ -125,9 +125,9 @@ def fits_snakemake(path: str) -> bool:
 
 
 def word_for(members: dict[str, str]) -> str:
-    """What makes a job that reads these members run again: their names, paths, and the contents
+    """What makes a job that reads these members run again.
 
-    of files that are no inputs of it.
+    Their names and paths, and the contents of files that cannot be inputs of a job.
     """
     others = {
         path: _content(path) for path in members.values() if path and not fits_snakemake(path)

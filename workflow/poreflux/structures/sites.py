@@ -85,8 +85,7 @@ def fill_cell(
         )
     if len(operators) == 1 and not _is_crowded(atoms.frac, cell, 1.0):
         return atoms.species, atoms.frac
-    rotations = np.array([op.rot for op in operators], float) / gemmi.Op.DEN
-    shifts = np.array([op.tran for op in operators], float) / gemmi.Op.DEN
+    rotations, shifts = map(np.array, zip(*map(_rotation_and_shift, operators), strict=True))
     kept = _without_doubles(atoms, rotations, shifts, cell, remarks)
     species, frac = [atoms.species[i] for i in kept], atoms.frac[kept]
     if len(operators) > 1:
@@ -105,13 +104,20 @@ def is_complete(species: Sequence[str], frac: np.ndarray, cell: np.ndarray, trip
     group = gemmi.GroupOps([gemmi.Op(triplet) for triplet in triplets])
     # these generate the group
     for operator in [*group.sym_ops, *map(_translation, group.cen_ops)]:
-        moved = places @ (np.array(operator.rot, float) / gemmi.Op.DEN).T
-        moved += np.array(operator.tran, float) / gemmi.Op.DEN
+        rotation, shift = _rotation_and_shift(operator)
+        moved = places @ rotation.T + shift
         moved -= np.floor(moved)
         distance, _ = tree.query(np.column_stack([moved @ cell, number]))
         if distance.max() > SAME_SITE_A:
             return False
     return True
+
+
+def _rotation_and_shift(operator: gemmi.Op) -> tuple[np.ndarray, np.ndarray]:
+    """What an operator does to fractional coordinates, (3, 3) and (3,)."""
+    return np.array(operator.rot, float) / gemmi.Op.DEN, np.array(
+        operator.tran, float
+    ) / gemmi.Op.DEN
 
 
 def _translation(shift: Sequence[int]) -> gemmi.Op:
