@@ -386,7 +386,7 @@ def cartesian(field: Field, state: State) -> np.ndarray:
 
 def energies_at(field: Field, frac: np.ndarray) -> np.ndarray:
     """Energy (K) at fractional coordinates (n, 3), any lattice image; ndarray (n,)."""
-    return np.array([_energy(field.coefficients, field.inverse_cap, *f) for f in frac])
+    return np.array([energy_at(field.coefficients, field.inverse_cap, *f) for f in frac])
 
 
 def energies(field: Field, state: State, dynamics: Dynamics) -> tuple[np.ndarray, np.ndarray]:
@@ -505,7 +505,8 @@ def _hardening(soft, inverse_cap):
 
 
 @njit(cache=True)
-def _energy(coefficients, inverse_cap, fx, fy, fz):
+def energy_at(coefficients, inverse_cap, fx, fy, fz):
+    """Energy (K) of a :class:`Field` at fractional coordinates, any lattice image."""
     soft = spline_energy(coefficients, fx, fy, fz)
     return soft * _hardening(soft, inverse_cap)
 
@@ -529,7 +530,9 @@ def _draw_positions(
             state = advance(state)
             z = (index % nz + uniform(state) - 0.5) % nz
             # log of target over proposal
-            score = -beta * (_energy(coefficients, inverse_cap, x / nx, y / ny, z / nz) - energy[p])
+            score = -beta * (
+                energy_at(coefficients, inverse_cap, x / nx, y / ny, z / nz) - energy[p]
+            )
             state = advance(state)
             if move == 0 or uniform(state) < math.exp(min(0.0, score - best)):
                 best = score

@@ -34,8 +34,10 @@ class DiffusionParameters(Settings):
 
     block: ClassVar[str] = "diffusion"
 
-    engine: Literal["grid", "lammps"] = Field(
-        "grid", description="grid: ours; lammps: LAMMPS with Packmol"
+    engine: Literal["grid", "lammps", "harmonic"] = Field(
+        "grid",
+        description="grid: ours, mean squared displacements; lammps: the same from LAMMPS with "
+        "Packmol; harmonic: picoseconds in harmonic coordinates, however slow the guest",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
@@ -100,6 +102,18 @@ class DiffusionParameters(Settings):
         30_000.0,
         gt=0,
         description="longest trajectory; 30 ns shows diffusion down to about 1e-11 m2/s",
+    )
+    flat_ps: Picoseconds = Field(
+        64.0,
+        ge=2,
+        description="engine harmonic: longest time for D(t) to become flat; what is not flat then "
+        "is ballistic",
+    )
+    max_starts: int = Field(
+        32_768,
+        ge=1024,
+        description="engine harmonic: most starts, each run forwards and backwards, for "
+        "target_error",
     )
     rare_events: Literal["tst", "bound"] = Field(
         "tst",

@@ -1,6 +1,7 @@
 """Self-diffusivity of a guest at infinite dilution, by molecular dynamics in a rigid framework.
 
-Two engines make trajectories of independent molecules at constant temperature; one analysis
+Engine ``harmonic`` (:mod:`poreflux.diffusion.harmonic`) needs picoseconds of it, however slow the
+guest. Two others make trajectories of independent molecules at constant temperature; one analysis
 (:mod:`poreflux.diffusion.msd`) turns them into a diffusivity with its standard error, or into
 an upper bound where the molecules were not seen to diffuse.
 
@@ -10,7 +11,7 @@ computes every pair with LAMMPS, in a supercell. Molecules start Boltzmann-distr
 channels, never in closed pockets, or (the published protocol) where Packmol puts them, which knows
 no pockets. A run is lengthened until the result is as precise as wanted.
 
-Where molecules hop too rarely for that, transition-state theory
+Where molecules hop too rarely for these two, transition-state theory
 (:mod:`poreflux.diffusion.hopping`) gives an estimate below the bound, marked ``tst``.
 """
 
@@ -28,6 +29,12 @@ from scipy.spatial import cKDTree
 from poreflux.base.random_stream import seed_from
 from poreflux.base.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
 from poreflux.diffusion import grid_engine, lammps_engine
+from poreflux.diffusion.harmonic import (
+    BALLISTIC,
+    UNCERTAIN,
+    Harmonic,
+    harmonic_diffusivity,
+)
 from poreflux.diffusion.hopping import hopping_diffusivity
 from poreflux.diffusion.msd import DiffusionFit, lengthened
 from poreflux.diffusion.settings import DiffusionSettings
@@ -92,11 +99,25 @@ class Diffusivity:
     pocket_share : float
         Share of the Henry coefficient in pockets that no channel reaches.
     n_molecules, n_steps : int
-        Molecules, and production steps of each; 0 where nothing was simulated.
+        Molecules, and production steps of each; 0 where nothing was simulated. Engine 'harmonic':
+        starts, and steps of each, forwards and backwards.
     engine : str
-        'grid' or 'lammps', or 'tst' where ``d_m2_s`` is from transition-state theory.
+        'grid', 'lammps' or 'harmonic', or 'tst' where ``d_m2_s`` is from transition-state theory.
     note : str
         Empty, or why the result is a bound, and other warnings.
+    d_1_m2_s, d_2_m2_s, d_3_m2_s : float
+        Principal values of the diffusion tensor, falling, m^2/s. These and the following are
+        those of engine 'harmonic'; not a number with another.
+    d_xy_m2_s, d_xz_m2_s, d_yz_m2_s : float
+        Components of the tensor off its diagonal, m^2/s.
+    time_ps : float
+        The time t of D(t) at which ``d_m2_s`` was taken; 0 where nothing was simulated.
+    d_half_time_m2_s : float
+        D at half this time, m^2/s.
+    d_half_ps_m2_s, d_1_ps_m2_s, d_2_ps_m2_s : float
+        D(t) at 0.5, 1 and 2 ps, m^2/s.
+    n_starts : int
+        Starts; each ran forwards and backwards.
     """
 
     d_m2_s: float
@@ -116,6 +137,18 @@ class Diffusivity:
     n_steps: int
     engine: str
     note: str
+    d_1_m2_s: float = math.nan
+    d_2_m2_s: float = math.nan
+    d_3_m2_s: float = math.nan
+    d_xy_m2_s: float = math.nan
+    d_xz_m2_s: float = math.nan
+    d_yz_m2_s: float = math.nan
+    time_ps: float = math.nan
+    d_half_time_m2_s: float = math.nan
+    d_half_ps_m2_s: float = math.nan
+    d_1_ps_m2_s: float = math.nan
+    d_2_ps_m2_s: float = math.nan
+    n_starts: int = 0
 
 
 def from_cif(
@@ -254,6 +287,9 @@ class DiffusionTask:
         if self.result is not None:
             return
         settings = self.settings
+        if settings.engine == "harmonic":
+            self.result = self._in_harmonic_coordinates()
+            return
         with ExitStack() as stack:
             folder = None
             if settings.engine == "lammps" or settings.starts == "packmol":
@@ -265,13 +301,7 @@ class DiffusionTask:
         self, folder: Path | None = None
     ) -> grid_engine.Trajectory | lammps_engine.Trajectory:
         """The run at its start; ``folder`` is for the files of LAMMPS and Packmol."""
-        settings = self.settings
-        dynamics = grid_engine.Dynamics(
-            mass_amu=self.guest.mass_amu,
-            temperature_K=settings.temperature_K,
-            timestep_fs=settings.timestep_fs,
-            tau_fs=1000.0 * settings.thermostat_ps,
-        )
+        settings, dynamics = self.settings, self._dynamics
         schedule = {
             "chain_size": settings.chain_size,
             "equilibration_steps": settings.equilibration_steps,
@@ -314,6 +344,31 @@ class DiffusionTask:
             threads=settings.lammps_threads,
             **schedule,
         )
+
+    @property
+    def _dynamics(self) -> grid_engine.Dynamics:
+        return grid_engine.Dynamics(
+            mass_amu=self.guest.mass_amu,
+            temperature_K=self.settings.temperature_K,
+            timestep_fs=self.settings.timestep_fs,
+            tau_fs=1000.0 * self.settings.thermostat_ps,
+        )
+
+    def _in_harmonic_coordinates(self) -> Diffusivity:
+        settings = self.settings
+        found = harmonic_diffusivity(
+            self._energy,
+            self.structure.cell,
+            self._dynamics,
+            threshold_kT=settings.block_threshold_kT,
+            cap_K=settings.cap_K,
+            seed=seed_from(settings.seed, self.structure.content_hash, "harmonic"),
+            target_error=settings.target_error,
+            longest_ps=settings.flat_ps,
+            most_starts=settings.max_starts,
+            channels=self._pores,
+        )
+        return _harmonic(found, self._cavity_A, self._pores, self._in_pockets, settings)
 
     def growth(self) -> dict:
         """How the run grows: the arguments of :func:`lengthened` but the positions."""
@@ -435,6 +490,10 @@ def warm_up() -> None:
     dynamics = grid_engine.Dynamics(16.0, 298.0, 1.0, 100.0)
     state = grid_engine.start(field, energy < 1.0, energy, 2, 2, dynamics, 0)
     grid_engine.advance_state(field, state, dynamics, 2, 1, 1)
+    harmonic_diffusivity(
+        energy, np.eye(3) * 4.0, dynamics, threshold_kT=20.0, cap_K=20_000.0, seed=0,
+        target_error=1.0, longest_ps=2.0,
+    )  # fmt: skip
     hopping_diffusivity(energy, np.eye(3), 298.0, 1e-4)
 
 
@@ -476,6 +535,57 @@ def _result(
         n_steps=n_steps,
         engine=engine,
         note="; ".join(notes),
+    )
+
+
+def _harmonic(
+    found: Harmonic,
+    cavity: float,
+    pores: Accessibility,
+    in_pockets: float,
+    settings: DiffusionSettings,
+) -> Diffusivity:
+    """The result of the harmonic engine; what only mean squared displacements have is 0."""
+    notes = {
+        "": "",
+        BALLISTIC: f"ballistic: D(t) still changes at {found.time_ps:g} ps",
+        UNCERTAIN: "the error is above 30 %",
+    }
+    tensor = found.tensor_A2_fs * A2_PER_FS_TO_M2_PER_S
+    principal = found.principal_A2_fs * A2_PER_FS_TO_M2_PER_S
+    # the first three times are 0.5, 1 and 2 ps
+    early = found.curve_A2_fs[:3] * A2_PER_FS_TO_M2_PER_S
+    steps = 2.0 * found.time_ps * 1000.0 / settings.timestep_fs
+    return Diffusivity(
+        d_m2_s=found.d_A2_fs * A2_PER_FS_TO_M2_PER_S,
+        d_err_m2_s=found.d_err_A2_fs * A2_PER_FS_TO_M2_PER_S,
+        msd_loglog_slope=0.0,
+        diffusive=found.diffusive,
+        d_x_m2_s=float(tensor[0, 0]),
+        d_y_m2_s=float(tensor[1, 1]),
+        d_z_m2_s=float(tensor[2, 2]),
+        fit_start_ps=0.0,
+        fit_end_ps=0.0,
+        msd_end_A2=0.0,
+        cavity_A=cavity,
+        dimensionality=pores.dimensionality,
+        pocket_share=in_pockets,
+        n_molecules=found.n_starts,
+        n_steps=round(steps),
+        engine="harmonic",
+        note=notes[found.reason],
+        d_1_m2_s=float(principal[0]),
+        d_2_m2_s=float(principal[1]),
+        d_3_m2_s=float(principal[2]),
+        d_xy_m2_s=float(tensor[0, 1]),
+        d_xz_m2_s=float(tensor[0, 2]),
+        d_yz_m2_s=float(tensor[1, 2]),
+        time_ps=found.time_ps,
+        d_half_time_m2_s=found.d_half_A2_fs * A2_PER_FS_TO_M2_PER_S,
+        d_half_ps_m2_s=float(early[0]),
+        d_1_ps_m2_s=float(early[1]),
+        d_2_ps_m2_s=float(early[2]),
+        n_starts=found.n_starts,
     )
 
 

@@ -275,8 +275,9 @@ def _potential(neighbour, conductance, step, precision):
         length = square / (direction * current).sum()
         potential += length * direction
         residual -= length * current
-        power -= length * square
         if count % LOOK_EVERY == LOOK_EVERY - 1:
+            # anew, for round-off of the first power may exceed what is left of it
+            power = _power_along(neighbour, conductance, step, potential)
             if seen - power < SETTLED * power:
                 break
             seen = power
@@ -284,6 +285,18 @@ def _potential(neighbour, conductance, step, precision):
         before, square = square, (residual * along).sum()
         direction = along + square / before * direction
     return potential
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _power_along(neighbour, conductance, step, potential):
+    """Dissipated power of one unit gradient and its potential."""
+    power = 0.0
+    for p in range(len(neighbour)):
+        for m in range(neighbour.shape[1]):
+            q = neighbour[p, m]
+            if q >= 0:
+                power += conductance[p, m] * (step[m] + potential[q] - potential[p]) ** 2
+    return power
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
