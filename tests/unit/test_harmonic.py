@@ -10,12 +10,11 @@ import math
 import numpy as np
 import pytest
 from numba import njit
-from scipy.special import i0
 
 from poreflux.base.units import BOLTZMANN_AMU_A2_FS2_PER_K
 from poreflux.diffusion import DiffusionSettings, compute, harmonic
 from poreflux.diffusion.grid_engine import Dynamics
-from poreflux.diffusion.harmonic import Flights, harmonic_diffusivity
+from poreflux.diffusion.harmonic import Paths, harmonic_diffusivity
 from poreflux.structures.cif import read_cif
 
 T, MASS, SIDE = 298.0, 16.04, 10.0
@@ -156,7 +155,7 @@ def found(field, shape=(24, 24, 24), cell=None, threshold_kT=20.0, **options):
 )
 def test_long_dynamics_diffuse_as_fast(field, shape, axes, target_error):
     """The slope of the mean squared displacement of molecules at constant energy."""
-    place, velocity = field.canonical(800, np.random.default_rng(5))
+    place, velocity = field.canonical(1000, np.random.default_rng(5))
     frames = field.flown(place, velocity, 60.0, 30)[:, :, list(axes)]
 
     def squares(lag):
@@ -248,20 +247,15 @@ def test_wells_without_windows_have_no_channel():
 # --- the estimator -------------------------------------------------------------------------------
 
 
-def test_weights_of_starts_are_exact():
-    """Before anything moves, <ydot_i v_j> is kT/m times the mobility: 1 / I0^2 of a cosine."""
-    heights = np.array([1.5, 3.0, 0.0])
-    field = Waves([(1, 0, 0), (0, 1, 0)], heights[:2])
-    flights = Flights(prepared(field, (40, 40, 8)), seed=2)
-    flights.extend(20_000, 0)
-    (batch,) = flights._batches
-    velocity = batch.state.velocity[:20_000]
-    products = batch.current[:, :, None] * velocity[:, None, :] / THERMAL
-    error = products.std(axis=0) / math.sqrt(20_000)
-    # 1 % for the network, whose spacing is a sixteenth of a wave
-    expected = np.diag(1.0 / i0(heights) ** 2)
-    assert (abs(products.mean(axis=0) - expected) < 4.0 * error + 0.01 * expected).all()
-    assert (error < 0.03).all()
+def test_weights_of_paths_are_exact():
+    """Where paths reach everywhere, the mean of 1 over them is 1: all of Boltzmann is there."""
+    landscape = prepared(Waves([(1, 0, 0), (0, 1, 0)], [1.5, 3.0]), (40, 40, 8))
+    for level in (0, 3):
+        batch = Paths(landscape, seed=2)._flown(0, 4000, level)
+        ones = landscape.scale * batch.found.mean() * batch.weights
+        share = batch.found.std() / batch.found.mean()
+        error = math.hypot(ones.std(), share) / math.sqrt(4000)
+        assert abs(ones.mean() - 1.0) < 4.0 * error < 0.1
 
 
 def test_the_corrector_decides_how_soon_not_where():
@@ -271,9 +265,9 @@ def test_the_corrector_decides_how_soon_not_where():
     best = harmonic.run(landscape, **options)
     shape = landscape.corrector_A.shape
     phase = 2.0 * np.pi * np.arange(shape[0])[:, None, None, None] / shape[0]
-    worse = 0.5 * landscape.corrector_A + 0.3 * np.sin(phase) * np.ones(shape)
+    worse = 0.5 * landscape.corrector_A + np.sin(phase) * np.ones(shape)
     changed = harmonic.run(dataclasses.replace(landscape, corrector_A=worse), **options)
-    assert changed.curve_A2_fs[0] > best.curve_A2_fs[0] + 5.0 * changed.curve_err_A2_fs[0]
+    assert changed.curve_A2_fs[0] > best.curve_A2_fs[0] + 3.0 * changed.curve_err_A2_fs[0]
     error = math.hypot(best.d_err_A2_fs, changed.d_err_A2_fs)
     assert abs(changed.d_A2_fs - best.d_A2_fs) < 3.0 * error < 0.2 * best.d_A2_fs
 
@@ -287,16 +281,14 @@ def test_errors_are_calibrated():
     assert 0.6 < d.std(ddof=1) / error.mean() < 1.5
 
 
-def test_starts_and_times_add_to_what_there_is():
+def test_paths_do_not_depend_on_what_ran_before():
     landscape = prepared(sheet(), (16, 16, 16))
-    whole, parts = Flights(landscape, 7), Flights(landscape, 7)
-    whole.extend(60, 3)
-    for n, levels in ((20, 1), (20, 3), (60, 2), (60, 3)):
-        parts.extend(n, levels)
-    np.testing.assert_array_equal(whole.tensors(2), parts.tensors(2))
-    other = Flights(landscape, 8)
-    other.extend(60, 3)
-    assert not np.array_equal(whole.traces(2), other.traces(2))
+    whole = Paths(landscape, 7).tensors(60, 2)
+    parts = Paths(landscape, 7)
+    for n, level in ((20, 1), (20, 2), (40, 2), (60, 2)):
+        parts.tensors(n, level)
+    np.testing.assert_array_equal(whole, parts.tensors(60, 2))
+    assert not np.array_equal(whole, Paths(landscape, 8).tensors(60, 2))
 
 
 # --- one crystal, many cells ---------------------------------------------------------------------
@@ -353,7 +345,7 @@ def test_the_stage_gives_tensor_time_and_error(cifs):
     for three in ("x", "y", "z"), ("1", "2", "3"):
         total = sum(getattr(result, f"d_{name}_m2_s") for name in three)
         assert total == pytest.approx(3.0 * result.d_m2_s)
-    assert result.time_ps >= 2.0 and result.n_starts >= 1024
+    assert result.time_ps >= 4.0 and result.n_starts >= 512
     assert result.n_steps == round(2.0 * result.time_ps * 1000.0 / 2.0)
 
 

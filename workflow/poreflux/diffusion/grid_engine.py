@@ -612,7 +612,7 @@ def _gradient(potential, x, y, z):
 
 
 @_inline
-def _acceleration(potential, kelvin, x, y, z):
+def acceleration_at(potential, kelvin, x, y, z):
     """Cartesian acceleration (Å/fs^2) at grid coordinates ``x, y, z``."""
     g00, g01, g02, g10, g11, g12, g20, g21, g22 = potential.to_grid
     gx, gy, gz = _gradient(potential, x, y, z)
@@ -627,7 +627,7 @@ def _acceleration(potential, kelvin, x, y, z):
 def _accelerations(potential, kelvin, position, acceleration):
     for m in range(position.shape[0]):
         x, y, z = position[m, 0], position[m, 1], position[m, 2]
-        ax, ay, az = _acceleration(potential, kelvin, x, y, z)
+        ax, ay, az = acceleration_at(potential, kelvin, x, y, z)
         acceleration[m, 0], acceleration[m, 1], acceleration[m, 2] = ax, ay, az
 
 
@@ -683,7 +683,7 @@ def step(potential, integrator, scale, molecule):
     x, ix = _wrapped(x, molecule.ix, lx)
     y, iy = _wrapped(y, molecule.iy, ly)
     z, iz = _wrapped(z, molecule.iz, lz)
-    ax, ay, az = _acceleration(potential, integrator.kelvin, x, y, z)
+    ax, ay, az = acceleration_at(potential, integrator.kelvin, x, y, z)
     return Molecule(x, y, z, ix, iy, iz, vx + h * ax, vy + h * ay, vz + h * az, ax, ay, az)
 
 

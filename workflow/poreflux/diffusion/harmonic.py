@@ -18,21 +18,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from poreflux.base.random_stream import advance, normal, seeded, uniform
-from poreflux.diffusion.grid_engine import (
-    Dynamics,
-    Field,
-    State,
-    advance_state,
-    cartesian,
-    energy_at,
-    make_field,
-    refresh_acceleration,
-)
+from poreflux.diffusion.grid_engine import Dynamics, Field, energy_at, make_field
+from poreflux.diffusion.paths import Coordinates, Schedule, draw, fly, square_gradient
 from poreflux.fields.channels import Accessibility, channels_of_guest
 from poreflux.fields.lattice import NEIGHBOURS
 from poreflux.fields.network import (
@@ -43,14 +36,18 @@ from poreflux.fields.network import (
     network_spacing_A,
 )
 
-# Times at which D(t) is noted are this one and its doubles; it is first looked at after FIRST_PS.
-LEVEL_PS, FIRST_PS = 0.5, 2.0
+# Times at which D(t) is noted are this one and its doubles; it is first looked at after FIRST_PS. A
+# path is WINDOW times as long as the longest of them.
+LEVEL_PS, FIRST_PS, WINDOW = 0.5, 4.0, 3
 # D(t) is flat where the last doubling of t changed it by at most this many standard errors of the
-# change, or by the error that is aimed at: what is still to come is then much less, for D(t) nears
-# its limit about exponentially.
+# change, or by the error that is aimed at: what is still to come is less, for D(t) nears its limit
+# about exponentially.
 FLAT_SIGMAS = 1.5
 # Starts at first, and in what portions there are more.
-FIRST_STARTS = 1024
+FIRST_STARTS, MORE_STARTS = 512, 256
+# Times at which a path asks how likely it was to start there are so far apart, fs: a guest moves
+# less than the spacing of the network meanwhile.
+POINT_FS = 40.0
 # A relative standard error beyond which a result is no diffusivity.
 MOST_ERROR = 0.3
 # The network is open to this many kT above the threshold of the channels, so that their walls are
@@ -58,9 +55,9 @@ MOST_ERROR = 0.3
 WALL_KT, PRECISION = 5.0, 1e-30
 # Layers of closed points beside the network that get coordinates too: molecules may go there.
 LAYERS = 4
-# Points along each axis of a cell of the network at which its dissipation is estimated, and places
-# among which one is chosen for a start.
-SUBPOINTS, CANDIDATES = 2, 8
+# The density of starts in a cell of the network is cut at this much of its highest value among the
+# corners and the middle.
+ABOVE = 2.0
 
 NO_CHANNEL = "no channel"
 BALLISTIC = "ballistic"
@@ -93,6 +90,37 @@ class Landscape:
     cells: np.ndarray
     partition_A3: float
     lowest_K: float
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """What the kernels need of it."""
+        shape = self.corrector_A.shape[:3]
+        to_grid = (np.linalg.inv(self.field.cell) * np.array(shape)).T
+        coordinates = Coordinates(
+            corrector=np.ascontiguousarray(self.corrector_A),
+            ceiling=np.zeros(shape),
+            to_grid=tuple(to_grid.ravel().tolist()),
+            cell=tuple(self.field.cell.ravel().tolist()),
+            coefficients=self.field.coefficients,
+            inverse_cap=float(self.field.inverse_cap),
+            lowest=self.lowest_K,
+            beta=1.0 / self.dynamics.temperature_K,
+        )
+        _fill_ceiling(coordinates, self.cells)
+        return coordinates
+
+    @cached_property
+    def cumulative(self) -> np.ndarray:
+        """Share of the ceilings in each cell and those before it, (n,)."""
+        running = np.cumsum(self.coordinates.ceiling.ravel()[self.cells])
+        return running / running[-1]
+
+    @property
+    def scale(self) -> float:
+        """Integral of the ceiling over the partition function."""
+        ceiling = self.coordinates.ceiling
+        volume = abs(float(np.linalg.det(self.field.cell))) / ceiling.size
+        return float(ceiling.sum()) * volume / self.partition_A3
 
 
 @dataclass(frozen=True)
@@ -299,17 +327,15 @@ def coordinates(
 def run(
     landscape: Landscape, *, seed: int, target_error: float, longest_ps: float, most_starts: int
 ) -> Harmonic:
-    """Starts and trajectories; see :func:`harmonic_diffusivity`."""
-    flights = Flights(landscape, seed)
-    first = round(math.log2(FIRST_PS / LEVEL_PS))
-    last = max(first, math.floor(math.log2(longest_ps / LEVEL_PS)))
-    n_starts, level = FIRST_STARTS, first
+    """Paths until D is flat and precise; see :func:`harmonic_diffusivity`."""
+    paths = Paths(landscape, seed)
+    level = round(math.log2(FIRST_PS / LEVEL_PS))
+    last = max(level, math.floor(math.log2(longest_ps / LEVEL_PS)))
+    n_starts = FIRST_STARTS
     while True:
-        flights.extend(n_starts, level + 1)
-        # an earlier time may do after all, now that more is known
-        flat = [k for k in range(first, level + 1) if flights.is_flat(k, target_error)]
-        level = flat[0] if flat else level
-        d, error = _mean_and_error(flights.traces(level))
+        curve = paths.curve(n_starts, level)
+        d, error = _mean_and_error(curve[:, -1])
+        flat = is_flat(curve, target_error)
         if not flat and level < last:
             level += 1
         elif flat and error > target_error * abs(d) and n_starts < most_starts:
@@ -321,132 +347,124 @@ def run(
         reason = BALLISTIC
     elif error > MOST_ERROR * abs(d) or d <= 0.0:
         reason = UNCERTAIN
-    tensor, tensor_error = _mean_and_error(flights.tensors(level))
-    curve = [_mean_and_error(flights.traces(k)) for k in range(level + 1)]
+    tensor, tensor_error = _mean_and_error(paths.tensors(n_starts, level))
+    values, errors = _mean_and_error(curve)
     return Harmonic(
         d_A2_fs=float(d),
         d_err_A2_fs=float(error),
         tensor_A2_fs=tensor,
         tensor_err_A2_fs=tensor_error,
         times_ps=LEVEL_PS * 2.0 ** np.arange(level + 1),
-        curve_A2_fs=np.array([value for value, _ in curve]),
-        curve_err_A2_fs=np.array([its for _, its in curve]),
+        curve_A2_fs=values,
+        curve_err_A2_fs=errors,
         n_starts=n_starts,
         reason=reason,
     )
 
 
-class Flights:
-    """Trajectories from weighted starts, which may grow in number and in time.
+def is_flat(curve: np.ndarray, tolerance: float) -> bool:
+    """Whether D(t) changed by no more than its errors, or this share, in the last doubling of t.
+
+    ``curve`` (n_starts, n_times): D(t) from each start.
+    """
+    change, error = _mean_and_error(curve[:, -1] - curve[:, -2])
+    return abs(change) <= max(FLAT_SIGMAS * error, tolerance * abs(curve[:, -1].mean()))
+
+
+class Paths:
+    """Paths of one landscape, and what they say of D.
 
     Parameters
     ----------
     landscape : Landscape
     seed : int
-        Start number m depends on it and on m alone.
+        Path number m depends on it, on m and on its length alone.
     """
 
     def __init__(self, landscape: Landscape, seed: int):
         self._landscape, self._seed = landscape, seed
-        field, dynamics = landscape.field, landscape.dynamics
-        dissipation = _dissipation(
-            landscape.cells,
-            landscape.corrector_A,
-            field.cell,
-            field.coefficients,
-            field.inverse_cap,
-            landscape.lowest_K,
-            1.0 / dynamics.temperature_K,
-        )
-        self._chance = dissipation / dissipation.sum()
-        self._batches: list[_Batch] = []
+        self._known: dict[int, list[_Batch]] = {}
 
-    def extend(self, n_starts: int, levels: int) -> None:
-        """Run until there are this many starts, each with this many times noted."""
-        missing = n_starts - sum(len(batch.current) for batch in self._batches)
-        if missing > 0:
-            self._batches.append(self._begin(n_starts - missing, missing))
-        for batch in self._batches:
-            self._advance(batch, levels)
+    def curve(self, n_starts: int, level: int) -> np.ndarray:
+        """D(t) from each start at all times up to ``LEVEL_PS * 2**level``, Å^2/fs,
+        (n_starts, level + 1); their mean and scatter are those of the estimate."""
+        return np.trace(self._estimates(n_starts, level), axis1=2, axis2=3) / 3.0
 
-    def is_flat(self, level: int, tolerance: float) -> bool:
-        """Whether D(t) changed by no more than errors, or this share, since half of t.
+    def tensors(self, n_starts: int, level: int) -> np.ndarray:
+        """The tensor from each start at the last of these times, (n_starts, 3, 3)."""
+        return self._estimates(n_starts, level)[:, -1]
 
-        Where the latest starts did not run so far, the earlier ones tell.
-        """
-        now = self.traces(level)
-        change, error = _mean_and_error(now - self.traces(level - 1)[: len(now)])
-        return abs(change) <= max(FLAT_SIGMAS * error, tolerance * abs(now.mean()))
+    def _estimates(self, n_starts, level):
+        batches = self._known.setdefault(level, [])
+        there = sum(len(batch.found) for batch in batches)
+        if there < n_starts:
+            batches.append(self._flown(there, n_starts - there, level))
+        found, weights, spectra = (np.concatenate(x)[:n_starts] for x in zip(*batches, strict=True))
+        # D is a product of two means: their scatters add, to first order
+        ratios = weights[:, None, None, None] * spectra
+        share = (found - found.mean())[:, None, None, None]
+        return self._landscape.scale * (found.mean() * ratios + share * ratios.mean(axis=0))
 
-    def traces(self, level: int) -> np.ndarray:
-        """A third of the trace of the tensor from each start that ran so far, Å^2/fs, (n,)."""
-        return np.concatenate(
-            [
-                (b.current * b.moved[level]).sum(axis=1) / 3.0
-                for b in self._batches
-                if level < len(b.moved)
-            ]
-        )
-
-    def tensors(self, level: int) -> np.ndarray:
-        """The tensor from each start, symmetric, Å^2/fs, (n, 3, 3)."""
-        raw = np.concatenate(
-            [b.current[:, :, None] * b.moved[level][:, None, :] for b in self._batches]
-        )
-        return 0.5 * (raw + raw.transpose(0, 2, 1))
-
-    def _begin(self, first: int, n_starts: int) -> _Batch:
-        landscape, dynamics = self._landscape, self._landscape.dynamics
-        field = landscape.field
+    def _flown(self, first, n_starts, level):
+        landscape = self._landscape
         place, velocity = np.empty((n_starts, 3)), np.empty((n_starts, 3))
-        current = np.empty((n_starts, 3))
-        _draw(
-            landscape.cells, self._chance, np.cumsum(self._chance), landscape.corrector_A,
-            field.cell, field.coefficients, field.inverse_cap, landscape.lowest_K,
-            1.0 / dynamics.temperature_K, np.uint64(self._seed), first, place, velocity, current,
+        moment, found = np.empty(n_starts), np.empty(n_starts)
+        draw(
+            landscape.coordinates, landscape.cells, landscape.cumulative,
+            np.uint64(self._seed), first, place, velocity, moment, found,
         )  # fmt: skip
-        speed = math.sqrt(dynamics.integrator.thermal)
-        velocity *= speed
-        current *= speed / landscape.partition_A3
-        # forwards, then backwards: what runs back in time runs with its velocity turned
-        state = State(
-            position=np.concatenate([place, place]) * np.array(field.shape),
-            image=np.zeros((2 * n_starts, 3), np.int64),
-            velocity=np.concatenate([velocity, -velocity]),
-            acceleration=np.zeros((2 * n_starts, 3)),
-            friction=np.zeros((2 * n_starts, 3)),
-        )
-        refresh_acceleration(field, state, dynamics)
-        return _Batch(state, current, [])
-
-    def _advance(self, batch: _Batch, levels: int) -> None:
-        field, dynamics = self._landscape.field, self._landscape.dynamics
-        unit = max(1, round(1000.0 * LEVEL_PS / dynamics.timestep_fs))
-        while len(batch.moved) < levels:
-            level = len(batch.moved)
-            steps = unit if level == 0 else unit * 2 ** (level - 1)
-            # a chain of its own for each: it runs all its steps before the next begins
-            advance_state(field, batch.state, dynamics, 1, 1, steps)
-            where = _harmonic(self._landscape, batch.state)
-            ahead, back = where[: len(batch.current)], where[len(batch.current) :]
-            batch.moved.append(0.5 * (ahead - back))
+        timestep_fs = landscape.dynamics.timestep_fs
+        steps = max(1, round(POINT_FS / timestep_fs))
+        points = max(1, round(1000.0 * LEVEL_PS / (steps * timestep_fs)))
+        schedule = Schedule(steps, points, WINDOW * 2**level)
+        paths, density = np.empty((n_starts, schedule.blocks + 1, 3)), np.empty(n_starts)
+        fly(
+            landscape.field.potential, landscape.dynamics.integrator, landscape.coordinates,
+            schedule, place, velocity, moment, paths, density,
+        )  # fmt: skip
+        block_fs = steps * points * timestep_fs
+        spectra = spectral(np.diff(paths, axis=1), level) / block_fs
+        return _Batch(found, 1.0 / density, spectra)
 
 
-@dataclass
-class _Batch:
-    """Starts: their molecules now, their weighted currents (n, 3), and for each time noted
-    [y(t) - y(-t)] / 2 (n, 3)."""
+class _Batch(NamedTuple):
+    """Per start: density over ceiling (n,); Boltzmann's density of its path over that with which
+    it was drawn, without a factor common to all (n,); tensors at all times (n, k, 3, 3)."""
 
-    state: State
-    current: np.ndarray
-    moved: list[np.ndarray]
+    found: np.ndarray
+    weights: np.ndarray
+    spectra: np.ndarray
 
 
-def _harmonic(landscape: Landscape, state: State) -> np.ndarray:
-    """Harmonic coordinates of molecules, Å, (n, 3)."""
-    field = landscape.field
-    chi = _interpolated(landscape.corrector_A, state.position / np.array(field.shape))
-    return cartesian(field, state) + chi
+def spectral(moves: np.ndarray, level: int) -> np.ndarray:
+    """Half the sum of correlations of moves, over lags up to 1, 2, 4 ... 2**level blocks.
+
+    The last lag counts half, so that what moves on for ever gives its speed squared times this
+    lag. Over the length of a block this is D(t), estimated with a flat-top lag window (D. N.
+    Politis, J. P. Romano, J. Time Ser. Anal. 1995, 16, 67).
+
+    Parameters
+    ----------
+    moves : ndarray (n, blocks, 3)
+        Of n paths over successive blocks, Å.
+    level : int
+
+    Returns
+    -------
+    ndarray (n, level + 1, 3, 3)
+        Symmetric, Å^2. The correlation of each lag is a mean over all its pairs.
+    """
+    n, blocks, _ = moves.shape
+    total = np.einsum("nki,nkj->nij", moves, moves) / (2.0 * blocks)
+    out, lag = np.empty((n, level + 1, 3, 3)), 0
+    for k in range(level + 1):
+        while lag < 2**k:
+            lag += 1
+            product = np.einsum("nki,nkj->nij", moves[:, lag:], moves[:, :-lag])
+            product = (product + product.transpose(0, 2, 1)) / (2.0 * (blocks - lag))
+            total = total + product
+        out[:, k] = total - 0.5 * product
+    return out
 
 
 def _mean_and_error(samples: np.ndarray):
@@ -457,7 +475,7 @@ def _mean_and_error(samples: np.ndarray):
 def _more_starts(n: int, error_over_target: float, most: int) -> int:
     """How many starts make the error the target, a little more for luck; at most four times."""
     wanted = 1.1 * n * error_over_target**2
-    return min(most, 4 * n, math.ceil(wanted / FIRST_STARTS) * FIRST_STARTS)
+    return min(most, 4 * n, math.ceil(wanted / MORE_STARTS) * MORE_STARTS)
 
 
 def _nearby(mask: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
@@ -522,160 +540,38 @@ def _one_layer_more(chi, known, sides, steps):
 
 
 @njit(cache=True, nogil=True)
-def _interpolated(chi, frac):
-    """The corrector (n, 3) at fractional coordinates (n, 3) in [0, 1]."""
-    nx, ny, nz = chi.shape[:3]
-    out = np.zeros((len(frac), 3))
-    for m in range(len(frac)):
-        x, y, z = frac[m, 0] * nx, frac[m, 1] * ny, frac[m, 2] * nz
-        i, j, k = int(x), int(y), int(z)
-        x, y, z = x - i, y - j, z - k
-        for a in range(2):
-            wx = x if a else 1.0 - x
-            for b in range(2):
-                wxy = wx * (y if b else 1.0 - y)
-                for c in range(2):
-                    w = wxy * (z if c else 1.0 - z)
-                    corner = chi[(i + a) % nx, (j + b) % ny, (k + c) % nz]
-                    for axis in range(3):
-                        out[m, axis] += w * corner[axis]
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _gradients(chi, i, j, k, x, y, z, to_grid, gradient):
-    """grad y_i in row i of ``gradient`` (3, 3), at (x, y, z) in [0, 1) of cell (i, j, k).
-
-    ``to_grid`` (3, 3): grid coordinates of this grid are ``to_grid @ cartesian``.
-    """
-    nx, ny, nz = chi.shape[:3]
-    for axis in range(3):
-        g0 = g1 = g2 = 0.0
-        for a in range(2):
-            wx, sx = (x, 1.0) if a else (1.0 - x, -1.0)
-            for b in range(2):
-                wy, sy = (y, 1.0) if b else (1.0 - y, -1.0)
-                for c in range(2):
-                    wz, sz = (z, 1.0) if c else (1.0 - z, -1.0)
-                    value = chi[(i + a) % nx, (j + b) % ny, (k + c) % nz, axis]
-                    g0 += sx * wy * wz * value
-                    g1 += wx * sy * wz * value
-                    g2 += wx * wy * sz * value
-        for d in range(3):
-            gradient[axis, d] = g0 * to_grid[0, d] + g1 * to_grid[1, d] + g2 * to_grid[2, d]
-        gradient[axis, axis] += 1.0
-
-
-@njit(cache=True, nogil=True)
-def _power_at(chi, i, j, k, x, y, z, to_grid, coefficients, inverse_cap, lowest, beta, gradient):
-    """Boltzmann factor w and w |grad y|^2 at a place in a cell; ``gradient`` is filled."""
-    nx, ny, nz = chi.shape[:3]
-    _gradients(chi, i, j, k, x, y, z, to_grid, gradient)
-    energy = energy_at(coefficients, inverse_cap, (i + x) / nx, (j + y) / ny, (k + z) / nz)
-    weight = math.exp(-beta * (energy - lowest))
-    return weight, weight * (gradient * gradient).sum()
-
-
-@njit(cache=True, nogil=True)
-def _grid_matrix(cell, shape):
-    """Matrix that leads from Cartesian to grid coordinates."""
-    matrix = np.linalg.inv(cell).T.copy()
-    for axis in range(3):
-        matrix[axis] *= shape[axis]
-    return matrix
-
-
-@njit(cache=True, nogil=True)
-def _dissipation(cells, chi, cell, coefficients, inverse_cap, lowest, beta):
-    """Mean of w |grad y|^2 over each cell (n,), from a few places in it."""
-    nx, ny, nz = chi.shape[:3]
-    to_grid = _grid_matrix(cell, (nx, ny, nz))
-    gradient, power = np.empty((3, 3)), np.zeros(len(cells))
-    for n, flat in enumerate(cells):
+def _fill_ceiling(coordinates, cells):
+    """What the density of starts is cut at: above it almost everywhere in a cell."""
+    ceiling = coordinates.ceiling
+    nx, ny, nz = ceiling.shape
+    weight = np.zeros((nx, ny, nz))
+    for flat in cells:
         i, j, k = flat // (ny * nz), flat // nz % ny, flat % nz
-        for a in range(SUBPOINTS):
-            for b in range(SUBPOINTS):
-                for c in range(SUBPOINTS):
-                    x, y, z = (a + 0.5) / SUBPOINTS, (b + 0.5) / SUBPOINTS, (c + 0.5) / SUBPOINTS
-                    _, here = _power_at(
-                        chi, i, j, k, x, y, z, to_grid, coefficients, inverse_cap, lowest, beta,
-                        gradient,
-                    )  # fmt: skip
-                    power[n] += here / SUBPOINTS**3
-    return power
-
-
-@njit(cache=True, nogil=True)
-def _draw(
-    cells, chance, cumulative, chi, cell, coefficients, inverse_cap, lowest, beta, seed, first,
-    place, velocity, current,
-):  # fmt: skip
-    """Starts: places (fractional), velocities (in thermal speeds), and weighted currents.
-
-    A row of ``current`` is (v . grad y_i) w over the density that the start was drawn with; times
-    the thermal speed and over the partition function its mean product with a function of the start
-    is the mean of ydot_i times this function.
-
-    One of some places in a cell is chosen in proportion to w |grad y|^2; that their mean takes the
-    place of a normalisation leaves averages exact (importance resampling: D. B. Rubin, in Bayesian
-    Statistics 3, 1988, 395). The velocity along one of the principal directions of the gradients
-    is that of molecules that pass a plane.
-    """
-    nx, ny, nz = chi.shape[:3]
-    to_grid = _grid_matrix(cell, (nx, ny, nz))
-    volume = abs(np.linalg.det(cell)) / (nx * ny * nz)
-    gradient, v = np.empty((3, 3)), np.empty(3)
-    where, power = np.empty((CANDIDATES, 3)), np.empty(CANDIDATES)
-    for m in range(len(place)):
-        state = advance(seeded(seed, np.uint64(2 * (first + m))))
-        n = min(np.searchsorted(cumulative, uniform(state), side="right"), len(cells) - 1)
-        flat = cells[n]
+        for a in range(2):
+            for b in range(2):
+                for c in range(2):
+                    p, q, r = (i + a) % nx, (j + b) % ny, (k + c) % nz
+                    if weight[p, q, r] == 0.0:
+                        energy = energy_at(
+                            coordinates.coefficients, coordinates.inverse_cap,
+                            p / nx, q / ny, r / nz,
+                        )  # fmt: skip
+                        weight[p, q, r] = math.exp(
+                            -coordinates.beta * (energy - coordinates.lowest)
+                        )
+    chi, to_grid = coordinates.corrector, coordinates.to_grid
+    for flat in cells:
         i, j, k = flat // (ny * nz), flat // nz % ny, flat % nz
-        for c in range(CANDIDATES):
-            for axis in range(3):
-                state = advance(state)
-                where[c, axis] = uniform(state)
-            _, power[c] = _power_at(
-                chi, i, j, k, where[c, 0], where[c, 1], where[c, 2], to_grid, coefficients,
-                inverse_cap, lowest, beta, gradient,
-            )  # fmt: skip
-        state = advance(state)
-        left, chosen = uniform(state) * power.sum(), 0
-        while chosen < CANDIDATES - 1 and left >= power[chosen]:
-            left -= power[chosen]
-            chosen += 1
-        x, y, z = where[chosen]
-        weight, here = _power_at(
-            chi, i, j, k, x, y, z, to_grid, coefficients, inverse_cap, lowest, beta, gradient
-        )
-        place[m, 0], place[m, 1], place[m, 2] = (i + x) / nx, (j + y) / ny, (k + z) / nz
-        weight *= power.mean() / here * volume / chance[n] if here > 0.0 else 0.0
-
-        state = seeded(seed, np.uint64(2 * (first + m) + 1))
-        square, axes = np.linalg.eigh(gradient.T @ gradient)
-        share = np.sqrt(np.maximum(square, 0.0))
-        share /= share.sum()
-        state = advance(state)
-        left, along = uniform(state), 0
-        while along < 2 and left >= share[along]:
-            left -= share[along]
-            along += 1
-        density = 0.0
-        for axis in range(3):
-            other = advance(state)
-            state = advance(other)
-            v[axis] = normal(other, state)
-            if axis == along:
-                sign = 1.0 if v[axis] >= 0.0 else -1.0
-                state = advance(state)
-                v[axis] = sign * math.sqrt(-2.0 * math.log(1.0 - uniform(state)))
-            density += share[axis] * abs(v[axis]) * math.sqrt(0.5 * math.pi)
-        for d in range(3):
-            velocity[m, d] = 0.0
-            for axis in range(3):
-                velocity[m, d] += axes[d, axis] * v[axis]
-        for axis in range(3):
-            current[m, axis] = 0.0
-            for d in range(3):
-                current[m, axis] += gradient[axis, d] * velocity[m, d]
-            current[m, axis] *= weight / density
+        energy = energy_at(
+            coordinates.coefficients, coordinates.inverse_cap,
+            (i + 0.5) / nx, (j + 0.5) / ny, (k + 0.5) / nz,
+        )  # fmt: skip
+        middle = math.exp(-coordinates.beta * (energy - coordinates.lowest))
+        highest = middle * square_gradient(chi, to_grid, i, j, k, 0.5, 0.5, 0.5)
+        for a in range(2):
+            for b in range(2):
+                for c in range(2):
+                    w = weight[(i + a) % nx, (j + b) % ny, (k + c) % nz]
+                    square = square_gradient(chi, to_grid, i, j, k, float(a), float(b), float(c))
+                    highest = max(highest, w * square)
+        ceiling[i, j, k] = ABOVE * highest
