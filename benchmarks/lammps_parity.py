@@ -40,7 +40,13 @@ log = logging.getLogger("benchmark")
 # one with the fewest atoms is taken.
 LOWEST, HIGHEST = 2.2e-10, 1.0e-7
 CANDIDATES = 8
-COMMON = {"start": "boltzmann", "timestep_fs": 2.0, "seed": 1, "rare_events": "bound"}
+COMMON = {
+    "engine": "grid",
+    "start": "boltzmann",
+    "timestep_fs": 2.0,
+    "seed": 1,
+    "rare_events": "bound",
+}
 # Both engines between the same lags.
 LENGTH_PS = 100.0
 SHORT = {"equilibration_ps": 10.0, "production_ps": LENGTH_PS, "extend": "never"}
@@ -51,8 +57,8 @@ GROUPS = 24
 LAST_SHARE = 0.5
 # The run of the published protocol that is timed.
 PUBLISHED_RUN = {
-    "n_molecules": 30, "timestep_fs": 1.0, "equilibration_ps": 2000.0, "production_ps": 2000.0,
-    "extend": "never",
+    "engine": "grid", "n_molecules": 30, "timestep_fs": 1.0, "equilibration_ps": 2000.0,
+    "production_ps": 2000.0, "extend": "never",
 }  # fmt: skip
 # Of it, what LAMMPS is timed on.
 TIMED = {"equilibration_ps": 5.0, "production_ps": 25.0}
@@ -111,7 +117,9 @@ def lammps_positions(structure, folder: Path, **params) -> tuple[np.ndarray, flo
     kept = folder / "cpu_s"
     begun = folder.exists()
     with lammps_engine.run_folder(folder, None) as there:
-        task = diffusion.prepare(structure, diffusion.DiffusionSettings(engine="lammps", **params))
+        task = diffusion.prepare(
+            structure, diffusion.DiffusionSettings(**params | {"engine": "lammps"})
+        )
         trajectory = task.trajectory(there)
         size = task.growth()
         found, spent = timed(trajectory.positions, size["n_frames"], size["n_molecules"])

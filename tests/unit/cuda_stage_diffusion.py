@@ -56,9 +56,9 @@ def main() -> None:
         for name, s in structures.items()
     )
     params = {
-        "device": device, "seed": 4, "spacing_A": 0.5, "timestep_fs": 4.0, "n_molecules": 4,
-        "n_groups": 2, "equilibration_ps": 0.04, "production_ps": 0.32, "sample_ps": 0.016,
-        "max_ps": 0.7, "rare_events": "bound",
+        "engine": "grid", "device": device, "seed": 4, "spacing_A": 0.5, "timestep_fs": 4.0,
+        "n_molecules": 4, "n_groups": 2, "equilibration_ps": 0.04, "production_ps": 0.32,
+        "sample_ps": 0.016, "max_ps": 0.7, "rare_events": "bound",
     }  # fmt: skip
     found = stages.run_stage(
         "diffusion", table, DiffusionSettings(**params), store=store, limits=Limits(workers=2)

@@ -228,6 +228,7 @@ def test_chains_do_not_feel_each_other_and_runs_may_be_cut_anywhere(bukmuq):
 
 
 QUICK = {
+    "engine": "grid",
     "extend": "never",
     "timestep_fs": 2.0,
     "n_molecules": 40,

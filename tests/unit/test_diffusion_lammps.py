@@ -97,7 +97,10 @@ def test_diffusivity_agrees_with_the_grid_engine(cifs, tmp_path):
     params["extend"] = "never"
     lammps = compute(structure, DiffusionSettings(engine="lammps", **params), keep_dir=tmp_path)
     grid = compute(
-        structure, DiffusionSettings(**params | {"n_molecules": 120, "production_ps": 200.0})
+        structure,
+        DiffusionSettings(
+            **params | {"engine": "grid", "n_molecules": 120, "production_ps": 200.0}
+        ),
     )
     assert lammps.engine == "lammps" and lammps.n_steps == 25_000
     error = np.hypot(lammps.d_err_m2_s, grid.d_err_m2_s)

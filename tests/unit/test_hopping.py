@@ -139,8 +139,8 @@ def test_a_way_high_above_the_floor_is_no_open_channel():
 
 
 MD = {
-    "timestep_fs": 2.0, "temperature_K": 150.0, "equilibration_ps": 20.0, "seed": 1,
-    "extend": "never", "spacing_A": 0.3,
+    "engine": "grid", "timestep_fs": 2.0, "temperature_K": 150.0, "equilibration_ps": 20.0,
+    "extend": "never", "spacing_A": 0.3, "seed": 1,
 }  # fmt: skip
 
 

@@ -61,6 +61,7 @@ ABOVE = 2.0
 
 NO_CHANNEL = "no channel"
 BALLISTIC = "ballistic"
+UNSETTLED = "unsettled"
 UNCERTAIN = "uncertain"
 
 
@@ -140,8 +141,9 @@ class Harmonic:
     n_starts : int
         Trajectories, each run forwards and backwards for the longest time.
     reason : str
-        Empty, or why ``d_A2_fs`` is no diffusivity: :data:`NO_CHANNEL`, :data:`BALLISTIC` (D(t)
-        still changes at the longest time) or :data:`UNCERTAIN` (relative error above 30 %).
+        Empty, or why ``d_A2_fs`` is no diffusivity: :data:`NO_CHANNEL`, :data:`BALLISTIC` or
+        :data:`UNSETTLED` (D(t) still rises, or falls, at the longest time), or :data:`UNCERTAIN`
+        (relative error above 30 %).
     """
 
     d_A2_fs: float
@@ -344,7 +346,7 @@ def run(
             break
     reason = ""
     if not flat:
-        reason = BALLISTIC
+        reason = BALLISTIC if curve[:, -1].mean() > curve[:, -2].mean() else UNSETTLED
     elif error > MOST_ERROR * abs(d) or d <= 0.0:
         reason = UNCERTAIN
     tensor, tensor_error = _mean_and_error(paths.tensors(n_starts, level))

@@ -35,9 +35,10 @@ class DiffusionParameters(Settings):
     block: ClassVar[str] = "diffusion"
 
     engine: Literal["grid", "lammps", "harmonic"] = Field(
-        "grid",
-        description="grid: ours, mean squared displacements; lammps: the same from LAMMPS with "
-        "Packmol; harmonic: picoseconds in harmonic coordinates, however slow the guest",
+        "harmonic",
+        description="harmonic: picoseconds of dynamics in harmonic coordinates, however slow the "
+        "guest; grid: mean squared displacements of long trajectories; lammps: the same from "
+        "LAMMPS with Packmol",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
@@ -62,11 +63,11 @@ class DiffusionParameters(Settings):
         20.0, gt=0, description="molecules start where a channel below this energy leads"
     )
     timestep_fs: Femtoseconds = Field(
-        1.0,
+        2.0,
         gt=0,
         le=5,
-        description="time step; at 2 fs the grid engine still conserves energy to 0.1 K a "
-        "molecule, beyond 5 fs integration is not accurate",
+        description="time step; at 2 fs energy is conserved to 0.1 K per molecule of CH4, beyond "
+        "5 fs integration is not accurate; the published protocol takes 1 fs",
     )
     n_molecules: int = Field(
         60,
@@ -93,10 +94,11 @@ class DiffusionParameters(Settings):
         "target_error or max_ps is reached",
     )
     target_error: float = Field(
-        0.1,
+        0.05,
         gt=0,
         le=1,
-        description="relative standard error of D at which a trajectory is long enough",
+        description="relative standard error of D at which there are enough paths (harmonic), or a "
+        "trajectory is long enough",
     )
     max_ps: Picoseconds = Field(
         30_000.0,
@@ -105,21 +107,20 @@ class DiffusionParameters(Settings):
     )
     flat_ps: Picoseconds = Field(
         64.0,
-        ge=2,
-        description="engine harmonic: longest time for D(t) to become flat; what is not flat then "
-        "is ballistic",
+        ge=4,
+        description="engine harmonic: longest time t for D(t) to become flat; what still rises "
+        "then is ballistic",
     )
     max_starts: int = Field(
         32_768,
         ge=1024,
-        description="engine harmonic: most starts, each run forwards and backwards, for "
-        "target_error",
+        description="engine harmonic: most paths for target_error",
     )
     rare_events: Literal["tst", "bound"] = Field(
         "tst",
-        description="where the run shows no diffusion or no channel runs through: tst: an "
-        "estimate by transition-state theory (engine tst, not diffusive), if below the bound; "
-        "bound: an upper bound",
+        description="engines grid and lammps, where the run shows no diffusion or no channel runs "
+        "through: tst: an estimate by transition-state theory (engine tst, not diffusive), if "
+        "below the bound; bound: an upper bound",
     )
     sample_ps: Picoseconds = Field(
         1.0, gt=0, description="between recorded positions, rounded to whole steps"

@@ -32,6 +32,8 @@ from poreflux.diffusion import grid_engine, lammps_engine
 from poreflux.diffusion.harmonic import (
     BALLISTIC,
     UNCERTAIN,
+    UNSETTLED,
+    WINDOW,
     Harmonic,
     harmonic_diffusivity,
 )
@@ -64,6 +66,9 @@ CAVITY_SPACING_A = 0.8
 # typical relative error of what it gives (benchmarks/hopping.md).
 HOPPING_SPACING_A, HOPPING_POINTS = 0.15, 6e6
 HOPPING_ERROR = 0.3
+# Engine harmonic looks for a channel up to here, where there is none below the threshold, so that a
+# structure has a value in place of a bound: beyond, D is below 1e-25 m2/s.
+HIGHEST_KT = 40.0
 # The highest share of the Henry coefficient in pockets that is kept silent about when molecules
 # may start there.
 SILENT_POCKET_SHARE = 0.001
@@ -77,15 +82,18 @@ class Diffusivity:
     ----------
     d_m2_s : float
         Self-diffusion coefficient, a third of the trace of the tensor, m^2/s. Where
-        ``diffusive`` is false: with engine 'tst' an estimate, else an upper bound (or, with a
-        note that says so, a lower one).
+        ``diffusive`` is false, ``note`` says what it is: an upper bound, a lower one, an estimate
+        (engine 'tst'), or D of channels that are closed at the threshold (engine 'harmonic').
     d_err_m2_s : float
-        One standard error, from groups of independent molecules; 0 for the bound of a
-        structure without a channel; a typical error for 'tst'.
+        One standard error, from groups of independent molecules or from independent paths; 0 for
+        the bound of a structure without a channel; a typical error for 'tst'.
     msd_loglog_slope : float
-        d log MSD / d log t in the fit window; 0 for a structure without a channel.
+        d log MSD / d log t in the fit window; 0 for a structure without a channel. This and the
+        fit window are not a number with engine 'harmonic', which has no MSD.
     diffusive : bool
-        Whether the run shows diffusion, see :func:`poreflux.diffusion.msd.fit_diffusion`.
+        Whether ``d_m2_s`` is a diffusivity, and so a label for learning. Of a run see
+        :func:`poreflux.diffusion.msd.fit_diffusion`; with engine 'harmonic' no if there is no
+        channel, D(t) is not flat at the longest time, or its error is above 30 %.
     d_x_m2_s, d_y_m2_s, d_z_m2_s : float
         Components along Cartesian axes (a along x, b in the xy plane), m^2/s; estimates
         even where ``d_m2_s`` is a bound.
@@ -100,7 +108,7 @@ class Diffusivity:
         Share of the Henry coefficient in pockets that no channel reaches.
     n_molecules, n_steps : int
         Molecules, and production steps of each; 0 where nothing was simulated. Engine 'harmonic':
-        starts, and steps of each, forwards and backwards.
+        paths, and steps of each.
     engine : str
         'grid', 'lammps' or 'harmonic', or 'tst' where ``d_m2_s`` is from transition-state theory.
     note : str
@@ -116,8 +124,6 @@ class Diffusivity:
         D at half this time, m^2/s.
     d_half_ps_m2_s, d_1_ps_m2_s, d_2_ps_m2_s : float
         D(t) at 0.5, 1 and 2 ps, m^2/s.
-    n_starts : int
-        Starts; each ran forwards and backwards.
     """
 
     d_m2_s: float
@@ -148,7 +154,6 @@ class Diffusivity:
     d_half_ps_m2_s: float = math.nan
     d_1_ps_m2_s: float = math.nan
     d_2_ps_m2_s: float = math.nan
-    n_starts: int = 0
 
 
 def from_cif(
@@ -232,7 +237,8 @@ def compute(
     A structure without a channel below the threshold is not simulated. Its bound is
     L v exp(-threshold / kT) / 3: a free molecule of mean speed v = sqrt(8kT / pi m) with the
     longest lattice vector L as mean free path, held back by the lowest barrier there can be;
-    about 1e-15 m^2/s for CH4 at 20 kT.
+    about 1e-15 m^2/s for CH4 at 20 kT. Engine ``harmonic`` first looks for channels up to
+    :data:`HIGHEST_KT`, whose D it gives.
     """
     task = DiffusionTask(structure, settings or DiffusionSettings())
     if task.settings.device == "cuda" and task.settings.engine == "grid":
@@ -276,11 +282,18 @@ class DiffusionTask:
             self._energy, settings.block_threshold_kT, settings.temperature_K, settings.cap_K
         )
         self.result: Diffusivity | None = None
-        if self._pores.dimensionality == 0:
-            self.result = self._or_hopping(_no_channel(structure, settings))
+        self._channels, self._threshold_kT = self._pores, settings.block_threshold_kT
+        if self._pores.dimensionality == 0 and settings.engine == "harmonic":
+            self._threshold_kT = max(HIGHEST_KT, settings.block_threshold_kT)
+            self._channels, _ = channels_of_guest(
+                self._energy, self._threshold_kT, settings.temperature_K, settings.cap_K
+            )
+        if self._channels.dimensionality == 0:
+            bound = _no_channel(structure, settings, self._threshold_kT)
+            self.result = self._or_hopping(bound)
             return
         self.field = grid_engine.make_field(self._energy, structure.cell, settings.cap_K)
-        self._cavity_A = largest_cavity_A(structure, self._pores.mask)
+        self._cavity_A = largest_cavity_A(structure, self._channels.mask)
 
     def run(self, keep_dir: str | Path | None = None, run_dir: str | Path | None = None) -> None:
         """Simulate on the CPU; for the folders see :func:`compute`."""
@@ -360,13 +373,13 @@ class DiffusionTask:
             self._energy,
             self.structure.cell,
             self._dynamics,
-            threshold_kT=settings.block_threshold_kT,
+            threshold_kT=self._threshold_kT,
             cap_K=settings.cap_K,
             seed=seed_from(settings.seed, self.structure.content_hash, "harmonic"),
             target_error=settings.target_error,
             longest_ps=settings.flat_ps,
             most_starts=settings.max_starts,
-            channels=self._pores,
+            channels=self._channels,
         )
         return _harmonic(found, self._cavity_A, self._pores, self._in_pockets, settings)
 
@@ -409,7 +422,7 @@ class DiffusionTask:
 
     def _or_hopping(self, bound: Diffusivity) -> Diffusivity:
         """The bound, or what transition-state theory makes of it where it is wanted."""
-        if self.settings.rare_events == "bound":
+        if self.settings.rare_events == "bound" or self.settings.engine == "harmonic":
             return bound
         return _hopping(bound, self.structure, self.settings)
 
@@ -545,35 +558,39 @@ def _harmonic(
     in_pockets: float,
     settings: DiffusionSettings,
 ) -> Diffusivity:
-    """The result of the harmonic engine; what only mean squared displacements have is 0."""
     notes = {
         "": "",
-        BALLISTIC: f"ballistic: D(t) still changes at {found.time_ps:g} ps",
+        BALLISTIC: f"ballistic: D(t) still rises at {found.time_ps:g} ps: d_m2_s is a lower bound",
+        UNSETTLED: f"D(t) still falls at {found.time_ps:g} ps: d_m2_s is an upper bound",
         UNCERTAIN: "the error is above 30 %",
     }
+    note = [notes[found.reason]] if found.reason else []
+    closed = pores.dimensionality == 0
+    if closed:
+        note.insert(0, f"no channel below {settings.block_threshold_kT:g} kT: D over higher walls")
     tensor = found.tensor_A2_fs * A2_PER_FS_TO_M2_PER_S
     principal = found.principal_A2_fs * A2_PER_FS_TO_M2_PER_S
     # the first three times are 0.5, 1 and 2 ps
     early = found.curve_A2_fs[:3] * A2_PER_FS_TO_M2_PER_S
-    steps = 2.0 * found.time_ps * 1000.0 / settings.timestep_fs
+    steps = WINDOW * found.time_ps * 1000.0 / settings.timestep_fs
     return Diffusivity(
         d_m2_s=found.d_A2_fs * A2_PER_FS_TO_M2_PER_S,
         d_err_m2_s=found.d_err_A2_fs * A2_PER_FS_TO_M2_PER_S,
-        msd_loglog_slope=0.0,
-        diffusive=found.diffusive,
+        msd_loglog_slope=math.nan,
+        diffusive=found.diffusive and not closed,
         d_x_m2_s=float(tensor[0, 0]),
         d_y_m2_s=float(tensor[1, 1]),
         d_z_m2_s=float(tensor[2, 2]),
-        fit_start_ps=0.0,
-        fit_end_ps=0.0,
-        msd_end_A2=0.0,
+        fit_start_ps=math.nan,
+        fit_end_ps=math.nan,
+        msd_end_A2=math.nan,
         cavity_A=cavity,
         dimensionality=pores.dimensionality,
         pocket_share=in_pockets,
         n_molecules=found.n_starts,
         n_steps=round(steps),
         engine="harmonic",
-        note=notes[found.reason],
+        note="; ".join(note),
         d_1_m2_s=float(principal[0]),
         d_2_m2_s=float(principal[1]),
         d_3_m2_s=float(principal[2]),
@@ -585,7 +602,6 @@ def _harmonic(
         d_half_ps_m2_s=float(early[0]),
         d_1_ps_m2_s=float(early[1]),
         d_2_ps_m2_s=float(early[2]),
-        n_starts=found.n_starts,
     )
 
 
@@ -620,8 +636,9 @@ def _hopping(bound: Diffusivity, structure: Structure, settings: DiffusionSettin
     )
 
 
-def _no_channel(structure: Structure, settings: DiffusionSettings) -> Diffusivity:
-    threshold_kT = settings.block_threshold_kT
+def _no_channel(
+    structure: Structure, settings: DiffusionSettings, threshold_kT: float
+) -> Diffusivity:
     mass_amu = guest_parameters(settings.guest).mass_amu
     thermal = BOLTZMANN_AMU_A2_FS2_PER_K * settings.temperature_K / mass_amu
     speed = math.sqrt(8.0 / math.pi * thermal)

@@ -233,7 +233,7 @@ class DiffusionCrosscheck(Settings):
 
 
 class DiffusionBlock(DiffusionParameters):
-    """Self-diffusivity at infinite dilution by molecular dynamics, and its repetition."""
+    """Self-diffusivity at infinite dilution by dynamics, and its repetition with LAMMPS."""
 
     crosscheck: Annotated[int, Field(ge=0)] | Many[str] = Field(
         2,

