@@ -435,7 +435,7 @@ def test_diffusion_counts_only_what_ran(tables, whole):
     n = sum(v is True or v == 1 for v in ok.diffusive)
     assert 0 < n < len(ok)
     assert (
-        f"{n} of {len(ok)} structures with a result reached the diffusive regime" in whole[1].text
+        f"{n} of {len(ok)} structures with a result are diffusive; only these are labels" in whole[1].text
     )
 
 

@@ -25,6 +25,7 @@ from poreflux.report.statistics import finite, usable
 TABLES = ("structures", *STAGES)
 ENGINE_NAMES = {
     "grid": "grid engine",
+    "harmonic": "paths in harmonic coordinates",
     "raspa3": "RASPA3",
     "lammps": "LAMMPS",
     "fast": "Voronoi network over Zeo++'s spheres",

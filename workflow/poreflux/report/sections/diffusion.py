@@ -60,7 +60,7 @@ def _found(study: Study, table: pd.DataFrame, positive: pd.DataFrame) -> dict:
         "diffusive": int(table["diffusive"].sum()),
         "without_d": len(table) - len(positive),
         "reasons": _why_not_diffusive(table),
-        "labels": _labels(positive[positive["diffusive"]]),
+        "labels": _labels(positive[positive["diffusive"]], _by_displacements(study)),
         "picture": study.draw("diffusivities", draw_diffusivities(positive)) if drawn else None,
     }
 
@@ -73,7 +73,13 @@ def _why_not_diffusive(table: pd.DataFrame) -> list[dict]:
     return [{"note": text, "structures": n} for text, n in notes.head(MAX_ROWS).items()]
 
 
-def _labels(labels: pd.DataFrame) -> dict | None:
+def _by_displacements(study: Study) -> bool:
+    """Whether D was read from displacements, on which vibration weighs, for all we know."""
+    own = study.computes("target", "diffusion")
+    return not own or study.setting("diffusion", "engine") != "harmonic"
+
+
+def _labels(labels: pd.DataFrame, by_displacements: bool) -> dict | None:
     """Quartiles and range of the diffusivities that learning takes, m2/s."""
     if labels.empty:
         return None
@@ -86,7 +92,7 @@ def _labels(labels: pd.DataFrame) -> dict | None:
         "lowest": labels["d_m2_s"].min(),
         "highest": labels["d_m2_s"].max(),
         "error": error if error == error else None,
-        "slow": int((labels["d_m2_s"] < SLOW_M2_S).sum()),
+        "slow": int((labels["d_m2_s"] < SLOW_M2_S).sum()) if by_displacements else 0,
         "slow_m2_s": SLOW_M2_S,
     }
 
