@@ -7,9 +7,9 @@
     python benchmarks/harmonic.py report --output benchmarks/harmonic
 
 ``dynamics`` runs the grid engine to 5 % error on MOFs drawn at random from the published table,
-``labels`` engine harmonic on all of that table, ``N2`` and ``O2`` on those of a second one. All keep
-what is finished in ``<output>_<part>.csv`` and go on from there. ``report`` writes ``<output>.md``
-from what there is.
+``labels`` engine harmonic on all of that table, ``N2`` and ``O2`` on those of a second one. All
+keep what is finished in ``<output>_<part>.csv`` and go on from there. ``report`` writes
+``<output>.md`` from what there is.
 """
 
 import argparse
@@ -152,8 +152,9 @@ def against_published(ours: pd.DataFrame, theirs: pd.Series, dynamics: pd.DataFr
         ("of these, within a decade", fast[fast["log"].abs() < 1.0]),
     ):
         lines.append(
-            f"| {what} | {len(part)} | {part['log'].mean():+.3f} | {part['log'].abs().median():.3f} "
-            f"| {_rms(part['log']):.3f} | {_r2(part['d_m2_s'], part['published']):.3f} |"
+            f"| {what} | {len(part)} | {part['log'].mean():+.3f} "
+            f"| {part['log'].abs().median():.3f} | {_rms(part['log']):.3f} "
+            f"| {_r2(part['d_m2_s'], part['published']):.3f} |"
         )
     lines += [
         "",
@@ -263,6 +264,7 @@ def main() -> None:
         page.write_text("\n".join(summary(options)) + "\n", encoding="utf-8")
         return
     rows = structures(names_of(options.part, options.number), options)
+    diffusion.warm_up()
     function = partial(measured, params=PARTS[options.part])
     end = time.monotonic() + 60.0 * options.minutes
     resumed(kept(options, options.part), function, rows, options.timestep_fs, options, end)
