@@ -40,9 +40,9 @@ from poreflux.fields.network import (
 # path is WINDOW times as long as the longest of them.
 LEVEL_PS, FIRST_PS, WINDOW = 0.5, 4.0, 3
 # D(t) is flat where the last doubling of t changed it by at most this many standard errors of the
-# change, or by the error that is aimed at: what is still to come is less, for D(t) nears its limit
-# about exponentially.
-FLAT_SIGMAS = 1.5
+# change, or this many times the error that is aimed at: what is still to come is less than half as
+# much, for D(t) nears its limit about exponentially.
+FLAT_SIGMAS, FLAT_TIMES = 1.5, 2.0
 # Starts at first, and in what portions there are more.
 FIRST_STARTS, MORE_STARTS = 512, 256
 # Times at which a path asks how likely it was to start there are so far apart, fs: a guest moves
@@ -365,12 +365,12 @@ def run(
 
 
 def is_flat(curve: np.ndarray, tolerance: float) -> bool:
-    """Whether D(t) changed by no more than its errors, or this share, in the last doubling of t.
+    """Whether D(t) settled: the last doubling of t changed little, see :data:`FLAT_TIMES`.
 
     ``curve`` (n_starts, n_times): D(t) from each start.
     """
-    change, error = _mean_and_error(curve[:, -1] - curve[:, -2])
-    return abs(change) <= max(FLAT_SIGMAS * error, tolerance * abs(curve[:, -1].mean()))
+    d, (change, error) = curve[:, -1].mean(), _mean_and_error(curve[:, -1] - curve[:, -2])
+    return abs(change) <= max(FLAT_SIGMAS * error, FLAT_TIMES * tolerance * abs(d))
 
 
 class Paths:
