@@ -21,10 +21,8 @@ uptake:
   max_steps: 2000
   spacing_A: 0.5
 diffusion:
-  timestep_fs: 2
   n_molecules: 40
-  equilibration_ps: 2
-  production_ps: 200
+  target_error: 0.2
   spacing_A: 0.5
 learning:
   learners: [xgboost]

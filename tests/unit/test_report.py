@@ -434,9 +434,8 @@ def test_diffusion_counts_only_what_ran(tables, whole):
     ok = table[table.status == "ok"]
     n = sum(v is True or v == 1 for v in ok.diffusive)
     assert 0 < n < len(ok)
-    assert (
-        f"{n} of {len(ok)} structures with a result are diffusive; only these are labels" in whole[1].text
-    )
+    words = f"{n} of {len(ok)} structures with a result are diffusive; only these are labels"
+    assert words in whole[1].text
 
 
 @pytest.mark.slow("draws a whole page")
