@@ -2,14 +2,16 @@
 
     python benchmarks/harmonic.py dynamics --output benchmarks/harmonic
     python benchmarks/harmonic.py labels --output benchmarks/harmonic
+    python benchmarks/harmonic.py slow --output benchmarks/harmonic
     python benchmarks/harmonic.py N2 --output benchmarks/harmonic
     python benchmarks/harmonic.py O2 --output benchmarks/harmonic
     python benchmarks/harmonic.py report --output benchmarks/harmonic
 
 ``dynamics`` runs the grid engine to 5 % error on MOFs drawn at random from the published table,
-``labels`` engine harmonic on all of that table, ``N2`` and ``O2`` on those of a second one. All
-keep what is finished in ``<output>_<part>.csv`` and go on from there. ``report`` writes
-``<output>.md`` from what there is.
+``labels`` engine harmonic on all of that table, ``N2`` and ``O2`` on those of a second one.
+``slow`` compares the slow ones among the labels with transition-state theory, and with dynamics at
+a temperature at which they diffuse. All keep what is finished in ``<output>_<part>.csv`` and go on
+from there. ``report`` writes ``<output>.md`` from what there is.
 """
 
 import argparse
@@ -22,7 +24,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from published_diffusivities import REFERENCE, published_diffusivities, resumed, structures
+from published_diffusivities import (
+    REFERENCE,
+    hopping,
+    published_diffusivities,
+    resumed,
+    structures,
+)
 
 from poreflux import diffusion
 from poreflux.run import stages
@@ -37,6 +45,10 @@ NITROGEN_OXYGEN = "orhan-2021/core2019_n2_o2.csv.gz"
 # vibration in a cage as a rule.
 FAR, SLOWEST = 0.5, 1e-10
 DECADE = math.log(10.0)
+# Slow ones: how many, and between which D; the temperatures at which dynamics is tried, the first
+# at which D is above HOT_ENOUGH (m2/s).
+N_SLOW, SLOW_RANGE = 12, (1e-18, 1e-11)
+HOT_K, HOT_ENOUGH = (400.0, 500.0, 600.0, 800.0, 1000.0, 1400.0), 3e-10
 
 
 def measured(row: dict, timestep_fs: float, params: dict) -> dict:
@@ -46,6 +58,23 @@ def measured(row: dict, timestep_fs: float, params: dict) -> dict:
     found = diffusion.compute(stages.structure_of(row), settings)
     facts = {"name": row["name"], "atoms": row["n_atoms"]} | vars(found)
     return facts | {"cpu_s": round(time.process_time() - start, 2)}
+
+
+def slow(row: dict, timestep_fs: float) -> dict:
+    """A slow structure: transition-state theory, and both engines where it is hot enough."""
+    structure = stages.structure_of(row)
+    facts = {"name": row["name"], "tst": hopping(structure)}
+    for temperature_K in HOT_K:
+        params = HARMONIC | {"temperature_K": temperature_K}
+        ours = measured(row, timestep_fs, params)
+        if ours["d_m2_s"] > HOT_ENOUGH:
+            break
+    theirs = measured(row, timestep_fs, DYNAMICS | {"temperature_K": temperature_K})
+    facts |= {"temperature_K": temperature_K, "diffusive_md": theirs["diffusive"]}
+    for name, found in (("hot", ours), ("md", theirs)):
+        facts |= {name: found["d_m2_s"], f"{name}_err": found["d_err_m2_s"]}
+        facts[f"{name}_cpu_s"] = found["cpu_s"]
+    return facts
 
 
 PARTS = {
@@ -65,6 +94,13 @@ def second_table() -> pd.DataFrame:
             "O2": 1e-4 * table["d_o2_dilute_cm2_s"],
         }
     )
+
+
+def slow_ones(ours: pd.DataFrame) -> list[str]:
+    """Names of slow MOFs among the labels, evenly spread from the slowest on."""
+    found = ours[ours["diffusive"] & ours["d_m2_s"].between(*SLOW_RANGE)].sort_values("d_m2_s")
+    places = np.unique(np.linspace(0, len(found) - 1, min(N_SLOW, len(found))).round().astype(int))
+    return list(found["name"].iloc[places])
 
 
 def names_of(part: str, number: int | None) -> list[str]:
@@ -206,6 +242,38 @@ def against_second_table(options) -> list[str]:
     return lines
 
 
+def of_the_slow(ours: pd.DataFrame, t: pd.DataFrame) -> list[str]:
+    """Slow MOFs against transition-state theory and hot dynamics."""
+    t = t.merge(ours[["name", "d_m2_s", "d_err_m2_s", "cpu_s"]], on="name").sort_values("d_m2_s")
+    ran = t[t["diffusive_md"]]
+    error = np.hypot(ran["hot_err"] / ran["hot"], ran["md_err"] / ran["md"])
+    se = np.log(ran["hot"] / ran["md"]) / error
+    tst = np.log10(t["tst"] / t["d_m2_s"])
+    hot = np.log10(ran["hot"] / ran["md"])
+    steps = ", ".join(f"{x:g}" for x in HOT_K)
+    lines = [
+        f"## Slow: {len(t)} MOFs, {t['d_m2_s'].min():.1g} to {t['d_m2_s'].max():.1g} m2/s at 298 K",
+        "",
+        "Transition-state theory on a grid of 0.15 Å, without transmission coefficient; dynamics "
+        f"at the first of {steps} K at which D exceeds {HOT_ENOUGH:g}.",
+        "",
+        f"- log10 (theory / ours) at 298 K: median {tst.median():+.2f}, {tst.min():+.2f} to "
+        f"{tst.max():+.2f}.",
+        f"- log10 (ours / dynamics), hot: mean {hot.mean():+.3f}; over its standard error rms "
+        f"{_rms(se):.2f}, largest {se.abs().max():.1f} ({len(ran)} MOFs).",
+        "",
+        "| MOF | ours at 298 K, m2/s | CPU, s | theory | K | ours, hot | dynamics | CPU, s |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for r in t.itertuples():
+        md = f"{r.md:.3g} ({r.md_err:.1g})" if r.diffusive_md else f"< {r.md:.2g}"
+        lines.append(
+            f"| {r.name} | {r.d_m2_s:.3g} ({r.d_err_m2_s:.1g}) | {r.cpu_s:.1f} | {r.tst:.2g} "
+            f"| {r.temperature_K:g} | {r.hot:.3g} ({r.hot_err:.1g}) | {md} | {r.md_cpu_s:.0f} |"
+        )
+    return [*lines, ""]
+
+
 def _rms(x) -> float:
     return float(np.sqrt(np.mean(np.square(x))))
 
@@ -234,11 +302,13 @@ def summary(options) -> list[str]:
     """The Markdown page."""
     ours = pd.read_csv(kept(options, "labels"))
     theirs = pd.read_csv(kept(options, "dynamics"))
+    slow_csv = kept(options, "slow")
     return [
         "# Engine harmonic: D from picoseconds against long dynamics and published values",
         "",
         *against_dynamics(ours, theirs),
         "",
+        *(of_the_slow(ours, pd.read_csv(slow_csv)) if slow_csv.is_file() else []),
         *against_published(ours, published_diffusivities(), theirs),
         "",
         *against_second_table(options),
@@ -248,7 +318,7 @@ def summary(options) -> list[str]:
 def main() -> None:
     """Run what is missing, or write the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=(*PARTS, "report"))
+    parser.add_argument("part", choices=(*PARTS, "slow", "report"))
     parser.add_argument(
         "--number", type=int, help="structures; default: 300 for dynamics, else all"
     )
@@ -263,9 +333,13 @@ def main() -> None:
         page = options.output.with_suffix(".md")
         page.write_text("\n".join(summary(options)) + "\n", encoding="utf-8")
         return
-    rows = structures(names_of(options.part, options.number), options)
+    if options.part == "slow":
+        names, function = slow_ones(pd.read_csv(kept(options, "labels"))), slow
+    else:
+        names = names_of(options.part, options.number)
+        function = partial(measured, params=PARTS[options.part])
+    rows = structures(names, options)
     diffusion.warm_up()
-    function = partial(measured, params=PARTS[options.part])
     end = time.monotonic() + 60.0 * options.minutes
     resumed(kept(options, options.part), function, rows, options.timestep_fs, options, end)
 
