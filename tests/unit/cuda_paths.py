@@ -1,10 +1,15 @@
 """Paths in two small fields, on the CPU or in numba's CUDA simulator; prints them.
 
-python cuda_paths.py cpu | cuda
+python cuda_paths.py cpu | cuda FILE
+
+FILE hands the fields on from the first to the second: compiled sums, and those of numpy, round the
+harmonic coordinates in two ways.
 """
 
 import json
+import pickle
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +19,7 @@ from poreflux.structures.crystal import cell_matrix
 
 # four paths a block; a launch holds the first paths of both fields, not the second
 IN_BLOCK, LAUNCH_BYTES = 4, 2000
-harmonic.LEVEL_PS, harmonic.POINT_FS = 0.05, 12.0
+harmonic.LEVEL_PS, harmonic.POINT_FS = 0.1, 24.0
 
 
 class Kept(harmonic.Paths):
@@ -33,18 +38,12 @@ class Kept(harmonic.Paths):
 class Walk:
     """What :func:`poreflux.diffusion.harmonic_cuda.run_all` needs of a task."""
 
-    def __init__(self, seed: int, lengths_A: tuple, shape: tuple, timestep_fs: float, sizes):
-        energy = 1000.0 * np.random.default_rng(seed).standard_normal(shape)
-        cell = cell_matrix(lengths_A, (75.0, 100.0, 95.0))
-        self.landscape = harmonic.prepare(
-            energy, cell, Dynamics(16.0, 3000.0, timestep_fs, 0.0),
-            threshold_kT=20.0, cap_K=20_000.0, spacing_A=1.6,
-        )  # fmt: skip
-        self._seed, self.sizes = seed, sizes
+    def __init__(self, landscape: harmonic.Landscape, sizes):
+        self.landscape, self.sizes = landscape, sizes
 
     def search(self):
         """Numbers and lengths of paths, wanted in turn."""
-        self.paths = Kept(self.landscape, self._seed)
+        self.paths = Kept(self.landscape, 4)
         return self.paths, (self.paths.missing(*size) for size in self.sizes)
 
     def settle(self, _) -> None:
@@ -52,13 +51,30 @@ class Walk:
         self.curve = self.paths.curve(*self.sizes[-1])
 
 
+def landscape_of(seed: int, lengths_A: tuple, shape: tuple, timestep_fs: float):
+    """Made up, open nearly everywhere."""
+    energy = 1000.0 * np.random.default_rng(seed).standard_normal(shape)
+    made = harmonic.prepare(
+        energy, cell_matrix(lengths_A, (75.0, 100.0, 95.0)),
+        Dynamics(16.0, 3000.0, timestep_fs, 0.0),
+        threshold_kT=20.0, cap_K=20_000.0, spacing_A=1.6,
+    )  # fmt: skip
+    assert made.coordinates  # kept with it
+    return made
+
+
 def main() -> None:
     """Run, and print the bits of all paths and of D."""
-    walks = [
-        Walk(1, (6.0, 7.0, 8.0), (5, 6, 7), 6.0, [(5, 1), (5, 2), (9, 2)]),
-        Walk(2, (7.0, 6.5, 6.0), (6, 4, 5), 4.0, [(7, 0), (13, 1)]),
-    ]
-    if sys.argv[1] == "cpu":
+    where, file = sys.argv[1], Path(sys.argv[2])
+    if where == "cpu":
+        made = (
+            landscape_of(1, (6.0, 7.0, 8.0), (5, 6, 7), 6.0),
+            landscape_of(2, (7.0, 6.5, 6.0), (6, 4, 5), 4.0),
+        )
+        file.write_bytes(pickle.dumps(made))
+    first, second = pickle.loads(file.read_bytes())
+    walks = [Walk(first, [(5, 1), (5, 2), (9, 2)]), Walk(second, [(7, 0), (13, 1)])]
+    if where == "cpu":
         for walk in walks:
             walk.settle(harmonic.driven(*walk.search()))
     else:
