@@ -1,6 +1,6 @@
 """Stage diffusion over two structures and two others; prints the table and the store's keys.
 
-python cuda_stage_diffusion.py CIFS STORE DEVICE
+python cuda_stage_diffusion.py CIFS STORE DEVICE ENGINE
 """
 
 import json
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numba
 import pandas as pd
+from numba.core.dispatcher import Dispatcher
 
 from poreflux import diffusion
-from poreflux.diffusion import grid_engine
+from poreflux.diffusion import cuda, grid_engine, harmonic, harmonic_cuda, paths
 from poreflux.diffusion.settings import DiffusionSettings
 from poreflux.run import stages
 from poreflux.run.artifacts import Limits
@@ -19,11 +20,9 @@ from poreflux.store import Store
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import make_structure
 
-# What the device's kernel calls.
-OF_THE_KERNEL = (
-    "step", "thermostat", "molecule_of", "keep_molecule", "_wrapped", "_acceleration", "_gradient",
-    "_plane", "_line", "_hardening", "spline_weights_and_slopes",
-)  # fmt: skip
+# The engine harmonic, on paths of some femtoseconds.
+harmonic.LEVEL_PS, harmonic.FIRST_PS, harmonic.POINT_FS = 0.016, 0.064, 8.0
+harmonic.FIRST_STARTS, harmonic.MORE_STARTS = 8, 4
 
 
 def main() -> None:
@@ -31,9 +30,15 @@ def main() -> None:
     if numba.config.ENABLE_CUDASIM:
         # the simulator takes Python alone; what makes grids and starts stays compiled
         diffusion.warm_up()
-        for name in OF_THE_KERNEL:
-            setattr(grid_engine, name, getattr(grid_engine, name).py_func)
-    cifs, store, device = Path(sys.argv[1]), Store(sys.argv[2]), sys.argv[3]
+        for module in (grid_engine, paths, cuda, harmonic_cuda):
+            for name, kernel in list(vars(module).items()):
+                # what a kernel of the device calls becomes a part of it
+                if (
+                    isinstance(kernel, Dispatcher)
+                    and kernel.targetoptions.get("inline") == "always"
+                ):
+                    setattr(module, name, kernel.py_func)
+    cifs, store, (device, engine) = Path(sys.argv[1]), Store(sys.argv[2]), sys.argv[3:]
     cube = (13.0,) * 3, (90.0,) * 3
     structures = {
         "small": read_cif(cifs / "JIVFUQ_clean.cif"),
@@ -56,9 +61,10 @@ def main() -> None:
         for name, s in structures.items()
     )
     params = {
-        "engine": "grid", "device": device, "seed": 4, "spacing_A": 0.5, "timestep_fs": 4.0,
+        "engine": engine, "device": device, "seed": 4, "spacing_A": 0.5, "timestep_fs": 4.0,
         "n_molecules": 4, "n_groups": 2, "equilibration_ps": 0.04, "production_ps": 0.32,
-        "sample_ps": 0.016, "max_ps": 0.7, "rare_events": "bound",
+        "sample_ps": 0.016, "max_ps": 0.7, "rare_events": "bound", "flat_ps": 4.0,
+        "target_error": 1.0 if engine == "harmonic" else 0.1,
     }  # fmt: skip
     found = stages.run_stage(
         "diffusion", table, DiffusionSettings(**params), store=store, limits=Limits(workers=2)

@@ -6,25 +6,26 @@ from poreflux.run import gpu, stages
 from poreflux.run.settings import STAGE_SETTINGS
 
 
-@pytest.mark.parametrize("stage", ["uptake", "diffusion"])
 @pytest.mark.parametrize(
-    ("params", "usable", "expected"),
+    ("stage", "engine", "has_cuda"),
     [
-        ({"device": "cpu"}, True, False),
-        ({"device": "auto"}, True, True),
-        ({"device": "auto"}, False, False),
-        ({"device": "auto", "engine": "reference"}, True, False),
-        ({"device": "cuda", "engine": "reference"}, True, False),
-        ({"device": "cuda"}, False, True),
+        ("uptake", "grid", True),
+        ("uptake", "raspa3", False),
+        ("diffusion", "grid", True),
+        ("diffusion", "harmonic", True),
+        ("diffusion", "lammps", False),
     ],
 )
-def test_who_takes_the_gpu(monkeypatch, stage, params, usable, expected):
-    if "engine" in params:
-        params = params | {"engine": {"uptake": "raspa3", "diffusion": "lammps"}[stage]}
+@pytest.mark.parametrize(
+    ("device", "usable", "wanted"),
+    [("cpu", True, False), ("auto", True, True), ("auto", False, False), ("cuda", False, True)],
+)
+def test_who_takes_the_gpu(monkeypatch, stage, engine, has_cuda, device, usable, wanted):
     monkeypatch.setattr(
         gpu, "run_isolated", lambda *_, **__: iter([Outcome(0, usable, "", "", 0.0, 0.0)])
     )
-    assert stages._takes_gpu(stages.STAGES[stage], STAGE_SETTINGS[stage](**params)) is expected
+    settings = STAGE_SETTINGS[stage](engine=engine, device=device)
+    assert stages._takes_gpu(stages.STAGES[stage], settings) is (has_cuda and wanted)
 
 
 def test_stages_without_a_gpu_engine_stay_on_the_cpu():

@@ -78,6 +78,16 @@ def test_accelerations_are_the_gradient_of_the_spline():
         )
 
 
+@pytest.mark.parametrize("shape", [(5, 6, 7), (2, 3, 4)])
+def test_padded_and_periodic_spline_have_the_same_energy(shape):
+    """Up to the far faces of the cell, and on grids narrower than the spline."""
+    rng = np.random.default_rng(2)
+    field = grid_engine.make_field(rng.normal(300.0, 500.0, shape), TRICLINIC, 20_000.0)
+    frac = np.concatenate([rng.random((50, 3)), [[1.0, 1.0, 1.0], [0.0, 1.0, 0.5]]])
+    padded = [grid_engine.energy_in(field.potential, *place) for place in frac * shape]
+    np.testing.assert_allclose(padded, energies_at(field, frac), rtol=1e-9, atol=1e-7)
+
+
 def test_energies_are_exact_on_the_grid_and_accurate_between(jivfuq):
     """Against a grid twice as fine: the soft cap keeps the spline from ringing in windows."""
     field, energy = field_of(jivfuq)

@@ -252,7 +252,7 @@ def test_weights_of_paths_are_exact():
     """Where paths reach everywhere, the mean of 1 over them is 1: all of Boltzmann is there."""
     landscape = prepared(Waves([(1, 0, 0), (0, 1, 0)], [1.5, 3.0]), (40, 40, 8))
     for level in (0, 3):
-        batch = Paths(landscape, seed=2)._flown(0, 4000, level)
+        batch = Paths(landscape, seed=2).together(4000, level)
         ones = landscape.scale * batch.found.mean() * batch.weights
         share = batch.found.std() / batch.found.mean()
         error = math.hypot(ones.std(), share) / math.sqrt(4000)

@@ -28,6 +28,8 @@ ALIASES = {"poreflux.cli": {"poreflux.run.cli"}, "poreflux.eos": {"poreflux.fiel
 KERNELS = (
     "poreflux.diffusion.cuda",
     "poreflux.diffusion.grid_engine",
+    "poreflux.diffusion.harmonic_cuda",
+    "poreflux.diffusion.paths",
     "poreflux.fields.grid",
     "poreflux.learning.learners.mlp",
     "poreflux.uptake.cuda",

@@ -14,13 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import cuda, float64
+from numba import cuda, float64, njit
 
 from poreflux.base.device import batches_of
 from poreflux.diffusion import grid_engine
 from poreflux.diffusion.grid_engine import (
     PAD,
     Batch,
+    Dynamics,
+    Field,
     Integrator,
     Potential,
     keep_molecule,
@@ -53,6 +55,32 @@ HOST = np.dtype(
 )
 
 
+# Named tuples are built on the device, for an argument of a launch is an array.
+_inline = njit(inline="always")
+
+
+@_inline
+def potential_of(host, grids):
+    """A row of HOST as a Potential; ``grids`` has the padded coefficients of all structures."""
+    return Potential(
+        grids[host["grid_from"] : host["grid_to"]],
+        (host["stride_x"], host["stride_y"]),
+        (host["lx"], host["ly"], host["lz"]),
+        (
+            host["g00"], host["g01"], host["g02"],
+            host["g10"], host["g11"], host["g12"],
+            host["g20"], host["g21"], host["g22"],
+        ),
+        host["inverse_cap"],
+    )  # fmt: skip
+
+
+@_inline
+def integrator_of(host):
+    """A row of HOST as an Integrator."""
+    return Integrator(host["kelvin"], host["thermal"], host["timestep"], host["tau"])
+
+
 @cuda.jit(cache=True)
 def advance_chains(chains, hosts, grids, position, image, velocity, acceleration, friction, frames):
     """Block i takes chain i through its frames, thread m the chain's molecule m.
@@ -73,19 +101,7 @@ def advance_chains(chains, hosts, grids, position, image, velocity, acceleration
     i, thread = cuda.blockIdx.x, cuda.threadIdx.x
     chain = chains[i]
     host = hosts[chain["host"]]
-    # built here, for an argument of a launch is an array
-    potential = Potential(
-        grids[host["grid_from"] : host["grid_to"]],
-        (host["stride_x"], host["stride_y"]),
-        (host["lx"], host["ly"], host["lz"]),
-        (
-            host["g00"], host["g01"], host["g02"],
-            host["g10"], host["g11"], host["g12"],
-            host["g20"], host["g21"], host["g22"],
-        ),
-        host["inverse_cap"],
-    )  # fmt: skip
-    integrator = Integrator(host["kelvin"], host["thermal"], host["timestep"], host["tau"])
+    potential, integrator = potential_of(host, grids), integrator_of(host)
     lx, ly, lz = potential.lengths
     dt, tau = integrator.timestep, integrator.tau
     n = chain["last"] - chain["first"]
@@ -149,9 +165,13 @@ def run_all(tasks: Sequence[DiffusionTask], threads: int = 1) -> None:
 
 def device_bytes(task: DiffusionTask) -> int:
     """About what a structure takes on the device: its grid, states, and frames of a launch."""
-    points = int(np.prod(np.array(task.field.shape) + sum(PAD)))
     frames = 2 + LAUNCH_STEPS // task.settings.steps_per_frame
-    return 8 * points + task.settings.n_molecules * (96 + 24 * frames)
+    return potential_bytes(task.field) + task.settings.n_molecules * (96 + 24 * frames)
+
+
+def potential_bytes(field: Field) -> int:
+    """What a grid takes on the device."""
+    return 8 * int(np.prod(np.array(field.shape) + sum(PAD)))
 
 
 def _run_batch(tasks: list[DiffusionTask], pool: ThreadPoolExecutor) -> None:
@@ -231,16 +251,7 @@ class _Device:
     """
 
     def __init__(self, trajectories: list[grid_engine.Trajectory]):
-        padded = [t.field.padded for t in trajectories]
-        ends = np.cumsum([0, *map(len, padded)])
-        hosts = np.array(
-            [
-                _host(t, start, end)
-                for t, start, end in zip(trajectories, ends[:-1], ends[1:], strict=True)
-            ],
-            HOST,
-        )
-        self._static = [cuda.to_device(hosts), cuda.to_device(np.concatenate(padded))]
+        self._static = potentials_there([(t.field, t.dynamics) for t in trajectories])
 
     def advance(self, pieces: list[_Piece]) -> None:
         """One launch: states are moved on in place, frames handed to their pieces."""
@@ -278,8 +289,12 @@ class _Device:
             piece.take(part.reshape(piece.n_frames, sizes[i], 3))
 
 
-def _host(trajectory: grid_engine.Trajectory, start: int, end: int) -> tuple:
-    """A row of the table of structures, whose grid lies from ``start`` to ``end``."""
-    _, strides, lengths, to_grid, inverse_cap = trajectory.field.potential
-    integrator = trajectory.dynamics.integrator
-    return start, end, *strides, *lengths, *to_grid, inverse_cap, *integrator
+def potentials_there(structures: Sequence[tuple[Field, Dynamics]]) -> list:
+    """The table HOST of structures, and their grids, on the device."""
+    padded = [field.padded for field, _ in structures]
+    ends = np.cumsum([0, *map(len, padded)])
+    rows = []
+    for (field, dynamics), start, end in zip(structures, ends[:-1], ends[1:], strict=True):
+        _, strides, lengths, to_grid, inverse_cap = field.potential
+        rows.append((start, end, *strides, *lengths, *to_grid, inverse_cap, *dynamics.integrator))
+    return [cuda.to_device(np.array(rows, HOST)), cuda.to_device(np.concatenate(padded))]

@@ -578,6 +578,38 @@ def _plane(padded, o, stride_y, wy):
 
 
 @_inline
+def _sheet(padded, o, stride_y, wy, wz):
+    """Weighted sum over y and z of sixteen coefficients."""
+    a0, a1, a2, a3 = _line(padded, o)
+    b0, b1, b2, b3 = _line(padded, o + stride_y)
+    c0, c1, c2, c3 = _line(padded, o + 2 * stride_y)
+    d0, d1, d2, d3 = _line(padded, o + 3 * stride_y)
+    return (
+        wy[0] * (wz[0] * a0 + wz[1] * a1 + wz[2] * a2 + wz[3] * a3)
+        + wy[1] * (wz[0] * b0 + wz[1] * b1 + wz[2] * b2 + wz[3] * b3)
+        + wy[2] * (wz[0] * c0 + wz[1] * c1 + wz[2] * c2 + wz[3] * c3)
+        + wy[3] * (wz[0] * d0 + wz[1] * d1 + wz[2] * d2 + wz[3] * d3)
+    )
+
+
+@_inline
+def energy_in(potential, x, y, z):
+    """Energy (K) at grid coordinates ``x, y, z`` in [0, n]."""
+    padded, (stride_x, stride_y) = potential.padded, potential.strides
+    i, j, k = int(x), int(y), int(z)
+    wx, wy = spline_weights_and_slopes(x - i), spline_weights_and_slopes(y - j)
+    wz = spline_weights_and_slopes(z - k)
+    base = i * stride_x + j * stride_y + k
+    soft = (
+        wx[0] * _sheet(padded, base, stride_y, wy, wz)
+        + wx[1] * _sheet(padded, base + stride_x, stride_y, wy, wz)
+        + wx[2] * _sheet(padded, base + 2 * stride_x, stride_y, wy, wz)
+        + wx[3] * _sheet(padded, base + 3 * stride_x, stride_y, wy, wz)
+    )
+    return soft * _hardening(soft, potential.inverse_cap)
+
+
+@_inline
 def _gradient(potential, x, y, z):
     """Gradient of the energy (K) with respect to grid coordinates ``x, y, z`` in [0, n]."""
     padded, (stride_x, stride_y) = potential.padded, potential.strides

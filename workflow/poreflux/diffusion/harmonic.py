@@ -17,6 +17,7 @@ The field is given as a grid. Nothing here knows a framework.
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -24,8 +25,15 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from poreflux.diffusion.grid_engine import Dynamics, Field, energy_at, make_field
-from poreflux.diffusion.paths import Coordinates, Schedule, draw, fly, square_gradient
+from poreflux.diffusion.grid_engine import Dynamics, Field, energy_in, make_field
+from poreflux.diffusion.paths import (
+    IN_NODE,
+    Coordinates,
+    Schedule,
+    draw,
+    fly,
+    square_gradient,
+)
 from poreflux.fields.channels import Accessibility, channels_of_guest
 from poreflux.fields.lattice import NEIGHBOURS
 from poreflux.fields.network import (
@@ -97,31 +105,40 @@ class Landscape:
         """What the kernels need of it."""
         shape = self.corrector_A.shape[:3]
         to_grid = (np.linalg.inv(self.field.cell) * np.array(shape)).T
+        # the corrector, and room for the ceiling
+        nodes = np.pad(self.corrector_A, [(0, 1)] * 3 + [(0, 0)], mode="wrap")
+        nodes = np.pad(nodes, [(0, 0)] * 3 + [(0, 1)])
         coordinates = Coordinates(
-            corrector=np.ascontiguousarray(self.corrector_A),
-            ceiling=np.zeros(shape),
+            nodes=nodes.ravel(),
+            strides=(IN_NODE * nodes.shape[1] * nodes.shape[2], IN_NODE * nodes.shape[2]),
+            lengths=tuple(map(float, shape)),
             to_grid=tuple(to_grid.ravel().tolist()),
             cell=tuple(self.field.cell.ravel().tolist()),
-            coefficients=self.field.coefficients,
-            inverse_cap=float(self.field.inverse_cap),
             lowest=self.lowest_K,
             beta=1.0 / self.dynamics.temperature_K,
         )
-        _fill_ceiling(coordinates, self.cells)
+        _fill_ceiling(self.field.potential, coordinates, self.cells)
         return coordinates
+
+    @cached_property
+    def ceiling(self) -> np.ndarray:
+        """What the density of starts is cut at in each of ``cells``, (n,)."""
+        shape = self.corrector_A.shape[:3]
+        nodes = self.coordinates.nodes.reshape(*(n + 1 for n in shape), IN_NODE)
+        return nodes[(*np.unravel_index(self.cells, shape), -1)]
 
     @cached_property
     def cumulative(self) -> np.ndarray:
         """Share of the ceilings in each cell and those before it, (n,)."""
-        running = np.cumsum(self.coordinates.ceiling.ravel()[self.cells])
+        running = np.cumsum(self.ceiling)
         return running / running[-1]
 
     @property
     def scale(self) -> float:
         """Integral of the ceiling over the partition function."""
-        ceiling = self.coordinates.ceiling
-        volume = abs(float(np.linalg.det(self.field.cell))) / ceiling.size
-        return float(ceiling.sum()) * volume / self.partition_A3
+        n_cells = math.prod(self.corrector_A.shape[:3])
+        volume = abs(float(np.linalg.det(self.field.cell))) / n_cells
+        return float(self.ceiling.sum()) * volume / self.partition_A3
 
 
 @dataclass(frozen=True)
@@ -276,7 +293,7 @@ def prepare(
     shape = tuple(max(2, math.ceil(a / spacing_A - 1e-9)) for a in np.linalg.norm(cell, axis=1))
     height_kT = threshold_kT - lowest / temperature_K
     network = conductors(
-        _on_grid(field.coefficients, field.inverse_cap, shape),
+        _on_grid(field.potential, shape),
         cell,
         temperature_K,
         _nearby(channels.mask, shape),
@@ -331,10 +348,40 @@ def run(
 ) -> Harmonic:
     """Paths until D is flat and precise; see :func:`harmonic_diffusivity`."""
     paths = Paths(landscape, seed)
+    return driven(
+        paths,
+        searching(paths, target_error=target_error, longest_ps=longest_ps, most_starts=most_starts),
+    )
+
+
+def driven(paths: Paths, search: Generator[Flight, None, Harmonic]) -> Harmonic:
+    """The outcome of a :func:`searching` whose paths are flown here."""
+    try:
+        while True:
+            paths.fly(next(search))
+    except StopIteration as done:
+        return done.value
+
+
+def searching(
+    paths: Paths, *, target_error: float, longest_ps: float, most_starts: int
+) -> Generator[Flight, None, Harmonic]:
+    """:func:`run`, for a caller who makes many landscapes' paths fly at once.
+
+    Yields
+    ------
+    Flight
+        Paths to be flown, and to be added to ``paths``, before it goes on.
+
+    Returns
+    -------
+    Harmonic
+    """
     level = round(math.log2(FIRST_PS / LEVEL_PS))
     last = max(level, math.floor(math.log2(longest_ps / LEVEL_PS)))
     n_starts = FIRST_STARTS
     while True:
+        yield paths.missing(n_starts, level)
         curve = paths.curve(n_starts, level)
         d, error = _mean_and_error(curve[:, -1])
         flat = is_flat(curve, target_error)
@@ -373,6 +420,32 @@ def is_flat(curve: np.ndarray, tolerance: float) -> bool:
     return abs(change) <= max(FLAT_SIGMAS * error, FLAT_TIMES * tolerance * abs(d))
 
 
+class Flight(NamedTuple):
+    """Paths at their starts.
+
+    Attributes
+    ----------
+    level : int
+        The longest time of D(t) is ``LEVEL_PS * 2**level``.
+    schedule : Schedule
+        Of each path.
+    place, velocity, moment, found : ndarray
+        From :func:`poreflux.diffusion.paths.draw`.
+    """
+
+    level: int
+    schedule: Schedule
+    place: np.ndarray
+    velocity: np.ndarray
+    moment: np.ndarray
+    found: np.ndarray
+
+    @property
+    def n_rows(self) -> int:
+        """Harmonic coordinates that are noted, of all paths."""
+        return len(self.place) * (self.schedule.blocks + 1)
+
+
 class Paths:
     """Paths of one landscape, and what they say of D.
 
@@ -384,8 +457,44 @@ class Paths:
     """
 
     def __init__(self, landscape: Landscape, seed: int):
-        self._landscape, self._seed = landscape, seed
+        self.landscape, self._seed = landscape, seed
         self._known: dict[int, list[_Batch]] = {}
+
+    def missing(self, n_starts: int, level: int) -> Flight | None:
+        """What lacks of so many paths, at their starts; ``None`` where all are there."""
+        first = sum(len(batch.found) for batch in self._known.get(level, []))
+        if first >= n_starts:
+            return None
+        landscape, n_starts = self.landscape, n_starts - first
+        timestep_fs = landscape.dynamics.timestep_fs
+        steps = max(1, round(POINT_FS / timestep_fs))
+        points = max(1, round(1000.0 * LEVEL_PS / (steps * timestep_fs)))
+        place, velocity = np.empty((n_starts, 3)), np.empty((n_starts, 3))
+        moment, found = np.empty(n_starts), np.empty(n_starts)
+        draw(
+            landscape.field.potential, landscape.coordinates, landscape.cells,
+            landscape.cumulative, np.uint64(self._seed), first, place, velocity, moment, found,
+        )  # fmt: skip
+        schedule = Schedule(steps, points, WINDOW * 2**level)
+        return Flight(level, schedule, place, velocity, moment, found)
+
+    def fly(self, flight: Flight) -> None:
+        """Fly and add what lacked."""
+        landscape, schedule, n_starts = self.landscape, flight.schedule, len(flight.place)
+        paths, density = np.empty((n_starts, schedule.blocks + 1, 3)), np.empty(n_starts)
+        fly(
+            landscape.field.potential, landscape.dynamics.integrator, landscape.coordinates,
+            schedule, flight.place, flight.velocity, flight.moment, paths, density,
+        )  # fmt: skip
+        self.add(flight, paths, density)
+
+    def add(self, flight: Flight, paths_A: np.ndarray, density: np.ndarray) -> None:
+        """Keep what :func:`poreflux.diffusion.paths.fly` made of the paths that lacked."""
+        schedule, timestep_fs = flight.schedule, self.landscape.dynamics.timestep_fs
+        block_fs = schedule.steps * schedule.points * timestep_fs
+        spectra = spectral(np.diff(paths_A, axis=1), flight.level) / block_fs
+        batch = _Batch(flight.found, 1.0 / density, spectra)
+        self._known.setdefault(flight.level, []).append(batch)
 
     def curve(self, n_starts: int, level: int) -> np.ndarray:
         """D(t) from each start at all times up to ``LEVEL_PS * 2**level``, Å^2/fs,
@@ -396,37 +505,21 @@ class Paths:
         """The tensor from each start at the last of these times, (n_starts, 3, 3)."""
         return self._estimates(n_starts, level)[:, -1]
 
+    def together(self, n_starts: int, level: int) -> _Batch:
+        """All paths of a length, flown here where they lack."""
+        flight = self.missing(n_starts, level)
+        if flight is not None:
+            self.fly(flight)
+        return _Batch(
+            *(np.concatenate(x)[:n_starts] for x in zip(*self._known[level], strict=True))
+        )
+
     def _estimates(self, n_starts, level):
-        batches = self._known.setdefault(level, [])
-        there = sum(len(batch.found) for batch in batches)
-        if there < n_starts:
-            batches.append(self._flown(there, n_starts - there, level))
-        found, weights, spectra = (np.concatenate(x)[:n_starts] for x in zip(*batches, strict=True))
+        found, weights, spectra = self.together(n_starts, level)
         # D is a product of two means: their scatters add, to first order
         ratios = weights[:, None, None, None] * spectra
         share = (found - found.mean())[:, None, None, None]
-        return self._landscape.scale * (found.mean() * ratios + share * ratios.mean(axis=0))
-
-    def _flown(self, first, n_starts, level):
-        landscape = self._landscape
-        place, velocity = np.empty((n_starts, 3)), np.empty((n_starts, 3))
-        moment, found = np.empty(n_starts), np.empty(n_starts)
-        draw(
-            landscape.coordinates, landscape.cells, landscape.cumulative,
-            np.uint64(self._seed), first, place, velocity, moment, found,
-        )  # fmt: skip
-        timestep_fs = landscape.dynamics.timestep_fs
-        steps = max(1, round(POINT_FS / timestep_fs))
-        points = max(1, round(1000.0 * LEVEL_PS / (steps * timestep_fs)))
-        schedule = Schedule(steps, points, WINDOW * 2**level)
-        paths, density = np.empty((n_starts, schedule.blocks + 1, 3)), np.empty(n_starts)
-        fly(
-            landscape.field.potential, landscape.dynamics.integrator, landscape.coordinates,
-            schedule, place, velocity, moment, paths, density,
-        )  # fmt: skip
-        block_fs = steps * points * timestep_fs
-        spectra = spectral(np.diff(paths, axis=1), level) / block_fs
-        return _Batch(found, 1.0 / density, spectra)
+        return self.landscape.scale * (found.mean() * ratios + share * ratios.mean(axis=0))
 
 
 class _Batch(NamedTuple):
@@ -504,14 +597,15 @@ def _inner_cells(network: Network, known: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _on_grid(coefficients, inverse_cap, shape):
+def _on_grid(potential, shape):
     """Energy (K) of a field on another grid of its cell."""
+    lx, ly, lz = potential.lengths
     nx, ny, nz = shape
     energy = np.empty((nx, ny, nz))
     for i in range(nx):
         for j in range(ny):
             for k in range(nz):
-                energy[i, j, k] = energy_at(coefficients, inverse_cap, i / nx, j / ny, k / nz)
+                energy[i, j, k] = energy_in(potential, i / nx * lx, j / ny * ly, k / nz * lz)
     return energy
 
 
@@ -542,38 +636,31 @@ def _one_layer_more(chi, known, sides, steps):
 
 
 @njit(cache=True, nogil=True)
-def _fill_ceiling(coordinates, cells):
+def _fill_ceiling(potential, coordinates, cells):
     """What the density of starts is cut at: above it almost everywhere in a cell."""
-    ceiling = coordinates.ceiling
-    nx, ny, nz = ceiling.shape
-    weight = np.zeros((nx, ny, nz))
+    nodes, (stride_x, stride_y) = coordinates.nodes, coordinates.strides
+    nx, ny, nz = coordinates.lengths
+    shape = int(nx), int(ny), int(nz)
+    weight = np.zeros(shape)
     for flat in cells:
-        i, j, k = flat // (ny * nz), flat // nz % ny, flat % nz
+        i, j, k = flat // (shape[1] * shape[2]), flat // shape[2] % shape[1], flat % shape[2]
+        highest = _weight(potential, coordinates, i + 0.5, j + 0.5, k + 0.5)
+        highest *= square_gradient(coordinates, i, j, k, 0.5, 0.5, 0.5)
         for a in range(2):
             for b in range(2):
                 for c in range(2):
-                    p, q, r = (i + a) % nx, (j + b) % ny, (k + c) % nz
+                    p, q, r = (i + a) % shape[0], (j + b) % shape[1], (k + c) % shape[2]
                     if weight[p, q, r] == 0.0:
-                        energy = energy_at(
-                            coordinates.coefficients, coordinates.inverse_cap,
-                            p / nx, q / ny, r / nz,
-                        )  # fmt: skip
-                        weight[p, q, r] = math.exp(
-                            -coordinates.beta * (energy - coordinates.lowest)
-                        )
-    chi, to_grid = coordinates.corrector, coordinates.to_grid
-    for flat in cells:
-        i, j, k = flat // (ny * nz), flat // nz % ny, flat % nz
-        energy = energy_at(
-            coordinates.coefficients, coordinates.inverse_cap,
-            (i + 0.5) / nx, (j + 0.5) / ny, (k + 0.5) / nz,
-        )  # fmt: skip
-        middle = math.exp(-coordinates.beta * (energy - coordinates.lowest))
-        highest = middle * square_gradient(chi, to_grid, i, j, k, 0.5, 0.5, 0.5)
-        for a in range(2):
-            for b in range(2):
-                for c in range(2):
-                    w = weight[(i + a) % nx, (j + b) % ny, (k + c) % nz]
-                    square = square_gradient(chi, to_grid, i, j, k, float(a), float(b), float(c))
-                    highest = max(highest, w * square)
-        ceiling[i, j, k] = ABOVE * highest
+                        weight[p, q, r] = _weight(potential, coordinates, p, q, r)
+                    square = square_gradient(coordinates, i, j, k, float(a), float(b), float(c))
+                    highest = max(highest, weight[p, q, r] * square)
+        nodes[i * stride_x + j * stride_y + k * IN_NODE + 3] = ABOVE * highest
+
+
+@njit(cache=True, nogil=True)
+def _weight(potential, coordinates, x, y, z):
+    """w at coordinates of the corrector's grid."""
+    lx, ly, lz = potential.lengths
+    nx, ny, nz = coordinates.lengths
+    energy = energy_in(potential, x / nx * lx, y / ny * ly, z / nz * lz)
+    return math.exp(-coordinates.beta * (energy - coordinates.lowest))

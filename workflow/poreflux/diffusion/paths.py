@@ -14,10 +14,12 @@ import numpy as np
 from numba import njit
 
 from poreflux.base.random_stream import advance, normal, seeded, uniform
-from poreflux.diffusion.grid_engine import Molecule, acceleration_at, energy_at, step
+from poreflux.diffusion.grid_engine import Molecule, acceleration_at, energy_in, step
 
 # Places tried per start that tell the normalisation, and the most until one is taken.
 TRIES, MOST_TRIES = 16, 100_000
+# Numbers at a point of the grid of the harmonic coordinates: the corrector's three and the ceiling.
+IN_NODE = 4
 
 _compile = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 _inline = njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
@@ -28,27 +30,28 @@ class Coordinates(NamedTuple):
 
     Attributes
     ----------
-    corrector : float64 (mx, my, mz, 3)
-        chi at the points of a grid on the cell, linear between them, Å.
-    ceiling : float64 (mx, my, mz)
-        By the lowest corner of a cell of this grid: what the density of starts,
-        w |grad y|^2, is cut at; 0 where none starts.
+    nodes : float64, flat
+        In C order, :data:`IN_NODE` numbers at each point of a grid on the cell, whose first layer
+        is repeated after the last along each axis: the corrector chi (Å), linear between the
+        points, and, for the cell of the grid whose lowest corner the point is, what the density of
+        starts, w |grad y|^2, is cut at; 0 where none starts.
+    strides : tuple of 2 ints
+        Of the nodes along x and y.
+    lengths : tuple of 3 floats
+        Cells of this grid along each axis.
     to_grid : tuple of 9 floats
         Row by row: coordinates of this grid = ``to_grid @ cartesian``.
     cell : tuple of 9 floats
         Lattice vectors, row by row, Å.
-    coefficients, inverse_cap
-        Of the :class:`poreflux.diffusion.grid_engine.Field`.
     lowest, beta : float
         Energy (K) at which w is 1, and 1/T (1/K).
     """
 
-    corrector: np.ndarray
-    ceiling: np.ndarray
+    nodes: np.ndarray
+    strides: tuple
+    lengths: tuple
     to_grid: tuple
     cell: tuple
-    coefficients: np.ndarray
-    inverse_cap: float
     lowest: float
     beta: float
 
@@ -72,21 +75,29 @@ class Schedule(NamedTuple):
 
 
 @_inline
-def _corner(n, i, a):
-    """Grid point ``i`` or the one after it, in a period of ``n``."""
-    i += a
-    return i - n if i >= n else i
+def _node(coordinates, i, j, k):
+    """Where the numbers of a point begin."""
+    stride_x, stride_y = coordinates.strides
+    return i * stride_x + j * stride_y + k * IN_NODE
 
 
 @_inline
-def _slopes(chi, i, j, k, x, y, z, axis):
+def _corners(coordinates, i, j, k, axis):
+    """Component ``axis`` of the corrector at the corners of a cell, z fastest."""
+    nodes, (stride_x, stride_y) = coordinates.nodes, coordinates.strides
+    # unsigned: a signed index costs a test for negative ones
+    o, z = np.uintp(_node(coordinates, i, j, k) + axis), np.uintp(IN_NODE)
+    x, y = np.uintp(stride_x), np.uintp(stride_y)
+    return (
+        nodes[o], nodes[o + z], nodes[o + y], nodes[o + y + z],
+        nodes[o + x], nodes[o + x + z], nodes[o + x + y], nodes[o + x + y + z],
+    )  # fmt: skip
+
+
+@_inline
+def _slopes(coordinates, i, j, k, x, y, z, axis):
     """Gradient of component ``axis`` of the corrector along the grid, at (x, y, z) of a cell."""
-    nx, ny, nz = chi.shape[0], chi.shape[1], chi.shape[2]
-    i1, j1, k1 = _corner(nx, i, 1), _corner(ny, j, 1), _corner(nz, k, 1)
-    c000, c001 = chi[i, j, k, axis], chi[i, j, k1, axis]
-    c010, c011 = chi[i, j1, k, axis], chi[i, j1, k1, axis]
-    c100, c101 = chi[i1, j, k, axis], chi[i1, j, k1, axis]
-    c110, c111 = chi[i1, j1, k, axis], chi[i1, j1, k1, axis]
+    c000, c001, c010, c011, c100, c101, c110, c111 = _corners(coordinates, i, j, k, axis)
     x0, y0, z0 = 1.0 - x, 1.0 - y, 1.0 - z
     return (
         y0 * (z0 * (c100 - c000) + z * (c101 - c001))
@@ -99,12 +110,12 @@ def _slopes(chi, i, j, k, x, y, z, axis):
 
 
 @_inline
-def square_gradient(chi, to_grid, i, j, k, x, y, z):
+def square_gradient(coordinates, i, j, k, x, y, z):
     """Sum over i of |grad y_i|^2 at (x, y, z) in [0, 1] of cell (i, j, k)."""
-    g00, g01, g02, g10, g11, g12, g20, g21, g22 = to_grid
+    g00, g01, g02, g10, g11, g12, g20, g21, g22 = coordinates.to_grid
     total = 0.0
     for axis in range(3):
-        sx, sy, sz = _slopes(chi, i, j, k, x, y, z, axis)
+        sx, sy, sz = _slopes(coordinates, i, j, k, x, y, z, axis)
         gx = sx * g00 + sy * g10 + sz * g20
         gy = sx * g01 + sy * g11 + sz * g21
         gz = sx * g02 + sy * g12 + sz * g22
@@ -120,25 +131,25 @@ def square_gradient(chi, to_grid, i, j, k, x, y, z):
 
 @_inline
 def _cell_of(f, n):
-    """Number of the grid cell and the place in it of a fractional coordinate in [0, 1]."""
+    """Number of the grid cell, of ``n``, and the place in it of a coordinate in [0, 1]."""
     f *= n
-    i = min(int(f), n - 1)
+    i = min(int(f), int(n) - 1)
     return i, f - i
 
 
-@_compile
-def density_over_weight(coordinates, fx, fy, fz):
-    """What starts are drawn with, over w, at fractional coordinates in [0, 1]."""
-    chi, ceiling = coordinates.corrector, coordinates.ceiling
-    i, x = _cell_of(fx, ceiling.shape[0])
-    j, y = _cell_of(fy, ceiling.shape[1])
-    k, z = _cell_of(fz, ceiling.shape[2])
-    most = ceiling[i, j, k]
+@_inline
+def density_over_weight(potential, coordinates, x, y, z):
+    """What starts are drawn with, over w, at coordinates of the potential's grid."""
+    lx, ly, lz = potential.lengths
+    mx, my, mz = coordinates.lengths
+    i, fx = _cell_of(x / lx, mx)
+    j, fy = _cell_of(y / ly, my)
+    k, fz = _cell_of(z / lz, mz)
+    most = coordinates.nodes[_node(coordinates, i, j, k) + 3]
     if most <= 0.0:
         return 0.0
-    square = square_gradient(chi, coordinates.to_grid, i, j, k, x, y, z)
-    height = energy_at(coordinates.coefficients, coordinates.inverse_cap, fx, fy, fz)
-    height = coordinates.beta * (height - coordinates.lowest)
+    square = square_gradient(coordinates, i, j, k, fx, fy, fz)
+    height = coordinates.beta * (energy_in(potential, x, y, z) - coordinates.lowest)
     # a place so high that its weight is nothing
     if height > 600.0:
         return square
@@ -148,31 +159,34 @@ def density_over_weight(coordinates, fx, fy, fz):
 @_inline
 def harmonic_at(coordinates, fx, fy, fz):
     """The corrector at fractional coordinates in [0, 1], Å."""
-    chi = coordinates.corrector
-    nx, ny, nz = chi.shape[0], chi.shape[1], chi.shape[2]
-    i, x = _cell_of(fx, nx)
-    j, y = _cell_of(fy, ny)
-    k, z = _cell_of(fz, nz)
-    c0 = c1 = c2 = 0.0
-    for a in range(2):
-        ia, wa = _corner(nx, i, a), x if a else 1.0 - x
-        for b in range(2):
-            jb, wb = _corner(ny, j, b), wa * (y if b else 1.0 - y)
-            for c in range(2):
-                kc, w = _corner(nz, k, c), wb * (z if c else 1.0 - z)
-                c0 += w * chi[ia, jb, kc, 0]
-                c1 += w * chi[ia, jb, kc, 1]
-                c2 += w * chi[ia, jb, kc, 2]
-    return c0, c1, c2
+    mx, my, mz = coordinates.lengths
+    i, x = _cell_of(fx, mx)
+    j, y = _cell_of(fy, my)
+    k, z = _cell_of(fz, mz)
+    return (
+        _between(_corners(coordinates, i, j, k, 0), x, y, z),
+        _between(_corners(coordinates, i, j, k, 1), x, y, z),
+        _between(_corners(coordinates, i, j, k, 2), x, y, z),
+    )
+
+
+@_inline
+def _between(corners, x, y, z):
+    c000, c001, c010, c011, c100, c101, c110, c111 = corners
+    x0, y0, z0 = 1.0 - x, 1.0 - y, 1.0 - z
+    return x0 * (y0 * (z0 * c000 + z * c001) + y * (z0 * c010 + z * c011)) + x * (
+        y0 * (z0 * c100 + z * c101) + y * (z0 * c110 + z * c111)
+    )
 
 
 @_compile
-def draw(coordinates, cells, cumulative, seed, first, place, velocity, moment, found):
+def draw(potential, coordinates, cells, cumulative, seed, first, place, velocity, moment, found):
     """Starts with density min(w |grad y|^2, ceiling), by rejection.
 
     Parameters
     ----------
-    coordinates : Coordinates
+    potential, coordinates
+        Named tuples.
     cells : int64 (n,)
         Flat indices of the cells with a ceiling.
     cumulative : float64 (n,)
@@ -187,7 +201,9 @@ def draw(coordinates, cells, cumulative, seed, first, place, velocity, moment, f
         Filled: mean over some tries of density over ceiling. Its mean times the integral of the
         ceiling is the integral of the density.
     """
-    nx, ny, nz = coordinates.ceiling.shape
+    lx, ly, lz = potential.lengths
+    mx, my, mz = coordinates.lengths
+    ny, nz = int(my), int(mz)
     for m in range(len(place)):
         state = seeded(seed, np.uint64(2 * (first + m)))
         taken, total = False, 0.0
@@ -202,11 +218,12 @@ def draw(coordinates, cells, cumulative, seed, first, place, velocity, moment, f
             y = uniform(state)
             state = advance(state)
             z = uniform(state)
-            fx, fy, fz = (i + x) / nx, (j + y) / ny, (k + z) / nz
-            square = square_gradient(coordinates.corrector, coordinates.to_grid, i, j, k, x, y, z)
-            height = energy_at(coordinates.coefficients, coordinates.inverse_cap, fx, fy, fz)
+            fx, fy, fz = (i + x) / mx, (j + y) / my, (k + z) / mz
+            square = square_gradient(coordinates, i, j, k, x, y, z)
+            height = energy_in(potential, fx * lx, fy * ly, fz * lz)
             weight = math.exp(-coordinates.beta * (height - coordinates.lowest))
-            share = min(1.0, square * weight / coordinates.ceiling[i, j, k])
+            most = coordinates.nodes[_node(coordinates, i, j, k) + 3]
+            share = min(1.0, square * weight / most)
             state = advance(state)
             if not taken and (uniform(state) < share or attempt == MOST_TRIES - 1):
                 place[m, 0], place[m, 1], place[m, 2] = fx, fy, fz
@@ -238,23 +255,50 @@ def _note(coordinates, molecule, lengths, row):
     row[2] = chi_z + fx * a2 + fy * b2 + fz * c2
 
 
-@_compile
-def _one_way(potential, integrator, coordinates, schedule, molecule, point, ahead, path):
-    """From point number ``point`` to the end (``ahead`` 1) or the beginning (-1) of a path.
+@_inline
+def path_through(potential, integrator, coordinates, schedule, place, velocity, moment, m, path):
+    """A path, first from its start to its end, then from there to its beginning.
 
-    Returns the sum, over the points behind the first, of :func:`density_over_weight`.
+    Parameters
+    ----------
+    potential, integrator, coordinates, schedule
+        Named tuples.
+    place, velocity, moment
+        From :func:`draw`.
+    m : int
+        The row of the start in these.
+    path : float64 (blocks + 1, 3)
+        Filled: harmonic coordinates at the ends of the blocks, Å.
+
+    Returns
+    -------
+    float
+        Mean over the points of the path of :func:`density_over_weight`.
     """
     lx, ly, lz = potential.lengths
-    last = schedule.points * schedule.blocks if ahead > 0 else 0
-    total = 0.0
-    while point != last:
-        for _ in range(schedule.steps):
-            molecule = step(potential, integrator, 1.0, molecule)
-        point += ahead
-        total += density_over_weight(coordinates, molecule.x / lx, molecule.y / ly, molecule.z / lz)
+    n_points = schedule.points * schedule.blocks + 1
+    speed = math.sqrt(integrator.thermal)
+    x, y, z = place[m, 0] * lx, place[m, 1] * ly, place[m, 2] * lz
+    vx, vy, vz = speed * velocity[m, 0], speed * velocity[m, 1], speed * velocity[m, 2]
+    ax, ay, az = acceleration_at(potential, integrator.kelvin, x, y, z)
+    here = np.int64(0)
+    molecule = Molecule(x, y, z, here, here, here, vx, vy, vz, ax, ay, az)
+    # what runs back in time runs with its velocity turned
+    back = Molecule(x, y, z, here, here, here, -vx, -vy, -vz, ax, ay, az)
+    first = min(int(moment[m] * n_points), n_points - 1)
+    point, ahead, total = first, 1, 0.0
+    # one loop for both ways: threads of a device that turn at different points stay together
+    for visited in range(n_points):
+        if visited > 0:
+            if point == n_points - 1:
+                molecule, point, ahead = back, first, -1
+            for _ in range(schedule.steps):
+                molecule = step(potential, integrator, 1.0, molecule)
+            point += ahead
+        total += density_over_weight(potential, coordinates, molecule.x, molecule.y, molecule.z)
         if point % schedule.points == 0:
             _note(coordinates, molecule, potential.lengths, path[point // schedule.points])
-    return total
+    return total / n_points
 
 
 @_compile
@@ -263,30 +307,14 @@ def fly(potential, integrator, coordinates, schedule, place, velocity, moment, p
 
     Parameters
     ----------
-    potential, integrator, coordinates, schedule
-        Named tuples.
-    place, velocity, moment
-        From :func:`draw`.
+    potential, integrator, coordinates, schedule, place, velocity, moment
+        As for :func:`path_through`.
     paths : float64 (n_starts, blocks + 1, 3)
-        Filled: harmonic coordinates at the ends of the blocks, Å.
+        Filled: the path of each start.
     density : float64 (n_starts,)
-        Filled: mean over the points of a path of the density of starts over w.
+        Filled: what :func:`path_through` returns for each.
     """
-    lx, ly, lz = potential.lengths
-    n_points = schedule.points * schedule.blocks + 1
-    speed = math.sqrt(integrator.thermal)
     for m in range(len(place)):
-        x, y, z = place[m, 0] * lx, place[m, 1] * ly, place[m, 2] * lz
-        vx, vy, vz = speed * velocity[m, 0], speed * velocity[m, 1], speed * velocity[m, 2]
-        ax, ay, az = acceleration_at(potential, integrator.kelvin, x, y, z)
-        point = min(int(moment[m] * n_points), n_points - 1)
-        path = paths[m]
-        ahead = Molecule(x, y, z, 0, 0, 0, vx, vy, vz, ax, ay, az)
-        # what runs back in time runs with its velocity turned
-        back = Molecule(x, y, z, 0, 0, 0, -vx, -vy, -vz, ax, ay, az)
-        total = density_over_weight(coordinates, place[m, 0], place[m, 1], place[m, 2])
-        if point % schedule.points == 0:
-            _note(coordinates, ahead, potential.lengths, path[point // schedule.points])
-        total += _one_way(potential, integrator, coordinates, schedule, ahead, point, 1, path)
-        total += _one_way(potential, integrator, coordinates, schedule, back, point, -1, path)
-        density[m] = total / n_points
+        density[m] = path_through(
+            potential, integrator, coordinates, schedule, place, velocity, moment, m, paths[m]
+        )

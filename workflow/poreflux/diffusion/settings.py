@@ -42,8 +42,8 @@ class DiffusionParameters(Settings):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="where the grid engine runs; auto: on a GPU, where there is one, for a table "
-        "of structures, not for a single one",
+        description="where the engines grid and harmonic run; auto: on a GPU, where there is "
+        "one, for a table of structures, not for a single one",
     )
     guest: GuestName = Field("CH4", description="a guest of the library's fields/parameters/guests")
     temperature_K: Kelvin = Field(298.0, gt=0, description="temperature")

@@ -18,7 +18,7 @@ Where molecules hop too rarely for these two, transition-state theory
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from scipy.spatial import cKDTree
 
 from poreflux.base.random_stream import seed_from
 from poreflux.base.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
-from poreflux.diffusion import grid_engine, lammps_engine
+from poreflux.diffusion import grid_engine, harmonic, lammps_engine
 from poreflux.diffusion.harmonic import (
     BALLISTIC,
     UNCERTAIN,
@@ -241,7 +241,7 @@ def compute(
     :data:`HIGHEST_KT`, whose D it gives.
     """
     task = DiffusionTask(structure, settings or DiffusionSettings())
-    if task.settings.device == "cuda" and task.settings.engine == "grid":
+    if task.settings.device == "cuda" and task.settings.engine != "lammps":
         run_on_gpu([task])
     else:
         task.run(keep_dir, run_dir)
@@ -265,7 +265,9 @@ class DiffusionTask:
     result : Diffusivity or None
         Known from the start where there is no channel, else once a run is done.
     field : grid_engine.Field
-        The potential, where there is a channel.
+        The potential, where there is a channel; engines ``grid`` and ``lammps``.
+    landscape : harmonic.Landscape
+        The same with harmonic coordinates, engine ``harmonic``.
 
     Raises
     ------
@@ -292,7 +294,17 @@ class DiffusionTask:
             bound = _no_channel(structure, settings, self._threshold_kT)
             self.result = self._or_hopping(bound)
             return
-        self.field = grid_engine.make_field(self._energy, structure.cell, settings.cap_K)
+        if settings.engine == "harmonic":
+            self.landscape = harmonic.prepare(
+                self._energy,
+                structure.cell,
+                self._dynamics,
+                threshold_kT=self._threshold_kT,
+                cap_K=settings.cap_K,
+                channels=self._channels,
+            )
+        else:
+            self.field = grid_engine.make_field(self._energy, structure.cell, settings.cap_K)
         self._cavity_A = largest_cavity_A(structure, self._channels.mask)
 
     def run(self, keep_dir: str | Path | None = None, run_dir: str | Path | None = None) -> None:
@@ -301,7 +313,7 @@ class DiffusionTask:
             return
         settings = self.settings
         if settings.engine == "harmonic":
-            self.result = self._in_harmonic_coordinates()
+            self.settle(harmonic.driven(*self.search()))
             return
         with ExitStack() as stack:
             folder = None
@@ -367,21 +379,21 @@ class DiffusionTask:
             tau_fs=1000.0 * self.settings.thermostat_ps,
         )
 
-    def _in_harmonic_coordinates(self) -> Diffusivity:
+    def search(self) -> tuple[harmonic.Paths, Generator[harmonic.Flight, None, Harmonic]]:
+        """The run of engine ``harmonic`` at its start, see :func:`harmonic.searching`."""
         settings = self.settings
-        found = harmonic_diffusivity(
-            self._energy,
-            self.structure.cell,
-            self._dynamics,
-            threshold_kT=self._threshold_kT,
-            cap_K=settings.cap_K,
-            seed=seed_from(settings.seed, self.structure.content_hash, "harmonic"),
+        seed = seed_from(settings.seed, self.structure.content_hash, "harmonic")
+        paths = harmonic.Paths(self.landscape, seed)
+        return paths, harmonic.searching(
+            paths,
             target_error=settings.target_error,
             longest_ps=settings.flat_ps,
             most_starts=settings.max_starts,
-            channels=self._channels,
         )
-        return _harmonic(found, self._cavity_A, self._pores, self._in_pockets, settings)
+
+    def settle(self, found: Harmonic) -> None:
+        """Make the result of what engine ``harmonic`` found."""
+        self.result = _harmonic(found, self._cavity_A, self._pores, self._in_pockets, self.settings)
 
     def growth(self) -> dict:
         """How the run grows: the arguments of :func:`lengthened` but the positions."""
@@ -438,7 +450,8 @@ def run_on_gpu(tasks: Sequence[DiffusionTask], threads: int = 1) -> None:
     Parameters
     ----------
     tasks : sequence of DiffusionTask
-        From :func:`prepare`, engine ``grid``; :meth:`DiffusionTask.points` has the results after.
+        From :func:`prepare`, engines ``grid`` and ``harmonic``; :meth:`DiffusionTask.points` has
+        the results after.
     threads : int
         Threads of the host.
 
@@ -447,9 +460,10 @@ def run_on_gpu(tasks: Sequence[DiffusionTask], threads: int = 1) -> None:
     ConfigError
         If there is no device that can be used.
     """
-    from poreflux.diffusion import cuda
+    from poreflux.diffusion import cuda, harmonic_cuda
 
-    cuda.run_all([task for task in tasks if task.result is None], threads)
+    for engine, run_all in (("grid", cuda.run_all), ("harmonic", harmonic_cuda.run_all)):
+        run_all([t for t in tasks if t.result is None and t.settings.engine == engine], threads)
 
 
 def largest_cavity_A(structure: Structure, mask: np.ndarray) -> float:

@@ -68,8 +68,8 @@ class Stage:
     undefined : tuple of str
         Columns that may be NaN, which says that there is no such number. Any other number that is
         not finite fails the structure.
-    on_gpu : bool
-        Whether its engine ``grid`` runs on a CUDA device, too (:func:`poreflux.run.gpu.compute`).
+    on_gpu : tuple of str
+        Engines that run on a CUDA device, too (:func:`poreflux.run.gpu.compute`).
     """
 
     name: str
@@ -80,7 +80,7 @@ class Stage:
     resumed: tuple = ()
     order_counts_when: tuple = ()
     undefined: tuple = ()
-    on_gpu: bool = False
+    on_gpu: tuple = ()
 
     @property
     def room(self) -> str:
@@ -146,7 +146,7 @@ STAGES = {
             worker_mb=1500,
             packages={"raspa3": ("raspalib",)},
             data_files=(UFF,),
-            on_gpu=True,
+            on_gpu=("grid",),
         ),
         Stage(
             "diffusion",
@@ -156,7 +156,7 @@ STAGES = {
             data_files=(UFF,),
             resumed=("lammps",),
             undefined=(*OF_THE_MSD, *IN_HARMONIC_COORDINATES),
-            on_gpu=True,
+            on_gpu=("grid", "harmonic"),
         ),
     )
 }
@@ -321,7 +321,7 @@ def _outcomes(name, keys, structures, settings, store, limits) -> Iterator[Outco
 
 def _takes_gpu(stage: Stage, settings: Settings) -> bool:
     """Whether a stage runs on a GPU: where the configuration says so, or it may and can."""
-    return stage.on_gpu and settings.engine == "grid" and gpu.is_wanted(settings.device)
+    return getattr(settings, "engine", "") in stage.on_gpu and gpu.is_wanted(settings.device)
 
 
 def _computed(
