@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from poreflux.base import foreign_tables
 from poreflux.base.tables import cell_text, write_csv
-from poreflux.data.from_files import read
 from poreflux.run.members import list_members
 from poreflux.synthesis.table import Schema, read_table
 
@@ -49,8 +49,8 @@ def test_names_are_those_that_were_written(tmp_path):
     names = ["=1+1", "-x", "@b", "'=c", "MOF-5"]
     path = tmp_path / "t.csv"
     write_csv(pd.DataFrame({"name": names, "d": range(5)}), path)
-    assert read(str(path))["name"].tolist() == names
-    asked = {"package": "core-mof", "archive": "2019", "names": str(path)}
+    assert foreign_tables.read_table(path).texts("name") == names
+    asked = {"package": "core-mof", "archive": "2019-ASR", "names": str(path)}
     assert list(list_members(asked, tmp_path)) == names
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from poreflux.base.errors import ConfigError, DataError
+from poreflux.base.foreign_tables import ForeignTable
 from poreflux.data import labels
 
 STRUCTURES = pd.DataFrame(
@@ -68,7 +69,8 @@ def test_labels_of_our_stages():
 
 def from_file(rows, **told):
     told = {"column": "gap"} | told
-    return labels.from_file("gap", pd.DataFrame(rows), STRUCTURES, file="my.csv", **told)
+    table = ForeignTable.of("my.csv", pd.DataFrame(rows))
+    return labels.from_file("gap", table, STRUCTURES, **told)
 
 
 def test_a_file_by_name_with_factor_and_logarithm():
@@ -86,11 +88,12 @@ def test_a_file_by_content_names_every_copy():
 @pytest.mark.parametrize(
     ("rows", "told", "message"),
     [
-        ({"name": ["a"]}, {}, "my.csv has no column 'gap'"),
-        ({"gap": [1.0]}, {}, "my.csv has no column 'name'"),
+        ({"name": ["a"]}, {}, "my.csv: no column 'gap'"),
+        ({"gap": [1.0]}, {}, "my.csv: no column 'name'"),
         ({"name": ["a", "a"], "gap": [1.0, 2.0]}, {}, "'a' stands twice"),
-        ({"name": ["a"], "gap": ["much"]}, {}, "gap of a is not a number: 'much'"),
+        ({"name": ["a"], "gap": ["much"]}, {}, "gap of a: 'much' is no number"),
         ({"name": ["a"], "gap": [0.0]}, {"transform": "log10"}, "gap of a has no log10"),
+        ({"name": ["a.cif", "b"], "gap": [1.0, 2.0]}, {}, "'a.cif' seems to mean 'a'; write"),
         ({"name": ["broken", "x"], "gap": [1.0, 2.0]}, {}, "none of its 2 .* such as a, b"),
     ],
 )

@@ -1,5 +1,6 @@
 """The plan of a study, without Snakemake: sets, stages, tables, labels, models, checks."""
 
+import gzip
 import json
 import os
 import re
@@ -330,14 +331,39 @@ def test_a_path_that_is_there_means_itself_and_a_pattern_without_a_file_is_an_er
 
 
 def test_lists_of_names_that_cannot_be_read_are_errors(plan_of, tmp_path):
-    for data, message in (
-        (b"\xff\xfe\x00bad", "can't decode"),
-        (b"\n# nothing\n", "holds no name"),
+    for ending, data, message in (
+        ("txt", b"\xff\xfe\x00bad", "UTF-16 or UTF-32; save"),
+        ("txt", "Tür\n".encode("latin-1"), "not in UTF-8 .*line 1.*; save"),
+        ("txt", b"\n# nothing\n", "holds no name"),
+        ("csv", b"", "is empty"),
+        ("csv", b"name\n", "no rows"),
+        ("csv", b"name,x\n,1\n,2\n", "'name', holds no names"),
+        ("CSV", b"name;x\nJIVFUQ_clean;1\n", "separated by ';'; save it with commas"),
+        ("csv", b"JIVFUQ_clean\nKUVJIW_clean\n", "'JIVFUQ_clean'; put a line with"),
+        ("csv", b"name,x\nJIVFUQ_clean,1\nKUVJIW_clean\n", "line 3 has 1 cells, the head 2"),
     ):
-        (tmp_path / "names.txt").write_bytes(data)
-        package = {"package": "core-mof", "names": str(tmp_path / "names.txt")}
+        path = tmp_path / f"names.{ending}"
+        path.write_bytes(data)
+        package = {"package": "core-mof", "names": str(path)}
         with pytest.raises(ConfigError, match=rf"structures\.mine: names: .*{message}"):
             plan_of(structures={"mine": package}).check()
+
+
+def test_lists_of_names_are_read_whatever_their_form(tmp_path):
+    names = ["KUVJIW_clean", "NA", "JIVFUQ_clean"]
+    written = {
+        "marked.txt": b"\xef\xbb\xbf" + "\r\n".join(names).encode(),
+        "table.csv": b"\xef\xbb\xbfmof,D\r\n" + "".join(f"{n} ,\r\n" for n in names).encode(),
+        "packed.csv": gzip.compress("\n".join(["mof", *names]).encode()),
+    }
+    for name, data in written.items():
+        (tmp_path / name).write_bytes(data)
+        spec = {"package": "core-mof", "archive": "2019-ASR", "names": str(tmp_path / name)}
+        assert list(members.list_members(spec, tmp_path)) == names
+    hypothetical = {"package": "pormake", "names": str(tmp_path / "p.csv")}
+    (tmp_path / "p.csv").write_text("pcu+N16+E14\npcu+N16+E9\n")
+    with pytest.raises(ConfigError, match=r"'pcu\+N16\+E14'; put a line"):
+        members.list_members(hypothetical, tmp_path)
 
 
 def test_what_is_cross_checked_must_be_there(plan_of):

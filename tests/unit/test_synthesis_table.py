@@ -105,7 +105,10 @@ def test_what_stands_for_missing_is_configured_not_guessed(written):
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        (HEADER.replace("solvent", "Solvent"), "no column 'solvent'; it has: doi, size_nm"),
+        (
+            HEADER.replace("solvent", "Solvent"),
+            "no column 'solvent' .did you mean 'Solvent'.*; it has: 'doi', 'size_nm'",
+        ),
         (HEADER.replace("clean", "cleaned"), "no column 'clean'"),
         (HEADER.replace("size_nm", "size"), "no column 'size_nm'"),
     ],
@@ -116,21 +119,21 @@ def test_a_missing_column_names_those_there_are(written, header, said):
 
 
 def test_a_file_that_is_no_table_says_so(tmp_path, written):
-    with pytest.raises(DataError, match="there is no table"):
+    with pytest.raises(DataError, match=r"none\.csv cannot be read as a table: No such file"):
         read_table(tmp_path / "none.csv", SCHEMA)
-    with pytest.raises(DataError, match="cannot be read as a table"):
+    with pytest.raises(DataError, match=r"t\.csv: cannot read line 2 .*quotation mark"):
         read_table(written('10.1/a,"100,0.1\n'), SCHEMA)
-    with pytest.raises(DataError, match="cannot be read as a table"):
+    with pytest.raises(DataError, match=r"not in UTF-8 \(byte 0xe9 in line 2\); save it"):
         read_table(written("10.1/a,100,0.1,25,m\xe9thanol,1,\n", encoding="latin-1"), SCHEMA)
     broken = tmp_path / "t.parquet"
     broken.write_bytes(b"PAR1 but not really")
-    with pytest.raises(DataError, match="cannot be read as a table"):
+    with pytest.raises(DataError, match="cut short or damaged"):
         read_table(broken, SCHEMA)
 
 
-@pytest.mark.parametrize("line", ["10.1/a,100,0.1,25,methanol,1,x,y\n", GOOD.replace("\n", ",\n")])
+@pytest.mark.parametrize("line", ["10.1/a,100,0.1,25,methanol,1,x,y\n", GOOD.replace("\n", ",y\n")])
 def test_a_field_too_many_is_not_read_shifted(written, line):
-    with pytest.raises(DataError, match="Expected 7 fields in line 2, saw 8"):
+    with pytest.raises(DataError, match="line 2 has 8 cells, the head 7"):
         read_table(written(line), SCHEMA)
 
 

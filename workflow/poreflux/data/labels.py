@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from poreflux.base.errors import ConfigError, DataError
+from poreflux.base.foreign_tables import ForeignTable, misspelt
 from poreflux.data.features import IDENTITY_COLUMNS, diffusion_labels, uptake_labels
 
 logger = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ def from_stages(label: str, table: pd.DataFrame) -> pd.DataFrame:
 
 def from_file(
     label: str,
-    rows: pd.DataFrame,
+    rows: ForeignTable,
     structures: pd.DataFrame,
     *,
     column: str,
@@ -173,7 +174,6 @@ def from_file(
     factor: float = 1.0,
     transform: str = "none",
     unit: str = "",
-    file: str = "the file",
 ) -> pd.DataFrame:
     """A label from a user's own table.
 
@@ -181,7 +181,7 @@ def from_file(
     ----------
     label : str
         Its name.
-    rows : DataFrame
+    rows : ForeignTable
         The user's table: one row per structure.
     structures : DataFrame
         Columns name, content_hash, status of the set.
@@ -195,8 +195,6 @@ def from_file(
         ``none`` or ``log10``, after the factor.
     unit : str
         Of the result; nothing is converted.
-    file : str
-        For error messages.
 
     Returns
     -------
@@ -210,35 +208,42 @@ def from_file(
         If a column is missing, a key stands twice, a value is not a number or has no logarithm,
         or no structure of the set is in the file.
     """
-    for name in (key, column):
-        if name not in rows.columns:
-            raise DataError(
-                f"{file} has no column {name!r} (label {label}); its columns: "
-                f"{', '.join(map(str, rows.columns))}"
-            )
-    by = "content_hash" if key == "content_hash" else "name"
-    rows = rows[rows[column].notna()]
-    keys = rows[key].astype(str)
+    file = rows.path
+    keys = pd.Series(rows.texts(key), dtype=object)
+    given, problems = rows.numbers(column)
+    if problems:
+        row, reason = next(iter(problems.items()))
+        raise DataError(f"{file}: row {row + 1}, {column} of {keys[row]}: {reason}")
+    numbered = ~np.isnan(given)
+    nameless = np.flatnonzero(numbered & keys.isna().to_numpy())
+    if len(nameless):
+        raise DataError(
+            f"{file}: row {nameless[0] + 1} below the head has nothing in column {key!r}; name its "
+            "structure or delete the row"
+        )
+    keys, given = keys[numbered].reset_index(drop=True), given[numbered]
     if keys.duplicated().any():
         raise DataError(f"{file}: {key} {keys[keys.duplicated()].iloc[0]!r} stands twice; keep one")
-    values = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=np.float64) * factor
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = TRANSFORMS[transform](values)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        what = "is not a number" if transform == "none" else f"has no {transform}"
+    with np.errstate(all="ignore"):
+        values = TRANSFORMS[transform](given * factor)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        what = "too large" if transform == "none" else f"has no {transform}"
         raise DataError(
-            f"{file}: {column} of {keys[bad].iloc[0]} {what}: {rows[column][bad].iloc[0]!r}; "
-            "leave the field empty where there is no label"
+            f"{file}: {column} of {keys[bad[0]]} {what}: {given[bad[0]]:g}; leave the field empty "
+            "where there is no label"
         )
+    by = "content_hash" if key == "content_hash" else "name"
     identity = structures.loc[structures["status"] == "ok", list(IDENTITY_COLUMNS)]
     identity = identity.drop_duplicates("name")
     found = pd.Series(values, index=keys.to_numpy())
     named = identity[identity[by].isin(found.index)]
+    for name, other in misspelt(found.index, identity[by]).items():
+        raise DataError(f"{file}: {key} {other!r} seems to mean {name!r}; write it like that")
     if named.empty:
         raise DataError(
             f"{file}: none of its {len(found)} values of {key!r} is a {by} of the set, such as "
-            f"{', '.join(identity[by].head(3))}"
+            f"{', '.join(identity[by].head(3))}; write these"
         )
     logger.info("%s: %d of its %d rows with a number are of the set", file,
                 found.index.isin(named[by]).sum(), len(found))  # fmt: skip

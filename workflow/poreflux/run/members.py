@@ -14,11 +14,9 @@ import re
 from importlib import resources
 from pathlib import Path
 
-import pandas as pd
-
 from poreflux.base.canonical import digest
 from poreflux.base.errors import ConfigError, DataError
-from poreflux.base.tables import cell_text
+from poreflux.base.foreign_tables import read_table
 from poreflux.structures import packages
 
 # The word under ``names`` for every structure of an archive.
@@ -152,14 +150,14 @@ def _names(spec: dict, base: Path) -> list[str]:
         packaged = Path(str(resources.files("poreflux").joinpath("structures", "names", names)))
         # an absolute path would lead out of the package, and be read as a list whatever it is
         if Path(names).name == names and packaged.is_file():
-            return _read_names(str(packaged))
+            return packages.read_names(packaged)
         try:
             path = find_file(names, base)
         except ConfigError as error:
             raise ConfigError(
                 f"names: {names} is neither a file nor a list of the package ({error})"
             ) from error
-        return _read_names(path)
+        return _read_names(path, spec)
     if not names:
         raise ConfigError("a set with 'package' needs 'names': a list or a file of names")
     if len(set(names)) != len(names):
@@ -167,22 +165,27 @@ def _names(spec: dict, base: Path) -> list[str]:
     return names
 
 
-def _read_names(path: str) -> list[str]:
+def _read_names(path: str, spec: dict) -> list[str]:
     """The names in a file, at least one; each once."""
     try:
-        is_table = ".csv" in Path(path).suffixes
-        found = _first_column(path) if is_table else packages.read_names(path)
-    except (OSError, ValueError, DataError) as error:
-        raise ConfigError(f"names: {path}: {error}") from error
-    if not found:
-        raise ConfigError(f"names: there are none in {path}")
-    return found
+        is_table = {".csv", ".parquet"} & {suffix.lower() for suffix in Path(path).suffixes}
+        return _first_column(path, spec) if is_table else packages.read_names(path)
+    except DataError as error:
+        raise ConfigError(f"names: {error}") from error
 
 
-def _first_column(path: str) -> list[str]:
-    """Names in the first column of a CSV file, each once."""
-    column = pd.read_csv(path, usecols=[0], dtype=str).iloc[:, 0].dropna()
-    return list(dict.fromkeys(column.map(cell_text)))
+def _first_column(path: str, spec: dict) -> list[str]:
+    """Names in the first column of a table, each once."""
+    table = read_table(path)
+    if packages.is_name(table.columns[0], spec["package"], spec.get("archive", "")):
+        raise DataError(
+            f"{path}: the first line must be the head, but it is a structure, "
+            f"{table.columns[0]!r}; put a line with the word name above it"
+        )
+    names = [name for name in table.texts(table.columns[0]) if name]
+    if not names:
+        raise DataError(f"{path}: the first column, {table.columns[0]!r}, holds no names")
+    return list(dict.fromkeys(names))
 
 
 def _sampled(names: list[str], number: int | None) -> list[str]:

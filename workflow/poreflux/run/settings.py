@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, Strict, field_validator, model_validator
 
+from poreflux.base.errors import ConfigError
 from poreflux.base.settings import (
     Angstrom,
     Bar,
@@ -94,6 +95,19 @@ class SetTables(Settings):
     percolation: TableFiles | None = Field(None, description="the table of percolation energies")
     uptake: TableFiles | None = Field(None, description="the table of uptakes")
     diffusion: TableFiles | None = Field(None, description="the table of diffusivities")
+
+    @model_validator(mode="after")
+    def _columns_make_a_table(self):
+        given = {stage: getattr(self, stage) for stage in STAGE_SETTINGS if getattr(self, stage)}
+        if given:
+            # the configuration alone needs no pandas
+            from poreflux.data.from_files import check_columns
+        for stage, table in given.items():
+            try:
+                check_columns(stage, table.columns)
+            except ConfigError as error:
+                raise Mistake(f"{stage}.columns", str(error), table.columns) from None
+        return self
 
 
 class StructureSet(Settings):

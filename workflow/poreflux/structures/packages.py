@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from poreflux.base.errors import DataError, StructureError
+from poreflux.base.foreign_tables import read_text
 from poreflux.structures.p1 import p1_cif
 
 CORE_MOF_ARCHIVES = ("2019-ASR", "2019-FSR", "2014")
@@ -61,13 +62,9 @@ def read_names(path: Path | str) -> list[str]:
     Raises
     ------
     DataError
-        If the file is missing, holds no name, or holds a name twice.
+        If the file cannot be read or is no text, holds no name, or holds a name twice.
     """
-    path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"list of structure names {path} cannot be read: {error}") from error
+    lines = read_text(path).splitlines()
     names = [name for line in lines if (name := line.partition("#")[0].strip())]
     if not names:
         raise DataError(f"list of structure names {path} holds no name")
@@ -77,6 +74,16 @@ def read_names(path: Path | str) -> list[str]:
             raise DataError(f"list of structure names {path} holds {name!r} twice; keep one")
         seen.add(name)
     return names
+
+
+def is_name(text: str, package: str, archive: str = "") -> bool:
+    """Whether a text is the name of a structure of ``core-mof``, or could be one of ``pormake``."""
+    if package == "core-mof":
+        return text in core_mof_names(archive)
+    try:
+        return bool(_parse(text))
+    except StructureError:
+        return False
 
 
 def core_mof_names(archive: str) -> list[str]:

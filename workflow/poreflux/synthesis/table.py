@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from poreflux.base import foreign_tables
 from poreflux.base.errors import ConfigError, DataError
-from poreflux.base.tables import cell_text
 
 # A missing category is a level of its own.
 MISSING = "(missing)"
@@ -132,7 +132,7 @@ def read_table(
     Parameters
     ----------
     path : str or Path
-        ``.csv`` (comma, UTF-8, a header line) or ``.parquet``.
+        CSV (comma, UTF-8, a header line) or Parquet, see :mod:`poreflux.base.foreign_tables`.
     schema : Schema
     target : bool
         Whether the table has the target and the group; a table of new conditions has not.
@@ -153,26 +153,33 @@ def read_table(
         The file cannot be read, lacks a column, or holds values that are no numbers or outside
         their range; the message names file, row and column of the first ten.
     """
-    path = Path(path)
-    cells = _cells(path, schema)
-    needed = [*schema.features, *((schema.keep or {}) if target else ())]
-    needed += [schema.target_name, schema.group] if target else []
-    _check_columns(path, cells, needed)
-    numbers = np.arange(1, len(cells) + 1)
-    dropped = _dropped(cells, numbers, schema) if target else pd.DataFrame(columns=DROPPED_COLUMNS)
-    kept = ~np.isin(numbers, dropped["row"].to_numpy(dtype=np.int64))
-    cells, numbers = cells[kept].reset_index(drop=True), numbers[kept]
-    rows, problems = pd.DataFrame({"row": numbers}), []
+    table, missing = foreign_tables.read_table(path), {"", *schema.missing}
+    keep = schema.keep or {} if target else {}
+    texts = [*schema.categorical, *keep, *([schema.group] if target else [])]
+    cells = pd.DataFrame({c: pd.Series(table.texts(c, missing), dtype=object) for c in texts})
+    columns = schema.numeric | ({schema.target_name: schema.target} if target else {})
+    given = {name: table.numbers(name, missing) for name in columns}
+    numbers = np.arange(1, len(table) + 1)
     if target:
-        rows["group"] = cells[schema.group]
-        rows["target"] = _numbers(cells, schema.target_name, schema.target, numbers, problems)
-    for name, column in schema.numeric.items():
-        rows[name] = _numbers(cells, name, column, numbers, problems)
-    if problems:
-        more = f"\n... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise DataError("\n".join(f"{path}, {p}" for p in problems[:_SHOWN]) + more)
+        values, wrong = given[schema.target_name]
+        nothing = np.isnan(values) & ~np.isin(numbers - 1, list(wrong))
+        dropped = _dropped(cells, nothing, numbers, schema)
+    else:
+        dropped = pd.DataFrame(columns=DROPPED_COLUMNS)
+    kept = ~np.isin(numbers, dropped["row"].to_numpy(dtype=np.int64))
+    problems = {
+        name: wrong | _outside(values, column)
+        for (name, (values, wrong)), column in zip(given.items(), columns.values(), strict=True)
+    }
+    _refuse(path, problems, kept)
+    rows = pd.DataFrame({"row": numbers[kept]})
+    if target:
+        rows["group"] = cells[schema.group][kept].to_numpy()
+        rows["target"] = given[schema.target_name][0][kept]
+    for name in schema.numeric:
+        rows[name] = given[name][0][kept]
     for name in schema.categorical:
-        rows[name] = cells[name].fillna(MISSING)
+        rows[name] = cells[name][kept].fillna(MISSING).to_numpy()
     if rows.empty:
         raise DataError(f"{path}: no rows are left of {len(kept)}{_why(dropped)}")
     rows.insert(1, "condition", _conditions(rows, schema))
@@ -180,52 +187,35 @@ def read_table(
     return rows.sort_values(order, kind="stable", ignore_index=True), dropped
 
 
-def _cells(path: Path, schema: Schema) -> pd.DataFrame:
-    """Every cell as stripped text or, where missing, None."""
-    try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            # Text throughout: what counts as a number is decided here, with its row and column.
-            # The header as a row: pandas would rename a column that stands twice, and take the
-            # first for an index where the others have one field more.
-            lines = pd.read_csv(
-                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None
-            )
-            table = lines[1:].map(cell_text).set_axis(lines.iloc[0].map(cell_text), axis=1)
-    except FileNotFoundError:
-        raise DataError(
-            f"there is no table {path}; name an existing .csv or .parquet file (synthesis)"
-        ) from None
-    except Exception as error:
-        raise DataError(f"{path} cannot be read as a table: {error}") from error
-    repeated = table.columns[table.columns.duplicated()].tolist()
-    if repeated:
-        raise DataError(f"{path}: two columns are named {repeated[0]!r}")
-    missing = {"", *schema.missing}
-
-    def cell(value):
-        if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA:
-            return None
-        text = str(value).strip()
-        return None if text in missing else text
-
-    # as objects: pandas' own text columns would turn None into NaN
-    return pd.DataFrame(
-        {c: pd.Series([cell(v) for v in table[c]], dtype=object) for c in table.columns}
-    )
+def _outside(values: np.ndarray, column: Column) -> dict[int, str]:
+    """What is wrong with numbers outside their range, by index of the row."""
+    low = -np.inf if column.min is None else column.min
+    high = np.inf if column.max is None else column.max
+    wrong = {i: f"is below the lowest allowed, {low:g}" for i in np.flatnonzero(values < low)}
+    wrong |= {i: f"is above the highest allowed, {high:g}" for i in np.flatnonzero(values > high)}
+    if column.scale == LOG:
+        said = "must be above 0 on a logarithmic scale"
+        wrong |= {i: said for i in np.flatnonzero(values <= 0.0)}
+    return {int(i): f"{values[i]:g} {said}" for i, said in wrong.items()}
 
 
-def _check_columns(path: Path, cells: pd.DataFrame, needed: list[str]) -> None:
-    absent = [c for c in dict.fromkeys(needed) if c not in cells.columns]
-    if absent:
-        raise DataError(
-            f"{path}: no column {', '.join(map(repr, absent))}; it has: {', '.join(cells.columns)} "
-            "(synthesis.columns)"
-        )
+def _refuse(path: str | Path, problems: dict[str, dict[int, str]], kept: np.ndarray) -> None:
+    """An error that tells the first problems of the rows that are kept."""
+    found = [
+        f"{path}, row {i + 1}, column {name}: {said} (a text that stands for a missing value: "
+        "synthesis.columns.missing)"
+        for name, wrong in problems.items()
+        for i, said in sorted(wrong.items())
+        if kept[i]
+    ]
+    if found:
+        more = f"\n... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise DataError("\n".join(found[:_SHOWN]) + more)
 
 
-def _dropped(cells: pd.DataFrame, numbers: np.ndarray, schema: Schema) -> pd.DataFrame:
+def _dropped(
+    cells: pd.DataFrame, no_target: np.ndarray, numbers: np.ndarray, schema: Schema
+) -> pd.DataFrame:
     """Rows that are left out, one line each with the first reason."""
     reasons: dict[int, tuple[str, str]] = {}
     for name, values in (schema.keep or {}).items():
@@ -233,8 +223,9 @@ def _dropped(cells: pd.DataFrame, numbers: np.ndarray, schema: Schema) -> pd.Dat
             if value is None or not any(_equal(value, wanted) for wanted in values):
                 shown = "missing" if value is None else repr(value)
                 reasons.setdefault(int(row), (name, f"{shown}, not among {', '.join(values)}"))
-    for name in (schema.target_name, schema.group):
-        for row in numbers[cells[name].isna().to_numpy()]:
+    no_group = cells[schema.group].isna().to_numpy()
+    for name, nothing in ((schema.target_name, no_target), (schema.group, no_group)):
+        for row in numbers[nothing]:
             reasons.setdefault(int(row), (name, "missing"))
     lines = [(row, *reasons[row]) for row in sorted(reasons)]
     return pd.DataFrame(lines, columns=DROPPED_COLUMNS)
@@ -258,37 +249,6 @@ def _why(dropped: pd.DataFrame) -> str:
         return ""
     first = dropped.iloc[0]
     return f": row {first['row']}, column {first['column']}: {first['reason']}"
-
-
-def _numbers(
-    cells: pd.DataFrame, name: str, column: Column, rows: np.ndarray, problems: list[str]
-) -> np.ndarray:
-    """A column as float64, NaN where missing; what is wrong goes into ``problems``."""
-    values = np.full(len(cells), np.nan)
-    for i, (row, text) in enumerate(zip(rows, cells[name], strict=True)):
-        if text is None:
-            continue
-        where = f"row {row}, column {name}: "
-        try:
-            # Python takes 1_5 for 15
-            value = float(text.replace("_", "?"))
-        except ValueError:
-            problems.append(
-                f"{where}{text!r} is no number; leave the cell empty if the value is missing "
-                "(or list the text under synthesis.columns.missing)"
-            )
-            continue
-        if not np.isfinite(value):
-            problems.append(f"{where}{text} is not finite")
-        elif column.scale == LOG and value <= 0.0:
-            problems.append(f"{where}{text} must be above 0 on a logarithmic scale")
-        elif column.min is not None and value < column.min:
-            problems.append(f"{where}{text} is below the lowest allowed, {column.min:g}")
-        elif column.max is not None and value > column.max:
-            problems.append(f"{where}{text} is above the highest allowed, {column.max:g}")
-        else:
-            values[i] = value
-    return values
 
 
 def _conditions(rows: pd.DataFrame, schema: Schema) -> list[str]:
