@@ -14,13 +14,14 @@ import pandas as pd
 
 from poreflux.base.errors import DataError
 from poreflux.base.tables import KEY_COLUMNS, cell_text
-from poreflux.data.features import GEOMETRY_COLUMNS, PERCOLATION_ENERGIES, PERCOLATION_SHARES
+from poreflux.data.features import ADSORPTION_ENERGIES, GEOMETRY_COLUMNS, PERCOLATION_SHARES
 
-# The columns that a stage's table cannot do without; energy has a histogram besides.
+# The columns that a stage's table cannot do without, whatever the features; energy has a histogram
+# besides.
 NEEDED = {
     "geometry": GEOMETRY_COLUMNS,
     "energy": (),
-    "percolation": (*PERCOLATION_ENERGIES, *PERCOLATION_SHARES),
+    "percolation": (*ADSORPTION_ENERGIES, *PERCOLATION_SHARES),
     "uptake": ("uptake_cm3stp_cm3",),
     "diffusion": ("d_m2_s",),
 }
