@@ -4,7 +4,7 @@ from poreflux.run.triggers import learner_word
 
 
 rule build_features:
-    """Join geometry, energy histogram and percolation into the features of the learners."""
+    """Join the tables of the stages into the features of the learners."""
     input:
         lambda wildcards: PLAN.feature_tables(wildcards.set),
     output:

@@ -1,4 +1,4 @@
-"""Join geometry, energy histogram and percolation into the features of the learners."""
+"""Join the tables of the stages into the features of the learners."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from poreflux.run.job import start_job
 job = snakemake  # noqa: F821
 results = start_job(job)
 tables = {Path(path).stem: read_table(path) for path in job.input}
-features = feature_table(*tables.values())
+features = feature_table(**tables)
 # what is to be predicted may fail as a whole: the predictions say so, a row per structure
 if features.empty and job.wildcards.set != "predict":
     raise DataError(

@@ -12,8 +12,11 @@ from test_learning_study import series, synthetic
 
 from poreflux.base.products import row_products
 from poreflux.data.features import (
+    EARLY_DIFFUSIVITIES,
     FEATURE_SETS,
+    MEAN_ENERGIES,
     MOBILITIES,
+    PARTICIPATIONS,
     PERCOLATION_ENERGIES,
     PERCOLATION_SHARES,
     matrix,
@@ -118,7 +121,8 @@ def test_a_renamed_cif_is_the_same_structure_and_draws_the_same_numbers(cifs, tm
 def test_features_are_scaled_row_by_row(feature_set):
     rng = np.random.default_rng(0)
     table = synthetic(50)[0]
-    for column in (*PERCOLATION_ENERGIES, *PERCOLATION_SHARES, *MOBILITIES):
+    of_percolation = (*PERCOLATION_ENERGIES, *PERCOLATION_SHARES, *MOBILITIES)
+    for column in (*of_percolation, *PARTICIPATIONS, *MEAN_ENERGIES, *EARLY_DIFFUSIVITIES):
         table[column] = rng.uniform(0, 1, 50)
     whole = matrix(table, feature_set)[0]
     some = rng.permutation(50)[:17]

@@ -4,10 +4,17 @@ import pytest
 
 from poreflux.base.errors import DataError
 from poreflux.data.features import (
+    ADSORPTION_ENERGIES,
+    BARRIERS,
+    EARLY_DIFFUSIVITIES,
+    FEATURE_SETS,
     GEOMETRY_COLUMNS,
+    MEAN_ENERGIES,
     MOBILITIES,
+    PARTICIPATIONS,
     PERCOLATION_ENERGIES,
     PERCOLATION_SHARES,
+    columns_of,
     diffusion_labels,
     feature_table,
     labelled_rows,
@@ -145,12 +152,29 @@ def percolation_table(geometry):
     table = geometry[["name", "content_hash", "status"]].copy()
     for i, column in enumerate(PERCOLATION_ENERGIES):
         table[column] = np.linspace(-3000.0, 20_000.0, n) + i
-    for column in PERCOLATION_SHARES:
+    for column in (*PERCOLATION_SHARES, *PARTICIPATIONS):
         table[column] = np.linspace(0.0, 1.0, n)
     for column in MOBILITIES:
         table[column] = np.linspace(0.0, 0.1, n)
+    for i, column in enumerate(MEAN_ENERGIES):
+        table[column] = table["henry_free_energy_K"] + 298.0 * i
+    # the first has no channel
+    table.loc[table.index[0], list(MEAN_ENERGIES)] = np.nan
     # of no use where nothing is adsorbed
     table["heat_of_adsorption_kJ_mol"] = np.nan
+    return table
+
+
+def diffusion_table(geometry):
+    """Of engine harmonic; the first has no channel, and noise has the better of the second."""
+    n = len(geometry)
+    table = geometry[["name", "content_hash", "status"]].copy()
+    table["dimensionality"] = 3
+    for i, column in enumerate(EARLY_DIFFUSIVITIES):
+        table[column] = 10.0 ** -np.linspace(7.0, 12.0, n) / 2**i
+    table.loc[1, EARLY_DIFFUSIVITIES[0]] = -1e-15
+    table.loc[0, list(EARLY_DIFFUSIVITIES)] = np.nan
+    table.loc[0, "dimensionality"] = 0
     return table
 
 
@@ -167,16 +191,88 @@ def test_percolation_joins_the_features():
     # in units of 298 K; what is closed to all guests is cut at 40 of them
     assert x[0, 5] == pytest.approx(-3000.0 / 298.0)
     assert x[2, 5] == 40.0
-    assert matrix(table, "all")[0].shape == (3, 17 + 4 + 50)
+    assert matrix(table, "all")[0].shape == (3, 17 + 4 + 4 + 50)
     x, names = matrix(table, "mobility")
-    assert names[17:] == [*MOBILITIES]
+    assert names[17:21] == [*MOBILITIES]
     # decades below free space; a closed framework is five below
-    np.testing.assert_allclose(x[:, 17:], [[-5.0] * 4, [np.log10(0.2 / 3)] * 4, [-1.0] * 4])
+    np.testing.assert_allclose(x[:, 17:21], [[-5.0] * 4, [np.log10(0.2 / 3)] * 4, [-1.0] * 4])
     # a table from a file may lack them, and serves the other feature sets
     without = feature_table(geometry, energy, percolation.drop(columns=[*MOBILITIES]))
     np.testing.assert_array_equal(matrix(without, "percolation")[0], x[:, :17])
     with pytest.raises(DataError, match="lack the columns mobility"):
         matrix(without, "mobility")
+
+
+def test_where_guest_and_current_are_joins_the_mobility():
+    geometry, energy = stage_tables()
+    table = feature_table(geometry, energy, percolation_table(geometry))
+    x, names = matrix(table, "mobility")
+    assert names[21:] == [*PARTICIPATIONS, *MEAN_ENERGIES] and x.shape == (4, 25)
+    # without a channel nothing is anywhere: a millionth of the crystal, 40 kT up
+    np.testing.assert_allclose(x[0, 21:], [np.log(1e-6)] * 2 + [40.0] * 2)
+    # logarithms of shares; kT above the Henry free energy
+    np.testing.assert_allclose(x[2, 21:], [np.log(2 / 3)] * 2 + [0.0, 1.0], atol=1e-12)
+    broken = percolation_table(geometry)
+    broken.loc[1, MEAN_ENERGIES[0]] = np.nan
+    with pytest.raises(DataError, match="features of mof1 are not finite"):
+        feature_table(geometry, energy, broken)
+
+
+def test_the_set_without_barriers_needs_none_and_is_the_same_otherwise():
+    geometry, energy = stage_tables()
+    whole = percolation_table(geometry)
+    x, names = matrix(feature_table(geometry, energy, whole), "mobility")
+    less = feature_table(geometry, energy, whole.drop(columns=[*BARRIERS]))
+    x_less, names_less = matrix(less, "mobility-no-barriers")
+    assert names_less == [name for name in names if name not in BARRIERS]
+    kept = [i for i, name in enumerate(names) if name not in BARRIERS]
+    np.testing.assert_array_equal(x_less, x[:, kept])
+    with pytest.raises(DataError, match=r"lack the columns e_perc_1_K.*stage percolation"):
+        matrix(less, "mobility")
+
+
+def test_early_diffusivities_are_decades_and_zero_without_a_channel():
+    geometry, energy = stage_tables()
+    percolation, diffusion = percolation_table(geometry), diffusion_table(geometry)
+    table = feature_table(geometry, energy, percolation, diffusion)
+    x, names = matrix(table, "harmonic")
+    bare = matrix(table, "mobility-no-barriers")[0]
+    np.testing.assert_array_equal(x[:, : bare.shape[1]], bare)
+    assert names[bare.shape[1] :] == [*EARLY_DIFFUSIVITIES]
+    np.testing.assert_allclose(x[0, -3:], -10.0)
+    np.testing.assert_allclose(x[1, -3], -10.0)
+    # in 1e-8 m2/s, as the label
+    np.testing.assert_allclose(x[3, -3:], np.log10([1e-4, 1e-4 / 2, 1e-4 / 4]))
+    # nothing was simulated, though a channel runs through: another engine's table
+    with pytest.raises(DataError, match="features of mof0 are not finite"):
+        feature_table(geometry, energy, percolation, diffusion.assign(dimensionality=1))
+    with pytest.raises(DataError, match="diffusion table lacks the columns d_half_ps_m2_s"):
+        feature_table(geometry, energy, percolation, diffusion.drop(columns="d_half_ps_m2_s"))
+
+
+@pytest.mark.parametrize("feature_set", FEATURE_SETS)
+def test_columns_of_a_feature_set_are_those_that_it_cannot_do_without(feature_set):
+    geometry, energy = stage_tables()
+    tables = {
+        "geometry": geometry,
+        "energy": energy,
+        "percolation": percolation_table(geometry),
+        "diffusion": diffusion_table(geometry).fillna(0.0),
+    }
+    needed = columns_of(feature_set)
+    assert set(needed) <= set(tables)
+    # adsorption is in every table of percolation
+    least = {"percolation": (*ADSORPTION_ENERGIES, *PERCOLATION_SHARES)}
+    few = {
+        stage: tables[stage][["name", "content_hash", "status", *{*columns, *least.get(stage, ())}]]
+        for stage, columns in needed.items()
+        if stage != "energy"
+    }
+    x, names = matrix(feature_table(energy=energy, **few), feature_set)
+    assert np.isfinite(x).all() and len(names) == x.shape[1]
+    assert set(names) - {f"h{i:02d}" for i in range(50)} == {
+        c for of in needed.values() for c in of
+    }
 
 
 def test_logarithms_of_diameters_and_cumulative_shares():

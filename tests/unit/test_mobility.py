@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import i0
+from scipy.special import i0, i1
 
-from poreflux.fields.network import stencil
-from poreflux.percolation.mobility import relative_mobility
+from poreflux.fields.network import conductors, corrector, dissipated, dissipation, stencil
+from poreflux.percolation.mobility import overdamped, relative_mobility
 
 T = 300.0
 SKEWED = np.array([[10.0, 0.0, 0.0], [4.0, 9.0, 0.0], [-3.0, 5.0, 8.0]])
@@ -14,6 +14,14 @@ SKEWED = np.array([[10.0, 0.0, 0.0], [4.0, 9.0, 0.0], [-3.0, 5.0, 8.0]])
 def positions(shape):
     """Fractional coordinates of a grid, (3, nx, ny, nz)."""
     return np.stack(np.meshgrid(*(np.arange(n) / n for n in shape), indexing="ij"))
+
+
+def random_landscape():
+    """A smooth one of several kT, and no symmetry, on a grid of (16, 15, 20)."""
+    coarse = np.random.default_rng(3).normal(size=(4, 3, 5))
+    spectrum = np.zeros((16, 15, 20), complex)
+    spectrum[:4, :3, :5] = coarse
+    return T * 60 * np.fft.ifftn(spectrum).real * 30
 
 
 def test_free_space_slows_nothing():
@@ -50,11 +58,7 @@ def test_the_choice_of_the_cell_does_not_matter():
 
 
 def test_supercells_and_turned_cells():
-    rng = np.random.default_rng(3)
-    coarse = rng.normal(size=(4, 3, 5))
-    spectrum = np.zeros((16, 15, 20), complex)
-    spectrum[:4, :3, :5] = coarse
-    energy = T * 60 * np.fft.ifftn(spectrum).real * 30
+    energy = random_landscape()
     found = relative_mobility(energy, SKEWED, T)
     twice = relative_mobility(np.tile(energy, (1, 2, 1)), SKEWED * [[1], [2], [1]], T)
     np.testing.assert_allclose(twice, found, atol=2e-3 * np.trace(found))
@@ -67,6 +71,71 @@ def test_a_straight_channel_conducts_along_itself_alone():
     energy[4:8, 4:8] = 0.0
     found = relative_mobility(energy, np.diag([12.0, 12.0, 9.0]), T)
     np.testing.assert_allclose(np.diag(found), [0.0, 0.0, 1.0], atol=1e-9)
+
+
+@pytest.mark.parametrize("height_kT", [1.0, 4.0, 8.0])
+def test_along_a_channel_the_guest_sits_in_the_wells_and_current_dissipates_on_the_barriers(
+    height_kT,
+):
+    """w = exp(-a cos), the power is exp(a cos); <exp(a cos)> = I0(a), <cos exp(a cos)> = I1(a)."""
+    a, (x, _, _) = height_kT / 2, positions((60, 12, 12))
+    energy = np.full(x.shape, 100.0 * T)
+    # a ninth of the cross-section
+    inside = np.s_[:, 4:8, 4:8]
+    energy[inside] = a * T * np.cos(2 * np.pi * x[inside])
+    found = overdamped(energy, np.diag([12.0, 9.0, 9.0]), T)
+    share, mean = i0(a) ** 2 / i0(2 * a) / 9, a * T * i1(a) / i0(a)
+    for spread, sign in ((found.guest, -1), (found.current, 1)):
+        assert spread.participation == pytest.approx(share, rel=0.01)
+        assert spread.energy_K == pytest.approx(sign * mean, abs=0.01 * T)
+
+
+def test_where_current_dissipates_in_a_sum_of_cosines():
+    """Along each axis it is that of the axis alone: w |grad y_i|^2 = w exp(2 u_i) / I0(a_i)^2."""
+    heights = np.array([2.0, 1.0, 0.0])
+    u = heights[:, None, None, None] * np.cos(2 * np.pi * positions((40, 36, 4)))
+    energy = T * u.sum(axis=0)
+    found = overdamped(energy, np.diag([12.0, 7.0, 3.0]), T).current
+    power = np.exp(-u.sum(axis=0)) * (np.exp(2 * u) / i0(heights)[:, None, None, None] ** 2).sum(0)
+    share = power.mean() ** 2 / (power**2).mean()
+    assert found.participation == pytest.approx(share, rel=0.01)
+    assert found.energy_K == pytest.approx((power * energy).sum() / power.sum(), abs=0.01 * T)
+
+
+def test_the_power_of_all_points_is_that_of_the_network():
+    network = conductors(random_landscape(), SKEWED, T)
+    potentials = corrector(network)
+    power = dissipation(network, potentials)
+    assert (power >= 0.0).all()
+    assert power.sum() == pytest.approx(np.trace(dissipated(network, potentials)))
+
+
+def test_where_guest_and_current_are_is_the_same_in_any_cell_and_from_any_zero_of_energy():
+    energy = random_landscape()
+    found = overdamped(energy, SKEWED, T)
+    others = {
+        0.0: [
+            overdamped(np.tile(energy, (1, 2, 1)), SKEWED * [[1], [2], [1]], T),
+            overdamped(energy.transpose(2, 0, 1), SKEWED[[2, 0, 1]], T),
+        ],
+        5000.0: [overdamped(energy + 5000.0, SKEWED, T)],
+    }
+    for shift, all_of_them in others.items():
+        for other in all_of_them:
+            for one, two in zip(found[1:], other[1:], strict=True):
+                assert two.participation == pytest.approx(one.participation, rel=2e-3)
+                assert two.energy_K - shift == pytest.approx(one.energy_K, abs=2e-3 * T)
+    assert found.guest.energy_K < found.current.energy_K
+
+
+def test_nothing_dissipates_where_nothing_gets_through():
+    energy = np.full((12, 12, 12), 100.0 * T)
+    energy[2:6, 2:7, 3:8] = T * np.arange(5)
+    found = overdamped(energy, 12 * np.eye(3), T)
+    assert found.current.participation == 0.0 and math.isnan(found.current.energy_K)
+    assert 0.0 < found.guest.participation < 100 / 12**3 and 0.0 < found.guest.energy_K < T
+    closed = overdamped(energy, np.eye(3), T, mask=np.zeros(energy.shape, bool))
+    assert closed.guest.participation == 0.0 and math.isnan(closed.guest.energy_K)
 
 
 def test_a_mask_leaves_out_what_is_a_pocket():

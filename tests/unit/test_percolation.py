@@ -11,6 +11,7 @@ from scipy import ndimage
 from poreflux import percolation
 from poreflux.base.errors import ConfigError, StructureError
 from poreflux.base.units import BOLTZMANN_BAR_A3_PER_K, GAS_CONSTANT_J_PER_MOL_K
+from poreflux.data.features import BARRIERS
 from poreflux.fields.channels import accessible
 from poreflux.fields.forcefield import guest_parameters, mixed_parameters
 from poreflux.fields.grid import lj_grid
@@ -288,7 +289,8 @@ def test_supercell():
     for name in intensive:
         expected = getattr(one, name)
         # that of the mobility is chosen by what is open, and need not divide the edges
-        rel = 0.05 if name.startswith("mobility") else 1e-9
+        of_network = name.startswith("mobility") or name.endswith(("channels", "dissipation"))
+        rel = 0.05 if of_network or name.endswith(("channels_K", "dissipation_K")) else 1e-9
         assert getattr(two, name) == pytest.approx(expected, rel=rel, abs=1e-9), name
 
 
@@ -299,7 +301,9 @@ def test_permuted_axes():
     one, two = compute(s), compute(t)
     for f in dataclasses.fields(one):
         expected = getattr(one, f.name)
-        assert getattr(two, f.name) == pytest.approx(expected, rel=1e-7, abs=1e-7, nan_ok=True)
+        # where the search for the currents ends depends on the order of the points
+        rel = 1e-4 if "dissipation" in f.name else 1e-7
+        assert getattr(two, f.name) == pytest.approx(expected, rel=rel, abs=1e-7, nan_ok=True)
 
 
 def test_moved_origin():
@@ -323,6 +327,8 @@ def test_nothing_gets_through_a_dense_framework():
     assert (found.accessible_fraction, found.dimensionality, found.n_channels) == (0.0, 0, 0)
     assert (found.pocket_share, found.henry_mol_kg_bar) == (1.0, 0.0)
     assert math.isnan(found.heat_of_adsorption_kJ_mol)
+    assert found.participation_channels == found.participation_dissipation == 0.0
+    assert math.isnan(found.e_mean_channels_K) and math.isnan(found.e_mean_dissipation_K)
     assert found.barrier_1_K == 0.0
     assert s.volume_A3 == pytest.approx(27.0)
 
@@ -334,7 +340,8 @@ def test_crystals_without_pores_have_finite_features(guest):
     frac = np.vstack([fcc, fcc + np.array([0.5, 0, 0])])
     s = make_structure((4.21,) * 3, (90.0,) * 3, ["Mg"] * 4 + ["O"] * 4, frac)
     found = compute(s, PercolationSettings(guest=guest))
-    finite = dataclasses.asdict(found) | {"heat_of_adsorption_kJ_mol": 0.0}
+    of_channels = ("heat_of_adsorption_kJ_mol", "e_mean_channels_K", "e_mean_dissipation_K")
+    finite = dataclasses.asdict(found) | dict.fromkeys(of_channels, 0.0)
     assert all(np.isfinite(value) for value in finite.values()), finite
     assert found.e_min_K == found.henry_free_energy_K == found.e_perc_1_K
     assert 0.0 < found.participation <= 1.0 and found.henry_mol_kg_bar == 0.0
@@ -428,6 +435,30 @@ def test_real_structures_hang_together(cifs):
         assert (found.henry_mol_kg_bar > 0) == reached == (found.dimensionality > 0)
         assert math.isnan(found.heat_of_adsorption_kJ_mol) != reached
         assert reached or found.pocket_share == 1.0
+        assert (found.participation_channels > 0) == (found.participation_dissipation > 0)
+        if found.mobility > 0:
+            assert found.e_min_K < found.e_mean_channels_K < found.e_mean_dissipation_K
+            # the channels' share of the crystal holds both
+            assert found.participation_channels < found.accessible_fraction + 0.02
+            assert found.participation_dissipation < found.accessible_fraction + 0.02
+
+
+def test_without_barriers_the_rest_is_the_same(cifs):
+    """The search for saddles is left out, and with it its columns."""
+    path = cifs / "KOSJEJ_clean.cif"
+    whole = percolation.describe(path).columns()
+    less = percolation.describe(path, barriers=False).columns()
+    gone = {*BARRIERS, "n_unrefined"}
+    assert set(whole) - set(less) == gone
+    assert less == {name: value for name, value in whole.items() if name not in gone}
+
+
+def test_the_guest_sits_where_it_is_on_a_fine_grid():
+    """Without pockets the channels hold all of the guest."""
+    _, found = bare(a=6.0, spacing_A=0.2)
+    assert found.pocket_share == pytest.approx(0.0, abs=1e-9)
+    assert found.e_mean_channels_K == pytest.approx(found.e_mean_K, abs=10.0)
+    assert found.participation_channels == pytest.approx(found.participation, rel=0.05)
 
 
 # Edges

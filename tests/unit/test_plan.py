@@ -67,8 +67,9 @@ def test_a_table_from_a_file_takes_the_place_of_the_stage(plan_of, tmp_path):
     target = {"cifs": "tests/data/", "stages": ["geometry"], "tables": {"diffusion": table}}
     plan = plan_of(structures=BOTH | {"target": target}, diffusion={"crosscheck": 2})
     plan.check()
-    assert plan.sets["target"].stages == ("geometry", "diffusion")
-    assert plan.sets["target"].computed == ("geometry",)
+    # what the learners' features need beside what is named
+    assert plan.sets["target"].stages == ("geometry", "energy", "percolation", "diffusion")
+    assert plan.sets["target"].computed == ("geometry", "energy", "percolation")
     # another code cannot be asked for what we did not compute
     assert plan.crosschecks == [] and plan.crosscheck_tables() == []
     assert set(plan.imported) == {"target/diffusion"}
@@ -97,8 +98,8 @@ def test_what_the_reports_are_told_is_what_the_plan_knows(plan_of, tmp_path):
     # what is predicted for is no part of the study
     assert set(facts["sets"]) == {"source", "target"}
     assert facts["sets"]["source"] == {
-        "stages": ["geometry", "diffusion"],
-        "computed": ["geometry"],
+        "stages": ["geometry", "energy", "percolation", "diffusion"],
+        "computed": ["geometry", "energy", "percolation"],
         "files": {"diffusion": ["d.csv"]},
         "tables_alone": False,
     }
@@ -170,6 +171,96 @@ def test_labels_and_the_tables_behind_them(plan_of, tmp_path):
     }
     assert plan.label_tables("target") == {"bulk": own["bulk"]["file"]}
     assert plan.source_models("gp")[2] == "results/s/study/models/gp-source-henry.npz"
+
+
+def own_labels(tmp_path):
+    """Diffusivities of one's own, from a file."""
+    file = numbers(tmp_path / "own.csv")
+    return {"measured": {"file": file, "column": "d", "transform": "log10"}}
+
+
+@pytest.mark.parametrize(
+    ("learner", "needed"),
+    [
+        ("mlp", {"energy"}),
+        ("gp+mobility-no-barriers", {"energy", "percolation"}),
+        ("gp+harmonic", {"energy", "percolation", "diffusion"}),
+    ],
+)
+def test_sets_pass_through_the_stages_that_the_features_need(plan_of, tmp_path, learner, needed):
+    few = {"cifs": "tests/data/", "stages": ["geometry"]}
+    blocks = {
+        "predict": {"cifs": "tests/data/*.cif"},
+        "diffusion": {"engine": "harmonic"},
+        "labels": own_labels(tmp_path),
+        "learning": {
+            "learners": [learner], "source_labels": ["measured"], "target_label": "measured",
+        },
+    }  # fmt: skip
+    plan = plan_of(structures={"source": few, "target": few, "other": few}, **blocks)
+    plan.check_study()
+    for name in ("source", "target"):
+        assert set(plan.sets[name].computed) == {"geometry", *needed}
+        assert {Path(p).stem for p in plan.feature_tables(name)} == {"geometry", *needed}
+    assert set(plan.sets["predict"].computed) == {*DESCRIPTORS, *needed}
+    assert {Path(p).stem for p in plan.feature_tables("predict")} == {"geometry", *needed}
+    # what is not learnt from is described as its block says
+    assert plan.sets["other"].computed == ("geometry",)
+    alone = plan_of(structures={"target": few}, **blocks)
+    assert alone.sets["target"].computed == ("geometry",)
+
+
+@pytest.mark.parametrize("labelled", ["source", "target"])
+def test_features_that_would_hold_the_label_are_refused(plan_of, tmp_path, labelled):
+    learning = {
+        "learners": ["mlp", "gp+harmonic"], "source_labels": ["henry"], "target_label": "measured",
+    }  # fmt: skip
+    learning |= {
+        "source": {"source_labels": ["henry", "diffusivity"]},
+        "target": {"target_label": "diffusivity"},
+    }[labelled]
+    blocks = {"diffusion": {"engine": "harmonic"}, "labels": own_labels(tmp_path)}
+    plan = plan_of(structures=BOTH, learning=learning, **blocks)
+    message = rf"^gp\+harmonic would learn the label diffusivity of the set {labelled} from itself"
+    with pytest.raises(ConfigError, match=message):
+        plan.check_study()
+    learning["learners"] = ["mlp", "gp+mobility"]
+    plan_of(structures=BOTH, learning=learning, **blocks).check_study()
+
+
+def test_features_that_the_settings_leave_out_are_asked_for(plan_of, tmp_path):
+    learning = {"source_labels": ["henry"], "target_label": "henry"}
+
+    def check(learner, **blocks):
+        asked = learning | {"learners": ["mlp", learner]}
+        plan_of(structures=BOTH, learning=asked, **blocks).check_study()
+
+    for engine in ("grid", "lammps"):
+        with pytest.raises(ConfigError, match=r"of gp\+harmonic need .* diffusion\.engine to harm"):
+            check("gp+harmonic", diffusion={"engine": engine})
+    for learner in ("gp+percolation", "gp+mobility", "gp+all"):
+        with pytest.raises(ConfigError, match=r"e_perc_1_K.*set percolation\.barriers to true"):
+            check(learner, percolation={"barriers": False})
+    for learner in ("gp+mobility-no-barriers", "gp+harmonic", "gp+log55"):
+        check(learner, percolation={"barriers": False}, diffusion={"engine": "harmonic"})
+
+
+def test_a_table_from_a_file_must_have_what_the_features_need(plan_of, tmp_path):
+    table = {"files": numbers(tmp_path / "d.csv"), "columns": {"d_m2_s": "d"}}
+    target = {"cifs": "tests/data/", "tables": {"diffusion": table}}
+
+    def check(**columns):
+        own = target | {"tables": {"diffusion": table | {"columns": table["columns"] | columns}}}
+        plan_of(
+            structures=BOTH | {"target": own},
+            diffusion={"engine": "harmonic"},
+            learning={"learners": ["gp+harmonic"], "source_labels": ["henry"]},
+        ).check_study()
+
+    with pytest.raises(ConfigError, match=r"d_half_ps_m2_s.*set target lacks.*tables\.diffusion"):
+        check()
+    # diffusivities from elsewhere, with what harmonic coordinates say beside them
+    check(d_half_ps_m2_s="d", d_1_ps_m2_s="d", d_2_ps_m2_s="d")
 
 
 def test_an_isotherm_is_one_model_of_many_numbers(plan_of):

@@ -1,6 +1,7 @@
 """Keys of the stages: what is an ingredient and what is not, and how shards use the store."""
 
 import dataclasses
+import itertools
 import math
 import shutil
 import subprocess
@@ -243,10 +244,13 @@ def test_a_number_that_is_not_finite_is_never_ok(rows, tmp_path, monkeypatch, st
 
 
 def test_a_number_that_does_not_exist_is_no_failure():
-    """The heat of adsorption where there is no channel; an infinite one is a failure."""
-    for value, status in ((math.nan, "ok"), (math.inf, "failed")):
-        row = {"heat_of_adsorption_kJ_mol": value}
-        assert stages.sound("percolation", {"status": "ok", "rows": [row]})["status"] == status
+    """Means over channels where there is none; an infinite one is a failure."""
+    of_channels = ("heat_of_adsorption_kJ_mol", "e_mean_channels_K", "e_mean_dissipation_K")
+    for column, (value, status) in itertools.product(
+        of_channels, ((math.nan, "ok"), (math.inf, "failed"))
+    ):
+        result = {"status": "ok", "rows": [{column: value}]}
+        assert stages.sound("percolation", result)["status"] == status
 
 
 def test_a_wrong_parameter_is_no_fault_of_the_structures(rows, tmp_path, monkeypatch):

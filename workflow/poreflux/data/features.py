@@ -2,8 +2,10 @@
 
 The features of Lim & Kim 2022 (doi 10.1039/d2me00082b) are five geometric descriptors and the
 shares of an energy histogram, 55 in all with 50 bins. Percolation energies come from the same
-potential and are what an activation energy of diffusion is made of. A feature set is a name for
-columns and how they are scaled; no label enters any.
+potential and are what an activation energy of diffusion is made of; the mobility is what an
+overdamped guest makes of it, and picoseconds of dynamics say the rest. A feature set is a name for
+columns and how they are scaled. No label enters any: ``harmonic`` holds diffusivities and is for
+labels from elsewhere (:meth:`poreflux.run.plan.StudyPlan.feature_tables`).
 """
 
 from __future__ import annotations
@@ -20,12 +22,18 @@ GEOMETRY_COLUMNS = ("lcd_A", "pld_A", "asa_m2_cm3", "asa_m2_g", "void_fraction")
 # Divisors that bring the geometry to the order of one, from the released code of Lim & Kim 2022.
 GEOMETRY_DIVISORS = (60.0, 60.0, 4000.0, 10000.0, 1.0)
 # Energies over kB, K, and shares; see poreflux.percolation.
-PERCOLATION_ENERGIES = (
+BARRIERS = (
     "e_perc_1_K", "e_perc_2_K", "e_perc_3_K", "barrier_1_K", "barrier_2_K", "barrier_3_K",
-    "e_min_K", "henry_free_energy_K", "e_mean_K",
 )  # fmt: skip
+ADSORPTION_ENERGIES = ("e_min_K", "henry_free_energy_K", "e_mean_K")
+PERCOLATION_ENERGIES = (*BARRIERS, *ADSORPTION_ENERGIES)
 PERCOLATION_SHARES = ("participation", "accessible_fraction", "pocket_share")
 MOBILITIES = ("mobility", "mobility_1", "mobility_2", "mobility_3")
+# Where the guest sits, and where a current dissipates.
+PARTICIPATIONS = ("participation_channels", "participation_dissipation")
+MEAN_ENERGIES = ("e_mean_channels_K", "e_mean_dissipation_K")
+# After so many picoseconds, from engine harmonic; see poreflux.diffusion.
+EARLY_DIFFUSIVITIES = ("d_half_ps_m2_s", "d_1_ps_m2_s", "d_2_ps_m2_s")
 # Energies are in units of this times kB, and cut at so many of them: beyond, all is closed.
 ENERGY_UNIT_K, MOST_ENERGY, LEAST_ENERGY = 298.0, 40.0, -60.0
 # Below this a diameter (Å), a share of a histogram or of the cell is as good as none.
@@ -33,6 +41,8 @@ LEAST_DIAMETER_A, LEAST_SHARE, LEAST_PARTICIPATION = 0.1, 1e-4, 1e-6
 # Below this, some 1e-13 m2/s, a molecule stays within 0.1 Å for nanoseconds: no dynamics tells
 # such mobilities apart.
 LEAST_MOBILITY = 1e-5
+# Of an early diffusivity, m2/s: engine harmonic gives such numbers, and 0 where all is closed.
+LEAST_DIFFUSIVITY_M2_S = 1e-18
 # Unit of the diffusivity under the logarithm, m2/s.
 DIFFUSIVITY_UNIT_M2_S = 1e-8
 
@@ -46,9 +56,12 @@ def histogram_columns(table: pd.DataFrame) -> list[str]:
 
 
 def feature_table(
-    geometry: pd.DataFrame, energy: pd.DataFrame, percolation: pd.DataFrame | None = None
+    geometry: pd.DataFrame,
+    energy: pd.DataFrame,
+    percolation: pd.DataFrame | None = None,
+    diffusion: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Join geometry, energy histogram and percolation of every structure that has them all.
+    """Join the tables of the stages, of every structure that has them all.
 
     Parameters
     ----------
@@ -57,23 +70,27 @@ def feature_table(
     energy : DataFrame
         Columns name, content_hash, status and h00, h01 ... (shares that sum to one).
     percolation : DataFrame, optional
-        Columns name, content_hash, status, :data:`PERCOLATION_ENERGIES`,
-        :data:`PERCOLATION_SHARES` and, for the feature sets that use them, :data:`MOBILITIES`.
+        Columns name, content_hash, status, :data:`ADSORPTION_ENERGIES`,
+        :data:`PERCOLATION_SHARES` and, for the feature sets that use them, :data:`BARRIERS`,
+        :data:`MOBILITIES`, :data:`PARTICIPATIONS` and :data:`MEAN_ENERGIES`.
+    diffusion : DataFrame, optional
+        Columns name, content_hash, status and :data:`EARLY_DIFFUSIVITIES`.
 
     Returns
     -------
     DataFrame
         One row per structure that is ``ok`` in all tables, in the order of ``geometry``: name,
         content_hash, geometry (Å, m2/cm3, m2/g, share of the volume), histogram shares,
-        percolation (K, shares), relative mobilities. Without any row, name and content_hash alone
-        where a stage failed for all: its columns are then unknown.
+        percolation (K, shares), relative mobilities, diffusivities (m2/s; 0 without a channel).
+        Mean energies are not a number where the participation is 0. Without any row, name and
+        content_hash alone where a stage failed for all: its columns are then unknown.
 
     Raises
     ------
     DataError
         If a table lacks a column or an ``ok`` row holds a number that is not finite.
     """
-    given = [table for table in (geometry, energy, percolation) if table is not None]
+    given = [t for t in (geometry, energy, percolation, diffusion) if t is not None]
     if any((table["status"] != "ok").all() for table in given):
         return geometry.loc[:, list(IDENTITY_COLUMNS)].head(0)
     bins = histogram_columns(energy)
@@ -81,10 +98,17 @@ def feature_table(
         raise DataError("the energy table has no histogram columns (h00, h01 ...)")
     tables = [("geometry", geometry, GEOMETRY_COLUMNS), ("energy", energy, bins)]
     if percolation is not None:
-        # a table from a file may do without the mobilities
-        mobilities = [name for name in MOBILITIES if name in percolation.columns]
-        columns = (*PERCOLATION_ENERGIES, *PERCOLATION_SHARES, *mobilities)
+        # a table from a file, or of a stage that was told so, may do without
+        optional = (*MOBILITIES, *PARTICIPATIONS, *MEAN_ENERGIES)
+        columns = (
+            *_there(BARRIERS, percolation),
+            *ADSORPTION_ENERGIES,
+            *PERCOLATION_SHARES,
+            *_there(optional, percolation),
+        )
         tables.append(("percolation", percolation, columns))
+    if diffusion is not None:
+        tables.append(("diffusion", _still_if_closed(diffusion), EARLY_DIFFUSIVITIES))
     joined = None
     for title, table, columns in tables:
         missing = [c for c in (*IDENTITY_COLUMNS, "status", *columns) if c not in table.columns]
@@ -95,10 +119,28 @@ def feature_table(
             part = joined.merge(part, on=list(IDENTITY_COLUMNS), how="inner")
         joined = part
     values = joined.drop(columns=list(IDENTITY_COLUMNS)).astype(np.float64)
-    broken = joined.loc[~np.isfinite(values).all(axis=1), "name"]
+    sound = np.isfinite(values)
+    for share, energy_K in zip(PARTICIPATIONS, MEAN_ENERGIES, strict=True):
+        if share in values and energy_K in values:
+            # there is no mean over nothing
+            sound[energy_K] |= values[share] == 0.0
+    broken = joined.loc[~sound.all(axis=1), "name"]
     if len(broken):
         raise DataError(f"features of {', '.join(broken[:5])} are not finite numbers")
     return pd.concat([joined[list(IDENTITY_COLUMNS)], values], axis=1)
+
+
+def _there(names, table: pd.DataFrame) -> list[str]:
+    return [name for name in names if name in table.columns]
+
+
+def _still_if_closed(diffusion: pd.DataFrame) -> pd.DataFrame:
+    """Early diffusivities of 0 where no channel runs through and nothing was simulated."""
+    early = _there(EARLY_DIFFUSIVITIES, diffusion)
+    if "dimensionality" not in diffusion.columns:
+        return diffusion
+    closed = diffusion["dimensionality"] == 0
+    return diffusion.assign(**{name: diffusion[name].mask(closed, 0.0) for name in early})
 
 
 def why_none(tables: dict[str, pd.DataFrame]) -> str:
@@ -115,9 +157,11 @@ def why_none(tables: dict[str, pd.DataFrame]) -> str:
 def _columns(features: pd.DataFrame, names) -> np.ndarray:
     missing = [name for name in names if name not in features.columns]
     if missing:
+        stages = {name: stage for stage, columns in _BLOCK_COLUMNS.values() for name in columns}
+        stage = stages.get(missing[0], "geometry" if missing[0] in GEOMETRY_COLUMNS else "energy")
         raise DataError(
-            f"the features lack the columns {', '.join(missing[:5])}; a feature set with "
-            "percolation or mobility needs the table of the stage percolation"
+            f"the features lack the columns {', '.join(missing[:5])}; the feature set needs the "
+            f"table of the stage {stage} with them"
         )
     return features[list(names)].to_numpy(dtype=np.float64)
 
@@ -146,13 +190,17 @@ def _log_histogram(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     return np.log(np.cumsum(x, axis=1) + LEAST_SHARE), names
 
 
-def _percolation(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+def _barriers(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Percolation energies and barriers over 298 K."""
+    return _in_kT(_columns(features, BARRIERS)), [*BARRIERS]
+
+
+def _adsorption(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     """Energies over 298 K, participation as a logarithm, shares as they are."""
-    energies = _columns(features, PERCOLATION_ENERGIES) / ENERGY_UNIT_K
+    energies = _in_kT(_columns(features, ADSORPTION_ENERGIES))
     shares = _columns(features, PERCOLATION_SHARES)
-    participation = np.log(np.maximum(shares[:, :1], LEAST_PARTICIPATION))
-    x = np.hstack([np.clip(energies, LEAST_ENERGY, MOST_ENERGY), participation, shares[:, 1:]])
-    return x, [*PERCOLATION_ENERGIES, *PERCOLATION_SHARES]
+    x = np.hstack([energies, _log_shares(shares[:, :1]), shares[:, 1:]])
+    return x, [*ADSORPTION_ENERGIES, *PERCOLATION_SHARES]
 
 
 def _mobility(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
@@ -160,19 +208,63 @@ def _mobility(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     return np.log10(np.maximum(_columns(features, MOBILITIES), LEAST_MOBILITY)), [*MOBILITIES]
 
 
+def _dissipation(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Participations as logarithms, mean energies above the Henry free energy over 298 K."""
+    participations = _log_shares(_columns(features, PARTICIPATIONS))
+    energies = _columns(features, MEAN_ENERGIES)
+    energies = energies - _columns(features, ["henry_free_energy_K"])
+    return np.hstack([participations, _in_kT(energies)]), [*PARTICIPATIONS, *MEAN_ENERGIES]
+
+
+def _early_diffusivity(features: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Decades, in the unit of the label. Noise can make the mean of slow molecules negative."""
+    d_m2_s = np.maximum(_columns(features, EARLY_DIFFUSIVITIES), LEAST_DIFFUSIVITY_M2_S)
+    return np.log10(d_m2_s / DIFFUSIVITY_UNIT_M2_S), [*EARLY_DIFFUSIVITIES]
+
+
+def _in_kT(energies_K: np.ndarray) -> np.ndarray:
+    """Over 298 K, cut at both ends; the mean energy of nothing, not a number, is closed."""
+    return np.fmax(np.fmin(energies_K / ENERGY_UNIT_K, MOST_ENERGY), LEAST_ENERGY)
+
+
+def _log_shares(shares: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(shares, LEAST_PARTICIPATION))
+
+
+_MOVING = (_adsorption, _mobility, _dissipation)
 FEATURE_SETS = {
     "paper55": (_geometry, _histogram),
     "log55": (_log_geometry, _log_histogram),
-    "percolation": (_log_geometry, _percolation),
-    "mobility": (_log_geometry, _percolation, _mobility),
-    "all": (_log_geometry, _log_histogram, _percolation, _mobility),
+    "percolation": (_log_geometry, _barriers, _adsorption),
+    "mobility": (_log_geometry, _barriers, *_MOVING),
+    "mobility-no-barriers": (_log_geometry, *_MOVING),
+    "harmonic": (_log_geometry, *_MOVING, _early_diffusivity),
+    "all": (_log_geometry, _log_histogram, _barriers, *_MOVING),
+}
+# Columns of the stages beyond geometry and energy, which every set has.
+_BLOCK_COLUMNS = {
+    _barriers: ("percolation", BARRIERS),
+    _adsorption: ("percolation", (*ADSORPTION_ENERGIES, *PERCOLATION_SHARES)),
+    _mobility: ("percolation", MOBILITIES),
+    _dissipation: ("percolation", (*PARTICIPATIONS, *MEAN_ENERGIES)),
+    _early_diffusivity: ("diffusion", EARLY_DIFFUSIVITIES),
 }
 
 
-def stages_of(feature_set: str) -> tuple[str, ...]:
-    """The stages whose tables a feature set (a key of :data:`FEATURE_SETS`) draws on."""
-    percolating = {_percolation, _mobility} & set(FEATURE_SETS[feature_set])
-    return ("geometry", "energy", *(("percolation",) if percolating else ()))
+def columns_of(feature_set: str) -> dict[str, tuple[str, ...]]:
+    """Columns that a feature set draws on, by stage; none for the bins of ``energy``.
+
+    Parameters
+    ----------
+    feature_set : str
+        A key of :data:`FEATURE_SETS`.
+    """
+    found: dict[str, tuple[str, ...]] = {"geometry": GEOMETRY_COLUMNS, "energy": ()}
+    for block in FEATURE_SETS[feature_set]:
+        if block in _BLOCK_COLUMNS:
+            stage, columns = _BLOCK_COLUMNS[block]
+            found[stage] = (*found.get(stage, ()), *columns)
+    return found
 
 
 def matrix(features: pd.DataFrame, feature_set: str = "paper55") -> tuple[np.ndarray, list[str]]:
@@ -185,13 +277,14 @@ def matrix(features: pd.DataFrame, feature_set: str = "paper55") -> tuple[np.nda
     feature_set : str
         A key of :data:`FEATURE_SETS`: ``paper55`` (the published features), ``log55`` (the
         same numbers with logarithms), ``percolation`` (geometry and percolation), ``mobility``
-        (both and the relative mobilities), ``all``.
+        (both, the relative mobilities and where currents dissipate), ``mobility-no-barriers``
+        (without :data:`BARRIERS`), ``harmonic`` (these and the early diffusivities), ``all``.
 
     Returns
     -------
     x : ndarray of float64, shape (n, d)
-        Scaled features, rows as in the table; d is 55 with 50 bins for the first two, 17 and 21
-        for the next.
+        Scaled features, rows as in the table; d is 55 with 50 bins for the first two, then 17,
+        25, 19, 22 and 75.
     names : list of str
         The columns of ``features`` behind the columns of ``x``.
 

@@ -18,20 +18,20 @@ from poreflux.base.errors import ConfigError, DataError
 from poreflux.base.foreign_tables import misspelt, read_table
 from poreflux.base.tables import KEY_COLUMNS
 from poreflux.data.features import (
+    ADSORPTION_ENERGIES,
     GEOMETRY_COLUMNS,
     MOBILITIES,
-    PERCOLATION_ENERGIES,
     PERCOLATION_SHARES,
 )
 
 logger = logging.getLogger(__name__)
 
 HISTOGRAM = "h"
-# The columns that a stage's table cannot do without.
+# The columns that a stage's table cannot do without, whatever the features.
 NEEDED = {
     "geometry": GEOMETRY_COLUMNS,
     "energy": (HISTOGRAM,),
-    "percolation": (*PERCOLATION_ENERGIES, *PERCOLATION_SHARES),
+    "percolation": (*ADSORPTION_ENERGIES, *PERCOLATION_SHARES),
     "uptake": ("uptake_cm3stp_cm3",),
     "diffusion": ("d_m2_s",),
 }

@@ -36,6 +36,11 @@ class PercolationSettings(Settings):
         gt=0,
         description="a region below is a channel or pocket, as for the uptake",
     )
+    barriers: bool = Field(
+        True,
+        description="whether to search the percolation energies and barriers; without them the "
+        "table lacks their columns, which the feature sets percolation, mobility and all need",
+    )
     max_points: int = Field(
         8_000_000,
         ge=1,

@@ -12,6 +12,7 @@ the Henry coefficient and the heat of adsorption at infinite dilution.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ from poreflux.fields.lattice import (
     unite,
 )
 from poreflux.fields.network import CEILING_KT, network_spacing_A
-from poreflux.percolation.mobility import relative_mobility
+from poreflux.percolation.mobility import NOWHERE, Overdamped, overdamped
 from poreflux.percolation.settings import PercolationSettings
 from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure, make_structure
@@ -84,7 +85,8 @@ class Percolation:
     ----------
     e_perc_1_K, e_perc_2_K, e_perc_3_K : float
         Lowest energy below which one connected region runs through the crystal in at least
-        one, two, three independent lattice directions; never falling from 1 to 3.
+        one, two, three independent lattice directions; never falling from 1 to 3. ``None``, as
+        the barriers and ``n_unrefined``, where the settings leave the search for them out.
     barrier_1_K, barrier_2_K, barrier_3_K : float
         The same less ``henry_free_energy_K``. Negative for channels wide enough that their
         floor lies below the average over the cell.
@@ -116,6 +118,14 @@ class Percolation:
         directions, see :mod:`poreflux.percolation.mobility`; 0 without a channel.
     mobility_1, mobility_2, mobility_3 : float
         The same along the principal axes, falling.
+    participation_channels, e_mean_channels_K : float
+        ``participation`` of the Boltzmann weights in the channels, as a share of the whole cell,
+        and the mean energy weighted with them: where the guest sits that moves. 0 and NaN without
+        a channel.
+    participation_dissipation, e_mean_dissipation_K : float
+        The same of the power that a current of the overdamped guest dissipates, see
+        :func:`poreflux.percolation.mobility.overdamped`: what slows the guest down. 0 and NaN
+        where ``mobility`` is too small to tell (1e-11) or there is no channel.
     n_grid : int
         Number of grid points, of the energies.
     n_unrefined : int
@@ -123,12 +133,12 @@ class Percolation:
         saddle of the grid that could not be matched with a true one joining the same minima.
     """
 
-    e_perc_1_K: float
-    e_perc_2_K: float
-    e_perc_3_K: float
-    barrier_1_K: float
-    barrier_2_K: float
-    barrier_3_K: float
+    e_perc_1_K: float | None
+    e_perc_2_K: float | None
+    e_perc_3_K: float | None
+    barrier_1_K: float | None
+    barrier_2_K: float | None
+    barrier_3_K: float | None
     e_min_K: float
     henry_free_energy_K: float
     e_mean_K: float
@@ -143,8 +153,16 @@ class Percolation:
     mobility_1: float
     mobility_2: float
     mobility_3: float
+    participation_channels: float
+    e_mean_channels_K: float
+    participation_dissipation: float
+    e_mean_dissipation_K: float
     n_grid: int
-    n_unrefined: int
+    n_unrefined: int | None
+
+    def columns(self) -> dict:
+        """The row of a table: without what was not searched for."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
 
 
 def from_cif(
@@ -213,7 +231,6 @@ def compute(structure: Structure, settings: PercolationSettings | None = None) -
     shape = _shape(structure, settings.spacing_A, max_points)
     energy = lj_grid(structure, molecule, shape, cutoff_A)
     atoms = _pair_terms(structure, molecule)
-    e_perc, n_unrefined = _saddles(atoms, energy, cutoff_A, cap_K)
     e_min = _minimum(atoms, energy, cutoff_A)
     found, _ = channels_of_guest(energy, threshold_kT, temperature_K, cap_K)
     lowest, weight, weighted, squares = _weights(atoms, energy, cutoff_A, temperature_K)
@@ -222,9 +239,9 @@ def compute(structure: Structure, settings: PercolationSettings | None = None) -
     free_energy = lowest - temperature_K * math.log(total / energy.size)
     mean = weighted.sum() / total
     henry, heat, pockets = 0.0, math.nan, 1.0
-    mobility = np.zeros(3)
+    moving = Overdamped(np.zeros((3, 3)), NOWHERE, NOWHERE)
     if found.n_channels:
-        mobility = _mobility(
+        moving = _overdamped(
             structure, molecule, energy, found.mask, temperature_K, cutoff_A, threshold_kT,
             cap_K, max_points,
         )  # fmt: skip
@@ -243,10 +260,14 @@ def compute(structure: Structure, settings: PercolationSettings | None = None) -
         inside_K = weighted[inside].sum() / reached
         heat = GAS_CONSTANT_J_PER_MOL_K * (temperature_K - inside_K) / 1000.0
     free_energy = min(free_energy, cap_K)
-    barriers = e_perc - free_energy
+    e_perc, barriers, n_unrefined = (None,) * 3, (None,) * 3, None
+    if settings.barriers:
+        energies, n_unrefined = _saddles(atoms, energy, cutoff_A, cap_K)
+        e_perc, barriers = energies.tolist(), (energies - free_energy).tolist()
+    mobility = np.clip(np.linalg.eigvalsh(moving.mobility)[::-1], 0.0, 1.0)
     return Percolation(
-        *(float(e) for e in e_perc),
-        *(float(e) for e in barriers),
+        *e_perc,
+        *barriers,
         e_min_K=float(min(e_min, cap_K)),
         henry_free_energy_K=float(free_energy),
         e_mean_K=float(min(mean, cap_K)),
@@ -261,22 +282,25 @@ def compute(structure: Structure, settings: PercolationSettings | None = None) -
         mobility_1=float(mobility[0]),
         mobility_2=float(mobility[1]),
         mobility_3=float(mobility[2]),
+        participation_channels=moving.guest.participation,
+        e_mean_channels_K=moving.guest.energy_K,
+        participation_dissipation=moving.current.participation,
+        e_mean_dissipation_K=moving.current.energy_K,
         n_grid=energy.size,
         n_unrefined=n_unrefined,
     )
 
 
-def _mobility(
+def _overdamped(
     structure, molecule, energy, mask, temperature_K, cutoff_A, threshold_kT, cap_K, max_points
-) -> np.ndarray:
-    """Relative mobilities of the channels along their principal axes, falling, (3,)."""
+) -> Overdamped:
+    """The guest in the channels; ``energy`` and ``mask`` only tell how fine a grid they need."""
     share = (mask & (energy < energy[mask].min() + CEILING_KT * temperature_K)).mean()
     # a grid of its own, for what decides is the windows
     shape = _shape(structure, network_spacing_A(structure.volume_A3, float(share)), max_points)
     energy = lj_grid(structure, molecule, shape, cutoff_A)
     found, _ = channels_of_guest(energy, threshold_kT, temperature_K, cap_K)
-    tensor = relative_mobility(energy, structure.cell, temperature_K, found.mask)
-    return np.clip(np.linalg.eigvalsh(tensor)[::-1], 0.0, 1.0)
+    return overdamped(energy, structure.cell, temperature_K, found.mask)
 
 
 def warm_up() -> None:

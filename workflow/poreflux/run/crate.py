@@ -20,7 +20,7 @@ from poreflux.base.errors import ConfigError, DataError
 from poreflux.base.records import record_of
 from poreflux.base.tables import write_csv
 from poreflux.data import labels
-from poreflux.run.plan import DESCRIPTORS, StudyPlan
+from poreflux.run.plan import StudyPlan
 from poreflux.run.stages import STAGES
 from poreflux.run.triggers import plain, words
 from poreflux.run.usage import used_by
@@ -179,7 +179,7 @@ def _actions(plan: StudyPlan, versions: dict[str, dict[str, str]]):
         made = (f"{s.name}/{name}.parquet" for s in plan.sets.values() if name in s.computed)
         yield name, software, ("*/shards/structures/*",), (*made, f"*/shards/{name}/*")
     learning = common | plan.learning_packages() | versions.get("finetune", {})
-    tables = tuple(f"*/{name}.parquet" for name in DESCRIPTORS)
+    tables = tuple(f"*/{name}.parquet" for name in plan.feature_columns)
     yield "features", common, tables, ("*/features.parquet",)
     labelling = tuple(f"*/{name}.parquet" for name in labels.STAGES.values())
     yield "labels", common, labelling, ("*/labels.parquet",)

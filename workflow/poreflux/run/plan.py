@@ -44,7 +44,8 @@ class SetPlan:
         What the configuration says of each table that is read from files, by stage;
         ``structures`` among them where the set has no CIFs.
     stages : tuple of str
-        The stages of which it has a table, computed or read.
+        The stages of which it has a table, computed or read: those that its block names, and
+        those that the learners' features need.
     """
 
     name: str
@@ -53,12 +54,12 @@ class SetPlan:
     stages: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: str, spec: dict) -> SetPlan:
-        """The set that a block of the configuration describes."""
+    def of(cls, name: str, spec: dict, needed: Sequence[str] = ()) -> SetPlan:
+        """The set that a block of the configuration describes, with the stages ``needed`` of it."""
         given = spec.get("tables") or {}
         from_files = {stage: table for stage, table in given.items() if table}
         has_structures = spec.get("cifs") or spec.get("package")
-        computed = spec["stages"] if has_structures or not from_files else []
+        computed = [*spec["stages"], *needed] if has_structures or not from_files else []
         read = [stage for stage in STAGES if stage in from_files]
         if from_files and not has_structures:
             paths = [path for table in from_files.values() for path in _listed(table["files"])]
@@ -135,8 +136,12 @@ class StudyPlan:
         specs = dict(blocks["structures"])
         if config.predict.cifs:
             specs[PREDICT] = {"cifs": config.predict.cifs, "stages": list(DESCRIPTORS)}
-        self.sets = {name: SetPlan.of(name, spec) for name, spec in specs.items()}
         self.learners = list(config.learning.learners)
+        learnt = {SOURCE, TARGET} if {SOURCE, TARGET} <= set(specs) else set()
+        self.sets = {
+            name: SetPlan.of(name, spec, self.feature_columns if name in {*learnt, PREDICT} else ())
+            for name, spec in specs.items()
+        }
         self.sizes = list(config.learning.sizes)
         self.own_labels = blocks["labels"]
 
@@ -284,24 +289,66 @@ class StudyPlan:
 
     # --- features, labels, models -------------------------------------------------------------
 
+    @cached_property
+    def feature_columns(self) -> dict[str, tuple[str, ...]]:
+        """What the features of all learners are made of: columns by stage, see
+        :func:`poreflux.data.features.columns_of`."""
+        found: dict[str, tuple[str, ...]] = {}
+        for learner in self.learners:
+            for stage, columns in _columns_of(learner).items():
+                found[stage] = tuple(dict.fromkeys((*found.get(stage, ()), *columns)))
+        return found
+
     def feature_tables(self, name: str) -> list[str]:
         """The tables that make the features of a set, as the learners want them.
 
         Raises
         ------
         ConfigError
-            If the set has no table of a stage, nor structures to compute it from.
+            If the set has no table of a stage, nor structures to compute it from; if the table
+            lacks a column that the features need; or if the features would hold the label.
         """
-        wanted = [features.stages_of(get_learner(name).feature_set) for name in self.learners]
-        stages = list(dict.fromkeys(stage for some in wanted for stage in some))
-        for stage in stages:
+        for stage, columns in self.feature_columns.items():
             if self.sets[name].is_tables_alone and stage not in self.sets[name].stages:
                 raise ConfigError(
                     f"the features of {', '.join(self.learners)} need the stage {stage}, of which "
                     f"the set {name} has no table (structures.{name}.tables.{stage}), nor CIFs to "
                     "compute it from; choose other learning.learners or add one"
                 )
-        return [self.table(name, stage) for stage in stages]
+            self._check_feature_columns(name, stage, columns)
+        self._check_features_hold_no_label(name)
+        return [self.table(name, stage) for stage in self.feature_columns]
+
+    def _check_feature_columns(self, name: str, stage: str, columns: tuple[str, ...]) -> None:
+        from_file = self.sets[name].from_files.get(stage)
+        if from_file:
+            # what no features can do without is asked for where the file is read
+            lacking = [c for c in columns if c not in from_file["columns"]]
+            remedy = f"name them under structures.{name}.tables.{stage}.columns"
+        else:
+            withheld, remedy = _withheld(stage, self.stage_settings(stage))
+            lacking = [c for c in columns if c in withheld]
+        if lacking:
+            learners = [n for n in self.learners if lacking[0] in _columns_of(n).get(stage, ())]
+            raise ConfigError(
+                f"the features of {', '.join(learners)} need the columns {', '.join(lacking[:3])}"
+                f"{' ...' if lacking[3:] else ''} of the stage {stage}, which the table of the set "
+                f"{name} lacks; {remedy}, or choose other learning.learners"
+            )
+
+    def _check_features_hold_no_label(self, name: str) -> None:
+        """The diffusion stage has one guest and one temperature: its D is the label itself."""
+        labelled = name in (SOURCE, TARGET) and labels.DIFFUSIVITY in self.labels_of(name)
+        if not labelled or "diffusion" not in self.feature_columns:
+            return
+        if "diffusion" in self.sets[name].computed:
+            holding = [n for n in self.learners if "diffusion" in _columns_of(n)]
+            raise ConfigError(
+                f"{', '.join(holding)} would learn the label diffusivity of the set {name} from "
+                "itself: both are computed by the stage diffusion, for the same guest at the same "
+                "temperature. These features are for diffusivities from elsewhere, measured or "
+                "published: read them from a file (labels), or choose other learning.learners"
+            )
 
     @cached_property
     def source_labels(self) -> list[str]:
@@ -559,6 +606,19 @@ class StudyPlan:
     def learning_packages(self) -> dict[str, str]:
         """Versions of the packages behind the learners."""
         return _packages(*self.learners)
+
+
+def _columns_of(learner: str) -> dict[str, tuple[str, ...]]:
+    return features.columns_of(get_learner(learner).feature_set)
+
+
+def _withheld(stage: str, settings) -> tuple[tuple[str, ...], str]:
+    """Columns that a stage does not compute with these settings, and how to make it."""
+    if stage == "percolation" and not settings.barriers:
+        return features.BARRIERS, "set percolation.barriers to true"
+    if stage == "diffusion" and settings.engine != "harmonic":
+        return features.EARLY_DIFFUSIVITIES, "set diffusion.engine to harmonic"
+    return (), ""
 
 
 def _packages(*learners: str) -> dict[str, str]:

@@ -133,7 +133,8 @@ class StructureSet(Settings):
     )
     stages: Distinct[StageName] = Field(
         ("geometry", "energy", "percolation", "uptake", "diffusion"),
-        description="stages that the set passes through",
+        description="stages that the set passes through, beside those that the learners' features "
+        "need of source and target",
     )
     tables: SetTables = Field(
         default_factory=SetTables,
@@ -310,7 +311,7 @@ class LabelFile(Settings):
         return self
 
 
-FEATURE_SETS = ("log55", "percolation", "mobility", "all")
+FEATURE_SETS = ("log55", "percolation", "mobility", "mobility-no-barriers", "harmonic", "all")
 
 
 def _learner(name: str) -> str:
@@ -344,8 +345,11 @@ class Learning(Settings):
         "published 55: mlp (the network), xgboost (boosted trees with the source model as a "
         "feature), xgboost-weighted (boosted trees refitted on source and weighted target rows), "
         "gp (a Gaussian process with the source model as a feature), ensemble (both, weighed by "
-        "nested validation); log55 (the 55 in logarithms), percolation, mobility (percolation and "
-        "the mobility on the energy landscape), all",
+        "nested validation); log55 (the 55 in logarithms), percolation, mobility (percolation, "
+        "the mobility on the energy landscape and where currents dissipate in it), "
+        "mobility-no-barriers (the same without percolation energies), harmonic (these and D of "
+        "diffusion.engine harmonic at 0.5, 1 and 2 ps, for diffusivities that are read from "
+        "files), all",
     )
     protocol: Literal["fast", "paper", "released"] = Field(
         "fast",

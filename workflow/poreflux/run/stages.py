@@ -138,7 +138,12 @@ STAGES = {
             "Finding percolation energies",
             worker_mb=600,
             data_files=(UFF,),
-            undefined=("heat_of_adsorption_kJ_mol",),  # of a structure without a channel
+            # of a structure without a channel
+            undefined=(
+                "heat_of_adsorption_kJ_mol",
+                "e_mean_channels_K",
+                "e_mean_dissipation_K",
+            ),
         ),
         Stage(
             "uptake",

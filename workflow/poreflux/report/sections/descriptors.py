@@ -97,17 +97,20 @@ def _energy(study: Study) -> dict | None:
 
 
 def _percolation(study: Study) -> dict | None:
-    sets = study.by_set("percolation", "barrier_1_K", "dimensionality", "henry_mol_kg_bar")
+    sets = study.by_set("percolation", "dimensionality", "henry_mol_kg_bar")
     if not sets:
         return None
     temperature = float(study.setting("percolation", "temperature_K", default=298.0))
-    # a table from a file may do without
-    mobility = {name: t.reindex(columns=["mobility"])["mobility"] for name, t in sets.items()}
+    # a table from a file, or of a stage that was told so, may do without
+    sets = {
+        name: t.reindex(columns=dict.fromkeys([*t.columns, "mobility", "barrier_1_K"]))
+        for name, t in sets.items()
+    }
     drawn = {
         name: t.assign(
             barrier_kT=t["barrier_1_K"].clip(upper=BARRIER_DRAWN_KT * temperature) / temperature,
             log_henry=np.log10(t["henry_mol_kg_bar"].where(t["henry_mol_kg_bar"] > 0)),
-            log_mobility=np.log10(mobility[name].where(mobility[name] > 0)),
+            log_mobility=np.log10(t["mobility"].where(t["mobility"] > 0)),
         )
         for name, t in sets.items()
     }
@@ -116,7 +119,7 @@ def _percolation(study: Study) -> dict | None:
             name,
             *(whole((t["dimensionality"] == d).sum()) for d in range(4)),
             spread(t["barrier_1_K"], rounded),
-            spread(mobility[name], lambda value: decimal(value, 3)),
+            spread(t["mobility"], lambda value: decimal(value, 3)),
             spread(t["henry_mol_kg_bar"], decimal),
         ]
         for name, t in sets.items()
