@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 KILLS = {"scheduler": 2, "job": 3, "worker": 2}
 # Work enough to be hit at.
 LONGER = {
-    "production_ps: 200": "production_ps: 600",
+    "target_error: 0.2": "target_error: 0.03",
     "production_steps: 2000": "production_steps: 20000",
     "max_steps: 2000": "max_steps: 20000",
 }
