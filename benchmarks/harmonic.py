@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from published_diffusivities import (
     REFERENCE,
+    SET,
     hopping,
     published_diffusivities,
     resumed,
@@ -34,6 +35,7 @@ from published_diffusivities import (
 
 from poreflux import diffusion
 from poreflux.run import stages
+from poreflux.structures import packages
 
 ORDER_SEED = 2
 # The range of published values, m2/s, that the MOFs for dynamics are drawn from.
@@ -108,7 +110,9 @@ def names_of(part: str, number: int | None) -> list[str]:
     published = (
         published_diffusivities() if part in ("dynamics", "labels") else second_table()[part]
     )
-    published = published.sort_index()
+    # the second table has names that the package has not
+    there = published.index.isin(packages.core_mof_names(SET["archive"]))
+    published = published[there].sort_index()
     drawn = published.iloc[np.random.default_rng(ORDER_SEED).permutation(len(published))]
     if part == "dynamics":
         drawn = drawn[(drawn >= LOWEST) & (drawn <= HIGHEST)]
