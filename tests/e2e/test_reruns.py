@@ -124,10 +124,10 @@ def test_an_uptake_parameter_and_back_again(flow):
 
 
 def test_an_md_parameter(flow):
-    set_config(flow, "diffusion", "n_molecules", 40, 41)
-    assert why(flow, "KUVJIW_clean", "diffusion").endswith(": params.n_molecules 40 -> 41\n")
+    set_config(flow, "diffusion", "spacing_A", 0.5, 0.45)
+    assert why(flow, "KUVJIW_clean", "diffusion").endswith(": params.spacing_A 0.5 -> 0.45\n")
     jobs, computed, reason = ran(flow)
-    assert "before: 'diffusion.n_molecules = 40' now: 'diffusion.n_molecules = 41'" in reason
+    assert "before: 'diffusion.spacing_A = 0.5' now: 'diffusion.spacing_A = 0.45'" in reason
     rest = {k: v for k, v in LEARNING.items() if k != "pretrain_models"}
     assert jobs == {RULES["diffusion"]: 2, "collect_tables": 1, "build_labels": 1, **rest}
     assert computed == {"diffusion": 6, "finetune": 2}
@@ -166,11 +166,11 @@ def test_a_line_of_the_library_and_a_comment(flow, tmp_path):
     }  # fmt: skip
     assert computed == {"energy": 12}
 
-    # what the script of the labels reads files with
-    reader = flow.root / "workflow" / "poreflux" / "data" / "from_files.py"
+    # what the script of the labels alone draws on
+    reader = flow.root / "workflow" / "poreflux" / "data" / "labels.py"
     reader.write_text(reader.read_text() + "\nNOTHING = None\n")
     jobs, computed, reason = ran(flow)
-    assert "'code of poreflux.data.from_files = " in reason
+    assert "'code of poreflux.data.labels = " in reason
     assert jobs == {"build_labels": 2, **LEARNING} and computed == {}
 
 

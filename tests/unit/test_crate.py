@@ -12,9 +12,9 @@ from poreflux.store import Store
 def test_a_table_from_a_file_is_not_said_to_be_simulated(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d.csv").write_text("name,d\nA,1e-9\n")
-    (tmp_path / "u.csv").write_text("name,u\nA,1\n")
+    (tmp_path / "u.csv").write_text("name,u1\nA,1\n")
     diffusion = {"files": "d.csv", "columns": {"d_m2_s": "d"}}
-    uptake = {"files": "u.csv", "columns": {"uptake_cm3stp_cm3": "u"}}
+    uptake = {"files": "u.csv", "columns": {"uptake_cm3stp_cm3": "u<pressure>"}}
     structures = {
         "source": {"cifs": str(root / "tests" / "data"), "stages": ["geometry", "uptake"]},
         "target": {"package": None, "tables": {"diffusion": diffusion, "uptake": uptake}},

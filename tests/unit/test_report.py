@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from poreflux import report
+from poreflux.data.features import GEOMETRY_COLUMNS
 from poreflux.report import numbers
 from poreflux.report.figures import style
 from poreflux.report.rendering import render
@@ -937,7 +938,12 @@ def from_files(root, files):
     structures = complete_facts(root)["config"]["structures"]
     for key, names in files.items():
         owner, _, stage = key.partition("/")
-        told = {"files": [f"${{DATA:-../data}}/{n}" for n in names], "columns": {"x": "y"}}
+        columns = {
+            "uptake": {"uptake_cm3stp_cm3": "u<pressure>"},
+            "diffusion": {"d_m2_s": "d"},
+            "geometry": {column: column for column in GEOMETRY_COLUMNS},
+        }[stage]
+        told = {"files": [f"${{DATA:-../data}}/{n}" for n in names], "columns": columns}
         structures[owner].setdefault("tables", {})[stage] = told
     return complete_facts(root, structures=structures)
 
