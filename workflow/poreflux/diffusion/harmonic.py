@@ -156,7 +156,7 @@ class Harmonic:
     times_ps, curve_A2_fs, curve_err_A2_fs : ndarray (k,)
         D(t) at ``times_ps``; the last is ``d_A2_fs``.
     n_starts : int
-        Trajectories, each run forwards and backwards for the longest time.
+        Paths, each :data:`WINDOW` times as long as the longest of these times.
     reason : str
         Empty, or why ``d_A2_fs`` is no diffusivity: :data:`NO_CHANNEL`, :data:`BALLISTIC` or
         :data:`UNSETTLED` (D(t) still rises, or falls, at the longest time), or :data:`UNCERTAIN`
@@ -239,13 +239,13 @@ def harmonic_diffusivity(
 
     Notes
     -----
-    The mean is an integral over places and velocities. Places are drawn with a density
-    proportional to w |grad y|^2, what a current dissipates there, velocities with one proportional
-    to that of Maxwell and Boltzmann times the speed along the gradients; both are divided out, so
-    that the estimate is exact for any bounded chi, once t is long enough. From each place the
-    molecule runs forwards and backwards in time under Newton's equations in the spline of the
-    field. D is taken at the first time, from :data:`FIRST_PS` on, whose half gives the same within
-    errors; starts are added until its error is small.
+    Places are drawn with a density proportional to w |grad y|^2, what a current dissipates there,
+    velocities from Maxwell's distribution. A start lies at a random time of its path, which runs
+    forwards and backwards from it under Newton's equations in the spline of the field. Each path
+    is weighted with one over the mean of |grad y|^2 along it, which makes the estimate exact for
+    any bounded chi, once t is long enough (docs/diffusion.md has the derivation and its sources).
+    D is taken at the first time, from :data:`FIRST_PS` on, at which it is flat
+    (:func:`is_flat`); paths are added until its error is small.
     """
     landscape = prepare(
         energy_K, cell, dynamics, threshold_kT=threshold_kT, cap_K=cap_K, channels=channels
