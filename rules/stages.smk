@@ -52,10 +52,10 @@ for stage_name in PLAN.crosschecks:
             table=PLAN.table(TARGET, f"crosscheck_{stage_name}"),
         log:
             f"{PLAN.logs}/{stage_name}/crosscheck.log",
-        conda:
-            "../envs/simulation.yaml"
         # nothing waits for it but the report
         priority: -1
+        conda:
+            "../envs/simulation.yaml"
         threads: 2
         resources:
             mem_mb=memory(STAGES[stage_name].worker_mb),
