@@ -338,12 +338,11 @@ def _misnamed(function: str, known: list[str], model: type[Settings], given: Map
     for name in given:
         if name in known:
             continue
-        text = f"{function}() has no parameter {name!r}; "
-        if near := nearest(name, known):
-            return text + f"did you mean {near!r}? Its parameters: {', '.join(known)}"
-        if near := nearest(name, model.model_fields):
-            return text + f"did you mean settings={model.__name__}({near}=...)?"
-        return text + f"its parameters: {', '.join(known)}"
+        near = nearest(name, [*known, *model.model_fields])
+        if near and near not in known:
+            near = f"settings={model.__name__}({near}=...)"
+        hint = f" did you mean {near}?" if near else ""
+        return f"{function}() has no parameter {name!r};{hint} It takes {', '.join(known)}"
     return ""
 
 
