@@ -54,6 +54,8 @@ for stage_name in PLAN.crosschecks:
             f"{PLAN.logs}/{stage_name}/crosscheck.log",
         conda:
             "../envs/simulation.yaml"
+        # nothing waits for it but the report
+        priority: -1
         threads: 2
         resources:
             mem_mb=memory(STAGES[stage_name].worker_mb),

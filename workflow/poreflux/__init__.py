@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from poreflux.energy.api import energy_histogram
     from poreflux.geometry.api import pore_geometry
     from poreflux.percolation.api import percolation_energies
+    from poreflux.prediction import dataset, predict
     from poreflux.structures.convert import as_structure
     from poreflux.structures.crystal import Structure
     from poreflux.uptake.api import isotherm
@@ -49,10 +50,12 @@ __all__ = [
     "Structure",
     "StructureError",
     "as_structure",
+    "dataset",
     "energy_histogram",
     "isotherm",
     "percolation_energies",
     "pore_geometry",
+    "predict",
     "self_diffusivity",
 ]
 
@@ -63,13 +66,18 @@ _PLACES = {
     "Structure": "structures.crystal",
     "StructureError": "base.errors",
     "as_structure": "structures.convert",
+    "dataset": "prediction",
     "energy_histogram": "energy.api",
     "isotherm": "uptake.api",
     "percolation_energies": "percolation.api",
     "pore_geometry": "geometry.api",
+    "predict": "prediction",
     "self_diffusivity": "diffusion.api",
 }
-_ROOMS = ("structures", "geometry", "energy", "percolation", "uptake", "diffusion")
+_ROOMS = (
+    *("structures", "geometry", "energy", "percolation", "uptake", "diffusion", "prediction"),
+    *("base", "fields", "data", "learning", "synthesis"),
+)
 
 
 def __getattr__(name: str):
