@@ -49,7 +49,7 @@ SHORT = {
     "energy_histogram": {"bins": 20},
     "percolation_energies": {"spacing_A": 0.5},
     "isotherm": {"pressures_bar": [1.0, 20.0], "target_error": 0.1, "equilibration_steps": 1000},
-    "self_diffusivity": {"target_error": 0.3, "guest": "Xe", "temperature_K": 350.0},
+    "self_diffusivity": {"target_error": 0.5, "guest": "Xe", "timestep_fs": 5.0},
 }
 
 
@@ -208,8 +208,7 @@ def test_left_handed_lattice_vectors_do_not_mirror_the_crystal(kind):
 @pytest.mark.parametrize("name", list(FUNCTIONS))
 def test_every_entry_point_takes_every_kind_of_structure(small, cif, results, name):
     """Bits and all: the canonical form is the same."""
-    given = [cif, str(cif), small.to_ase(), small.to_pymatgen()]
-    for each in given:
+    for each in (str(cif), small.to_ase(), small.to_pymatgen()):
         found = getattr(poreflux, name)(each, **SHORT[name])
         pd.testing.assert_frame_equal(found.to_frame(), results[name].to_frame(), check_exact=True)
 
@@ -219,10 +218,19 @@ def test_settings_give_the_same_as_parameters(cif, small, results, name):
     room = sys.modules[getattr(poreflux, name).__module__]
     settings = FUNCTIONS[name](**SHORT[name])
     expected = results[name].to_frame()
-    for given in (cif, small.to_ase()):
-        pd.testing.assert_frame_equal(room.from_cif(given, settings).to_frame(), expected)
+    pd.testing.assert_frame_equal(room.from_cif(cif, settings).to_frame(), expected)
     other = room.from_cif(small, FUNCTIONS[name](), **SHORT[name])
     pd.testing.assert_frame_equal(other.to_frame(), expected)
+
+
+def test_a_prediction_is_the_same_of_every_kind_of_structure(small, cif):
+    found = poreflux.predict(cif)
+    assert found.status == "ok" and found.d_low_m2_s < found.d_m2_s < found.d_high_m2_s
+    for given in (small, small.to_ase(), small.to_pymatgen()):
+        assert poreflux.predict(given, name="mof") == found
+    assert list(found.to_frame()["name"]) == ["mof"]
+    assert "<td>m²/s</td>" in found._repr_html_()
+    assert found.plot().get_yscale() == "log"
 
 
 def atoms(symbols="ZnO", positions=((0, 0, 0), (2, 0, 0)), cell=(8, 8, 8), pbc=True, **more):

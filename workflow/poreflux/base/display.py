@@ -30,6 +30,8 @@ UNITS = {
 }
 # Of numbers whose error is not known.
 DIGITS = 4
+# Beside one of the same unit a number that is smaller by this is none: a component of a tensor.
+NOTHING = 1e-12
 
 
 def unit(name: str) -> str:
@@ -88,14 +90,12 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def html(result: Result) -> str:
     """A result as an HTML table: quantity, value and unit, or a row for each of several."""
     rows = [_cells(row) for row in result.shown()]
-    if not rows:
-        return f"<b>{type(result).__name__}</b>, empty"
-    names = list(rows[0])
+    names = list(dict.fromkeys(name for row in rows for name in row))
     if len(rows) == 1:
         lines = [[name, rows[0][name], unit(name)] for name in names]
-        head = ["", type(result).__name__, "unit"]
+        head = [type(result).__name__, "value", "unit"]
     else:
-        lines = [list(row.values()) for row in rows]
+        lines = [[row.get(name, "") for name in names] for row in rows]
         head = [f"{name} ({unit(name)})" if unit(name) else name for name in names]
     body = "".join(map(_line, lines))
     return f"<table><thead>{_line(head, 'th')}</thead><tbody>{body}</tbody></table>"
@@ -107,26 +107,32 @@ def _line(cells: list[str], tag: str = "td") -> str:
 
 
 def _cells(row: dict) -> dict[str, str]:
-    """Values as text; a column with an error of its own (``d_err_m2_s``) takes that in."""
-    errors = {name.replace("_err", "", 1): v for name, v in row.items() if "_err" in name}
-    # of the same unit, not known better than this
-    coarse = {unit(name): row[name] and abs(error / row[name]) for name, error in errors.items()}
-    return {
-        name: _text(value, errors.get(name), coarse.get(unit(name)))
-        for name, value in row.items()
-        if "_err" not in name and value is not None
-    }
+    """Values as text, without those that are not there; ``d_m2_s`` takes in ``d_err_m2_s``."""
+    errors = {of: row[name] for name in row if (of := name.replace("_err", "", 1)) != name}
+    errors = {name: error for name, error in errors.items() if name in row}
+    cells = {}
+    for name, value in row.items():
+        if name.replace("_err", "", 1) in errors and name not in errors:
+            continue
+        near = next((e for e in errors if unit(e) == unit(name)), None)
+        beside = (row[near], errors[near]) if near else None
+        if text := _text(value, errors.get(name), beside):
+            cells[name] = text
+    return cells
 
 
-def _text(value, error: float | None, share: float | None) -> str:
+def _text(value, error: float | None, beside: tuple[float, float] | None) -> str:
+    """``beside``: another number of this unit, with its error: this one is known no better."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if not isinstance(value, float):
-        return str(value)
+    if value is None or not isinstance(value, float):
+        return "" if value is None else str(value)
     digits = DIGITS
-    if error is None and share:
-        digits = min(max(1, math.ceil(1 - math.log10(share))), DIGITS)
-    return rounded(value, error, digits)
+    if error is None and beside and all(beside):
+        if abs(value) < NOTHING * abs(beside[0]):
+            return "0"
+        digits = min(max(1, math.ceil(1 - math.log10(abs(beside[1] / beside[0])))), DIGITS)
+    return "" if math.isnan(value) else rounded(value, error, digits)
 
 
 def plot(result: Result, ax: Axes | None = None) -> Axes:

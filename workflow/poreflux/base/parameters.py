@@ -45,12 +45,11 @@ def settings_of(model: type[S], arguments: Mapping[str, Any]) -> S:
 
 
 def _explained(function: Callable, model: type[Settings]) -> Iterator[str]:
-    parameters = inspect.signature(function).parameters
-    for name, field in model.model_fields.items():
-        if name in parameters:
-            yield f"{name} : default {parameters[name].default!r}"
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in model.model_fields:
+            yield f"{name} : default {parameter.default!r}"
             yield textwrap.fill(
-                meaning(field),
+                meaning(model.model_fields[name]),
                 WIDTH,
                 initial_indent="    ",
                 subsequent_indent="    ",
