@@ -49,7 +49,7 @@ def pressure_axis(axis, pressures) -> None:
 
 
 def legend_above(figure, handles, most: int = 4) -> None:
-    """One legend for all panels, with ``most`` entries per line; on a telephone one where the texts are long, else two."""
+    """One legend for all panels: ``most`` entries a line, on a telephone two, or one if long."""
     if is_narrow():
         most = 1 if any(len(str(h.get_label())) > SHORT_LABEL for h in handles) else 2
     ncols = min(most, max(1, len(handles)))
