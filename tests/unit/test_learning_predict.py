@@ -145,3 +145,31 @@ def test_noise_is_the_held_out_error_beyond_the_spread():
     expected = 0.25 + 0.09 / 37 - 0.09
     found = prediction.noise_variance(trained, trained.groups[0])
     assert found == pytest.approx(expected, abs=0.02)
+
+
+def test_held_out_structures_are_predicted_by_models_that_never_saw_them(noisy):
+    models, train, _, _ = noisy
+    trained = TrainedSize.from_bytes(models)
+    # what a model says of structures that it saw is spoiled: it must not count
+    spoiled = [
+        dataclasses.replace(
+            group, predictions=np.where(trained.held_out(), group.predictions, 1e6).astype("f4")
+        )
+        for group in trained.groups
+    ]
+    spoiled = dataclasses.replace(trained, groups=tuple(spoiled)).to_bytes()
+    copy = train.head(1).assign(name="another name of the first")
+    table = prediction.held_out_predictions([spoiled], pd.concat([train, copy]))
+    assert tuple(table.columns) == prediction.HELD_OUT_COLUMNS
+    assert (table["n_models"] == table["content_hash"].map(held_out_counts(trained))).all()
+    # six draws of 120 of 200 hold nearly every structure out at least once
+    assert len(train) * 0.95 < table["content_hash"].nunique() <= len(train)
+    error = (table["predicted"] - table["value"]) / table["predicted_std"]
+    assert 0.8 < (error.abs() < 1.6449).mean() < 0.98
+    assert table["name"].is_monotonic_increasing and table["name"].is_unique
+    assert "another name of the first" in set(table["name"])
+
+
+def held_out_counts(trained):
+    counts = trained.held_out().sum(axis=0)
+    return dict(zip(trained.content_hashes, counts, strict=True))

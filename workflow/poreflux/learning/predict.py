@@ -37,6 +37,17 @@ PREDICTION_COLUMNS = (
     "reason",
     "model",
 )
+# Of labelled structures, each by the models that never saw it.
+HELD_OUT_COLUMNS = (
+    "name",
+    "content_hash",
+    "label",
+    "value",
+    "predicted",
+    "predicted_std",
+    "n_models",
+    "model",
+)
 # Half the width of the 90 % interval of a normal distribution, in standard deviations.
 HALF_WIDTH_90 = 1.6449
 # A structure is in the domain if it is nearer to a training structure than this share of them is
@@ -120,6 +131,60 @@ def noise_variance(trained: TrainedSize, group: Group) -> float:
         residuals = (group.predictions - trained.labels)[held_out]
         return float(np.square(residuals).mean())
     return max(0.0, float(np.mean(squared_errors) - np.mean(variances)))
+
+
+def held_out_predictions(models: Sequence[bytes], features: pd.DataFrame) -> pd.DataFrame:
+    """What the chosen models say of labelled structures that they never saw.
+
+    Parameters
+    ----------
+    models : sequence of bytes
+        What :func:`poreflux.learning.study.run_size` returned, once for each learner.
+    features : DataFrame
+        Columns name and content_hash of the labelled structures, and maybe others.
+
+    Returns
+    -------
+    DataFrame
+        Columns :data:`HELD_OUT_COLUMNS`, sorted by name: the label and its value as it was learnt
+        (the diffusivity as log10 of D in 1e-8 m2/s), the mean over the models of all draws that
+        held the structure out, the standard deviation of the true value about it, from how many
+        models, and which. A structure that every draw trained or stopped on is not in it.
+
+    Raises
+    ------
+    DataError
+        If there is no model.
+    """
+    trained, ensemble = _chosen(models)
+    group, held_out = ensemble.group, trained.held_out()
+    rows = []
+    for column in np.flatnonzero(held_out.any(axis=0)):
+        predictions = group.predictions[held_out[:, column], column][:, None].astype(np.float64)
+        rows.append(
+            {
+                "content_hash": trained.content_hashes[column],
+                "label": trained.label,
+                "value": float(trained.labels[column]),
+                "predicted": float(_mean(predictions)[0]),
+                "predicted_std": float(
+                    np.sqrt(_variance(predictions)[0] + ensemble.noise_variance)
+                ),
+                "n_models": len(predictions),
+                "model": ensemble.name,
+            }
+        )
+    table = pd.DataFrame(rows, columns=HELD_OUT_COLUMNS[1:])
+    named = features[["name", "content_hash"]].merge(table, on="content_hash")
+    return named.sort_values("name", ignore_index=True)[list(HELD_OUT_COLUMNS)]
+
+
+def _chosen(models: Sequence[bytes]) -> tuple[TrainedSize, Ensemble]:
+    candidates = [TrainedSize.from_bytes(data) for data in models]
+    if not candidates:
+        raise DataError("there are no models to predict with")
+    ensemble = choose(candidates)
+    return next(t for t in candidates if any(g is ensemble.group for g in t.groups)), ensemble
 
 
 def _mean(predictions: np.ndarray) -> np.ndarray:
@@ -211,11 +276,7 @@ def predict(
     DataError
         If there is no model, or the features are not those of the training.
     """
-    candidates = [TrainedSize.from_bytes(data) for data in models]
-    if not candidates:
-        raise DataError("there are no models to predict with")
-    ensemble = choose(candidates)
-    trained = next(t for t in candidates if any(g is ensemble.group for g in t.groups))
+    trained, ensemble = _chosen(models)
     feature_set = get_learner(ensemble.group.learner).feature_set
     names, x = trained.feature_names, np.empty((0, len(trained.feature_names)))
     if len(features_new):
