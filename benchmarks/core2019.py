@@ -17,7 +17,6 @@ import logging
 import math
 import os
 import time
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -25,42 +24,22 @@ import pandas as pd
 from published_diffusivities import SET, structures
 
 import poreflux
-from poreflux import diffusion, energy, geometry, percolation, uptake
+from poreflux import diffusion, geometry, percolation, uptake
 from poreflux.base.processes import run_isolated
 from poreflux.base.progress import Progress
-from poreflux.base.units import GAS_CONSTANT_J_PER_MOL_K
 from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S, histogram_columns
 from poreflux.learning.predict import predict
 from poreflux.learning.study import run_size
-from poreflux.prediction import shipped
+from poreflux.prediction import description, shipped
+from poreflux.prediction.description import PARTS, TEMPERATURE_K
 from poreflux.run import stages
 from poreflux.structures import packages
 
 log = logging.getLogger("benchmark")
 
-ORDER_SEED, SEED = 2, 1
-TEMPERATURE_K, SECOND_TEMPERATURE_K = 298.0, 400.0
-PRESSURES_BAR = (1.0, 5.8, 35.0, 65.0)
-# Guest and temperature of each part.
-PARTS = {
-    "CH4": ("CH4", TEMPERATURE_K),
-    "CH4_400K": ("CH4", SECOND_TEMPERATURE_K),
-    "N2": ("N2", TEMPERATURE_K),
-    "Kr": ("Kr", TEMPERATURE_K),
-    "Xe": ("Xe", TEMPERATURE_K),
-}
+ORDER_SEED = 2
 # Structures read at once; written after each.
 BATCH = 20
-# Columns of the structure, which all guests share.
-OF_THE_STRUCTURE = (
-    *("content_hash", "formula", "n_atoms", "volume_A3", "density_g_cm3", "warnings"),
-    *("lcd_A", "pld_A", "asa_m2_cm3", "asa_m2_g", "void_fraction"),
-)
-# Of dynamics, what is kept; the landscape's columns all are, but these.
-OF_DYNAMICS = ("d_m2_s", "d_err_m2_s", "diffusive", "d_1_m2_s", "d_2_m2_s", "d_3_m2_s", "time_ps")
-OF_DYNAMICS_EARLY = ("d_half_ps_m2_s", "d_1_ps_m2_s", "d_2_ps_m2_s")
-NOT_KEPT = ("n_grid", "n_unrefined", "n_channels")
-DIGITS = 6
 # Models: the learner, the share of the structures that each draw learns, how many draws.
 LEARNER, SHARE, DRAWS = "gp-line+mobility", 0.8, 6
 TRAINING = {"protocol": "fast", "seed": 1, "device": "cpu"}
@@ -71,27 +50,10 @@ VERSION, LICENCE = "0.1", "CC-BY-4.0"
 def measured(row: dict, part: str) -> dict:
     """One structure in one part: columns of the stages under the names of their tables."""
     start = time.process_time()
-    structure = stages.structure_of(row)
-    guest, temperature_K = PARTS[part]
-    settings = percolation.PercolationSettings(guest=guest, temperature_K=temperature_K)
-    landscape = percolation.compute(structure, settings)
     facts = {key: row[key] for key in ("name", "content_hash", "n_atoms", "warnings")}
-    facts |= vars(landscape)
-    if part != "CH4" or landscape.dimensionality > 0:
-        settings = diffusion.DiffusionSettings(guest=guest, temperature_K=temperature_K, seed=SEED)
-        found = diffusion.compute(structure, settings)
-        facts |= {f"diffusion_{key}": value for key, value in vars(found).items()}
-    if part == "CH4" and landscape.dimensionality > 0:
+    facts |= description.measure(stages.structure_of(row), part)
+    if part == description.FIRST and description.is_open(facts):
         facts |= {key: row[key] for key in ("formula", "volume_A3", "density_g_cm3")}
-        facts |= vars(geometry.compute(structure))
-        shares = energy.compute(structure).columns()
-        facts |= {key: value for key, value in shares.items() if key.startswith("h")}
-        settings = uptake.UptakeSettings(pressures_bar=PRESSURES_BAR, seed=SEED)
-        for point in uptake.compute(structure, settings):
-            bar = f"{point.pressure_bar:g}bar"
-            facts[f"uptake_{bar}_mol_kg"] = point.uptake_mol_kg
-            facts[f"uptake_{bar}_err_mol_kg"] = point.uptake_err_mol_kg
-            facts[f"uptake_{bar}_converged"] = point.converged
     return facts | {"cpu_s": round(time.process_time() - start, 2)}
 
 
@@ -146,43 +108,9 @@ def run(part: str, options) -> None:
 
 def assemble(options) -> pd.DataFrame:
     """The data set: a row per open structure, ``<guest>_<column of the stage>`` beside geometry."""
-    table = None
-    for part in PARTS:
-        if not kept(options, part).is_file():
-            continue
-        found = pd.read_csv(kept(options, part)).set_index("name")
-        found = found[found["diffusion_d_m2_s"].notna()]
-        if table is None:
-            shares = histogram_columns(found)
-            table = found[[*OF_THE_STRUCTURE, *shares]].copy()
-            table["warnings"] = table["warnings"].fillna("")
-            order = found.index
-        columns = {f"diffusion_{c}": f"{part}_{c}" for c in (*OF_DYNAMICS, *OF_DYNAMICS_EARLY)}
-        landscape = [f.name for f in fields(percolation.Percolation) if f.name not in NOT_KEPT]
-        columns |= {c: f"{part}_{c}" for c in landscape}
-        columns |= {c: f"{part}_{c}" for c in found.columns if c.startswith("uptake_")}
-        table = table.join(found[list(columns)].rename(columns=columns), how="left")
-    table = table.loc[order]
-    if "CH4_400K_d_m2_s" in table:
-        table = with_activation_energy(table)
-    # a structure that failed has none, and made it a float
-    table["n_atoms"] = table["n_atoms"].astype(int)
-    numbers = table.select_dtypes("float")
-    table[numbers.columns] = numbers.map(lambda x: float(f"{x:.{DIGITS - 1}e}"))
-    return table.sort_index()
-
-
-def with_activation_energy(table: pd.DataFrame) -> pd.DataFrame:
-    """Adds the activation energy of CH4 between the two temperatures, and its standard error."""
-    step = 1.0 / TEMPERATURE_K - 1.0 / SECOND_TEMPERATURE_K
-    unit = 1e-3 * GAS_CONSTANT_J_PER_MOL_K / step
-    cold, hot = table["CH4_d_m2_s"], table["CH4_400K_d_m2_s"]
-    errors = table["CH4_d_err_m2_s"] / cold, table["CH4_400K_d_err_m2_s"] / hot
-    both = table["CH4_diffusive"] & table["CH4_400K_diffusive"].eq(True)
-    energy = (unit * np.log(hot / cold)).where(both)
-    return table.assign(
-        CH4_activation_energy_kJ_mol=energy,
-        CH4_activation_energy_err_kJ_mol=(unit * np.hypot(*errors)).where(both),
+    parts = [part for part in PARTS if kept(options, part).is_file()]
+    return description.joined(
+        {part: pd.read_csv(kept(options, part)).set_index("name") for part in parts}
     )
 
 
@@ -225,61 +153,7 @@ def ship(table: pd.DataFrame) -> None:
 def labels_of(table: pd.DataFrame, guest: str) -> pd.Series:
     """log10 of D in 1e-8 m2/s, where it is a diffusivity; what is closed in effect is all alike."""
     d_m2_s = table.loc[table[f"{guest}_diffusive"].eq(True), f"{guest}_d_m2_s"]
-    return np.log10(d_m2_s.clip(lower=shipped.SLOWEST_M2_S) / DIFFUSIVITY_UNIT_M2_S)
-
-
-# What the page says of each column, by the end of its name; the first that fits.
-MEANINGS = (
-    ("content_hash", "", "digest of cell and atoms; equal for equal structures under two names"),
-    ("formula", "", "of the cell"),
-    ("n_atoms", "", "atoms in the cell"),
-    ("volume_A3", "Å3", "of the cell"),
-    ("density_g_cm3", "g/cm3", "of the framework"),
-    ("warnings", "", "what looks wrong in the structure (docs/structures.md)"),
-    ("lcd_A", "Å", "largest cavity diameter (Zeo++'s definition, radii and high accuracy)"),
-    ("pld_A", "Å", "pore limiting diameter"),
-    ("asa_m2_cm3", "m2/cm3", "accessible surface, probe of 1.55 Å"),
-    ("asa_m2_g", "m2/g", "the same per mass"),
-    ("void_fraction", "", "accessible share of the volume, probe of 1.4 Å"),
-    ("d_m2_s", "m2/s", "self-diffusivity at infinite dilution, mean of three directions"),
-    ("d_err_m2_s", "m2/s", "its standard error"),
-    ("diffusive", "", "whether it is a diffusivity (false: ballistic, or error above 30 %)"),
-    ("d_1_m2_s", "m2/s", "largest principal value of the tensor"),
-    ("d_2_m2_s", "m2/s", "the second"),
-    ("d_3_m2_s", "m2/s", "the third"),
-    ("time_ps", "ps", "after which D(t) is flat"),
-    ("d_half_ps_m2_s", "m2/s", "estimate after 0.5 ps"),
-    ("d_1_ps_m2_s", "m2/s", "after 1 ps"),
-    ("d_2_ps_m2_s", "m2/s", "after 2 ps"),
-    ("activation_energy_kJ_mol", "kJ/mol", "between 298 and 400 K"),
-    ("activation_energy_err_kJ_mol", "kJ/mol", "its standard error"),
-    ("e_perc_1_K", "K", "energy at which channels run in one direction"),
-    ("e_perc_2_K", "K", "in two"),
-    ("e_perc_3_K", "K", "in three"),
-    ("barrier_1_K", "K", "the same above the Henry free energy"),
-    ("barrier_2_K", "K", ""),
-    ("barrier_3_K", "K", ""),
-    ("e_min_K", "K", "lowest energy"),
-    ("henry_free_energy_K", "K", "-kT ln of the mean Boltzmann factor over the cell"),
-    ("e_mean_K", "K", "mean energy of an adsorbed molecule"),
-    ("participation_channels", "", "share of the cell in which a molecule in the channels is"),
-    ("participation_dissipation", "", "share of the cell in which a current dissipates"),
-    ("participation", "", "share of the cell in which an adsorbed molecule is"),
-    ("accessible_fraction", "", "share of the cell in channels"),
-    ("dimensionality", "", "directions in which channels below 20 kT run through"),
-    ("pocket_share", "", "share of the Henry coefficient in closed pockets"),
-    ("henry_mol_kg_bar", "mol/kg/bar", "Henry coefficient"),
-    ("heat_of_adsorption_kJ_mol", "kJ/mol", "at infinite dilution"),
-    ("mobility", "", "of an overdamped molecule, relative to free space; mean of three directions"),
-    ("mobility_1", "", "largest principal value"),
-    ("mobility_2", "", "the second"),
-    ("mobility_3", "", "the third"),
-    ("e_mean_channels_K", "K", "mean energy in the channels"),
-    ("e_mean_dissipation_K", "K", "mean energy where a current dissipates"),
-    ("bar_mol_kg", "mol/kg", "uptake at that pressure (GCMC, fugacity by Peng-Robinson)"),
-    ("bar_err_mol_kg", "mol/kg", "its standard error"),
-    ("bar_converged", "", "whether the run reached its error"),
-)
+    return np.log10(d_m2_s.clip(lower=description.SLOWEST_M2_S) / DIFFUSIVITY_UNIT_M2_S)
 
 
 def page(table: pd.DataFrame, facts: dict) -> list[str]:
@@ -290,7 +164,7 @@ def page(table: pd.DataFrame, facts: dict) -> list[str]:
     rows = []
     for column in table.columns:
         if column not in histogram_columns(table):
-            unit, meaning = _meaning(column)
+            unit, meaning = description.meaning(column)
             rows.append(f"| `{column}` | {unit} | {meaning} |")
     models = [
         f"| {guest} | {m['structures']} | {m['held_out']['r2']:.3f} "
@@ -333,7 +207,7 @@ def page(table: pd.DataFrame, facts: dict) -> list[str]:
         f"`poreflux predict` answers with {DRAWS} models per guest: a line in the logarithm of "
         "the mobility and a Gaussian process on what it leaves, from pores, mobility and energies "
         "(25 features). D below "
-        f"{shipped.SLOWEST_M2_S:g} m2/s counts as that. On a fifth of the structures that no "
+        f"{description.SLOWEST_M2_S:g} m2/s counts as that. On a fifth of the structures that no "
         f"model saw, {FOLDS} times:",
         "",
         "| guest | structures | R2 of log10 D | RMSE, decades | median error, decades "
@@ -359,12 +233,6 @@ def page(table: pd.DataFrame, facts: dict) -> list[str]:
 
 def _is_in(part: str, table: pd.DataFrame) -> bool:
     return f"{part}_d_m2_s" in table
-
-
-def _meaning(column: str) -> tuple[str, str]:
-    """Unit and meaning of a column: those of the longest ending that fits."""
-    fitting = [entry for entry in MEANINGS if column.endswith(entry[0])]
-    return max(fitting, key=lambda entry: len(entry[0]))[1:]
 
 
 def held_out(features: pd.DataFrame, labels: pd.Series) -> dict:

@@ -16,7 +16,7 @@ from poreflux.base.errors import PorefluxError
 from poreflux.base.results import Result
 from poreflux.data.features import feature_table
 from poreflux.learning.predict import predict as predict_from_features
-from poreflux.prediction import shipped
+from poreflux.prediction import description, shipped
 from poreflux.structures import checks
 from poreflux.structures.cif import parse_with_remarks, read_bytes
 from poreflux.structures.convert import StructureLike, as_structure
@@ -194,9 +194,9 @@ def _predicted(structure: Structure, name: str, guest: str, simulate: bool) -> d
             "unlike the structures that the model learnt from: do not rely on the interval, "
             "simulate"
         )
-    if facts["d_low_m2_s"] < 2.0 * shipped.SLOWEST_M2_S:
+    if facts["d_low_m2_s"] < 2.0 * description.SLOWEST_M2_S:
         facts["note"] = (
-            f"closed in effect: models tell D below {shipped.SLOWEST_M2_S:g} m2/s no further, "
+            f"closed in effect: models tell D below {description.SLOWEST_M2_S:g} m2/s no further, "
             "simulate for more"
         )
     if simulate:

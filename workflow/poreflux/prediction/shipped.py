@@ -10,10 +10,8 @@ from importlib.resources.abc import Traversable
 import pandas as pd
 
 from poreflux.base.errors import ConfigError
-from poreflux.data.features import GEOMETRY_COLUMNS, IDENTITY_COLUMNS, histogram_columns
+from poreflux.prediction.description import features_of
 
-# What is slower is closed in effect: half an hour through a micrometre. Models tell it no further.
-SLOWEST_M2_S = 1e-16
 TABLE, README, CARD = "core2019.parquet", "README.md", "card.json"
 
 
@@ -77,7 +75,4 @@ def model(guest: str) -> bytes:
 @cache
 def training_features(guest: str) -> pd.DataFrame:
     """Features of the data set's structures, as :func:`poreflux.data.features.feature_table`."""
-    table = dataset().reset_index()
-    own = {c: c.removeprefix(f"{guest}_") for c in table.columns if c.startswith(f"{guest}_")}
-    columns = [*IDENTITY_COLUMNS, *GEOMETRY_COLUMNS, *histogram_columns(table)]
-    return pd.concat([table[columns], table[list(own)].rename(columns=own)], axis=1)
+    return features_of(dataset(), guest)
