@@ -69,7 +69,7 @@ def run(
     if plot:
         pictures.check(plot)
     workers = min(cores or len(os.sched_getaffinity(0)), len(members))
-    _log_progress(several=len(members) > 1)
+    log_progress(several=len(members) > 1)
     with usable_store(store) as kept:
         table = compute(stage, members, chosen, kept, workers)
     failed = table.loc[table["status"] != "ok", "name"].nunique()
@@ -189,7 +189,7 @@ def can_be_written(folder: Path) -> bool:
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
-def _log_progress(several: bool) -> None:
+def log_progress(several: bool) -> None:
     """Progress of several files to standard error; what fails is in the table."""
     log = logging.getLogger("poreflux")
     log.handlers = [logging.StreamHandler(sys.stderr)]
