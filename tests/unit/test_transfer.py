@@ -1,0 +1,233 @@
+"""A label of one's own: made-up labels with known truth on the structures of the data set."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_prediction import member, written  # noqa: F401  (a fixture)
+from test_prediction import table as data  # noqa: F401
+
+from poreflux.base.errors import DataError
+from poreflux.data.features import matrix
+from poreflux.learning import few_labels
+from poreflux.learning.few_labels import DIRECT, Candidate, Material
+from poreflux.prediction import description
+from poreflux.prediction.transfer import reduced, transfer, variants
+from poreflux.run.cli import main
+
+
+def expensive(table: pd.DataFrame, stream) -> pd.Series:
+    """Two resistances in series, that of the pores and one of 1e-9 m2/s, with 12 % of noise."""
+    d = table["CH4_d_m2_s"].clip(lower=1e-16)
+    return 10.0 ** stream.normal(0.0, 0.05, len(table)) / (1.0 / d + 1.0 / 1e-9)
+
+
+def drawn(labels: pd.Series, n: int, stream) -> pd.Series:
+    return labels.iloc[stream.permutation(len(labels))[:n]]
+
+
+@pytest.fixture(scope="module")
+def found(data):  # noqa: F811
+    stream = np.random.default_rng(3)
+    labels = expensive(data, stream)
+    return labels, transfer(drawn(labels, 30, stream), data, label="rate")
+
+
+def test_the_source_behind_a_label_is_found_and_pays(found):
+    labels, one = found
+    assert one.helps and "_d_" in one.source and one.scale == "log" and one.n_labels == 30
+    assert one.advice.startswith(f"Take {one.source}") and "falls from" in one.advice
+    assert one.rmse < 0.6 * one.rmse_without
+    table = one.predictions.set_index("name")
+    rest = table[table["status"] == "predicted"]
+    assert len(rest) == len(table) - 30
+    away = np.log10(rest["predicted"] / labels[rest.index])
+    assert away.std() < 0.4
+    inside = labels[rest.index].between(rest["low"], rest["high"])
+    assert 0.7 < inside.mean() <= 1.0
+
+
+def test_the_next_ones_are_new_and_like_the_labelled(found):
+    _, one = found
+    assert len(one.next) == 10 and one.next["name"].is_unique
+    table = one.predictions.set_index("name").loc[one.next["name"]]
+    assert (table["status"] == "predicted").all() and table["in_domain"].all()
+    assert (np.diff(one.next["information_bits"]) <= 1e-9).all()
+
+
+def test_thirty_labels_with_the_source_do_better_than_a_hundred_without(data):  # noqa: F811
+    stream = np.random.default_rng(5)
+    x = matrix(description.features_of(data, "CH4"), "mobility")[0]
+    known = Material(x, {"d": description.sources_of(data)["CH4_d_m2_s"]})
+    wins = 0
+    for _ in range(4):
+        y = np.log10(expensive(data, stream).to_numpy())
+        order = stream.permutation(len(data))
+        rest = order[100:]
+        few = few_labels.train_all(known[order[:30]], y[order[:30]])
+        many = few_labels.train_all(known[order[:100]], y[order[:100]], [Candidate(DIRECT)])
+        errors = [
+            np.square(model.predict(known[rest])[0] - y[rest]).mean()
+            for model in (few[few_labels.choose(few)], many[Candidate(DIRECT)])
+        ]
+        wins += errors[0] < errors[1]
+    assert wins >= 3
+
+
+def test_random_labels_follow_nothing(data):  # noqa: F811
+    stream = np.random.default_rng(7)
+    labels = drawn(pd.Series(stream.normal(size=len(data)), data.index), 40, stream)
+    one = transfer(labels, data)
+    assert one.scale == "linear" and not one.helps and one.advice.startswith("None helps")
+    assert abs(one.r2) < 0.25 and not one.source
+
+
+def test_what_is_no_label_is_told(data):  # noqa: F811
+    stream = np.random.default_rng(9)
+    labels = drawn(expensive(data, stream), 20, stream)
+    twice, none = labels.index[0], labels.index[1]
+    given = pd.concat([labels, labels.iloc[:1] * 3.0, pd.Series({"MOF-X": 1.0, "shut": 2.0})])
+    given[none] = np.nan
+    given.index = [n.removesuffix("_clean").lower() + ".cif" for n in given.index]
+    lost = {"shut": ("closed", "no channel")}
+    one = transfer(given, data, lost=lost, scale="log", size_of_next=2)
+    told = one.left_out.set_index("name")["reason"]
+    assert "no structure of this name" in told["mof-x.cif"]
+    assert "no number" in told[none.removesuffix("_clean").lower() + ".cif"]
+    assert told["shut.cif"] == "closed: no channel: not used" and "mean" in told[twice]
+    assert one.n_labels == 19 and len(one.next) == 2
+    table = one.predictions.set_index("name")
+    assert table.loc["shut", "status"] == "closed" and np.isnan(table.loc["shut", "predicted"])
+    # the mean of two is taken where a line makes sense: of logarithms
+    assert table.loc[twice, "measured"] == pytest.approx(labels.iloc[0] * np.sqrt(3.0))
+
+
+def test_a_label_without_logarithm_is_refused_on_that_scale(data):  # noqa: F811
+    labels = pd.Series(np.linspace(-1.0, 1.0, 20), data.index[:20])
+    with pytest.raises(DataError, match="has no logarithm; take --scale linear"):
+        transfer(labels, data, scale="log")
+
+
+def test_variants_of_a_framework_are_one_group():
+    table = pd.DataFrame(
+        {
+            "content_hash": ["a", "b", "c", "d"],
+            "formula": ["C24 H12 Zn6", "C4 H2 Zn", "C4 H2 Zn", "C4 H4 Zn"],
+            "n_atoms": [42, 7, 7, 9],
+            "volume_A3": [600.0, 101.0, 160.0, 130.0],
+        }
+    )
+    groups = variants(table)
+    assert groups[0] == groups[1] and len(set(groups)) == 3
+    assert reduced("C24 H12 Zn6") == reduced("C4 H2 Zn")
+
+
+def test_every_source_is_finite_where_it_was_computed(data):  # noqa: F811
+    sources = description.sources_of(data)
+    assert {"CH4_d_m2_s", "CH4_mobility", "CH4_barrier_1_K", "pld_A", "void_fraction"} <= set(
+        sources
+    )
+    for name, values in sources.items():
+        assert np.isfinite(values).all(), name
+        assert "err" not in name and "converged" not in name
+    np.testing.assert_allclose(sources["pld_A"], np.log10(data["pld_A"]))
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("POREFLUX_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words):
+        code = main(["transfer", *map(str, words)])
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def test_names_of_the_data_set_need_no_cifs(run, data, tmp_path):  # noqa: F811
+    stream = np.random.default_rng(1)
+    labels = drawn(data["CH4_uptake_35bar_mol_kg"], 20, stream)
+    csv = tmp_path / "labels.csv"
+    lines = [f"{name.removesuffix('_clean')},{value}" for name, value in labels.items()]
+    csv.write_text("\n".join(["MOF,uptake", *lines, "NOWHERE,1.0"]) + "\n")
+    code, out, _ = run(csv, "--output", "out", "--size-of-next", 3)
+    assert code == 0
+    assert "20 labels" in out and "NOWHERE: no structure of this name" in out
+    folder = tmp_path / "out"
+    predictions = pd.read_csv(folder / "predictions.csv")
+    assert len(predictions) == len(data) and (predictions["status"] == "measured").sum() == 20
+    assert len(pd.read_csv(folder / "next.csv")) == 3
+    sources = pd.read_csv(folder / "sources.csv")
+    # the label is one of them: nothing explains it better
+    assert sources["source"][0] == "CH4_uptake_35bar_mol_kg"
+    page = (folder / "report.html").read_text()
+    assert "<svg" not in page and "data:image/png" in page and "NOWHERE" in page
+    assert page.index('class="finding"') < page.index("<section")
+
+
+def test_files_of_ones_own_and_a_broken_one(run, data, member, tmp_path):  # noqa: F811
+    """Of one good file nothing can be learnt, and that is said with the reason of each other."""
+    _, path = member
+    folder = tmp_path / "my"
+    folder.mkdir()
+    (folder / "good.cif").write_bytes(path.read_bytes())
+    (folder / "broken.cif").write_text("data_x\n_cell_length_a 10\n")
+    csv = tmp_path / "labels.csv"
+    csv.write_text("name,x\ngood,1.0\nbroken,2.0\n")
+    code, _, err = run(csv, "--cifs", folder, "--cores", 1)
+    assert code == 1 and "1 labels can be used" in err and "Traceback" not in err
+
+
+def test_a_file_is_described_as_the_data_set_is(data, member, tmp_path):  # noqa: F811
+    """By way of the store and without: the row of the data set, but for its noise."""
+    from poreflux.run.commands.transfer import describe_files
+    from poreflux.store import Store
+    from poreflux.structures.cif import read_cif
+
+    name, path = member
+    copper = written(
+        tmp_path, "copper", 3.61, "Cu", [(0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)]
+    )
+    broken = tmp_path / "broken.cif"
+    broken.write_text("data_x\n_cell_length_a 10\n")
+    members = {"mine": str(path), "copper": str(copper), "broken": str(broken)}
+    rows, lost = describe_files(members, Store(tmp_path / "store"), 1)
+    assert list(rows.index) == ["mine"] and set(lost) == {"copper", "broken"}
+    assert lost["broken"][0] == "failed" and lost["broken"][1]
+    assert lost["copper"][0] in ("closed", "failed")
+    known, mine = data.loc[name], rows.loc["mine"]
+    assert set(rows.columns) == set(data.columns)
+    assert mine["content_hash"] == known["content_hash"]
+    own = description.describe(read_cif(path), "mine", ["CH4"])
+    pd.testing.assert_frame_equal(own.drop(columns="warnings"), rows.drop(columns="warnings"))
+    for column in ("CH4_d_m2_s", "CH4_uptake_35bar_mol_kg", "pld_A", "CH4_mobility"):
+        assert mine[column] == pytest.approx(known[column], rel=0.3), column
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name,a,b\nx,1,2\n", r"which column is the label\? Name it with --label.*'a', 'b'"),
+        ("name,a\nx,1.5x\n", r"row 1 of column 'a': '1.5x' is no number"),
+        ("name,a\nx,1,5\n", r"line 2 has 3 cells, the head 2"),
+        ("name;a\nx;1\n", r"separated by ';'"),
+        ("name,a\n,1\n", r"row 1 has no name"),
+        ("name,a\nx,inf\n", r"not finite"),
+        ("", r"is empty"),
+        ("name,name,a\nx,y,1\n", r"two columns are named 'name'|which column"),
+        ("name\nx\n", r"which column is the label.*none"),
+    ],
+)
+def test_hostile_tables_are_told_with_a_remedy(run, tmp_path, text, said):
+    csv = tmp_path / "labels.csv"
+    csv.write_text(text)
+    code, _, err = run(csv)
+    assert code == 1
+    assert re.search(said, err), err
+    assert "Traceback" not in err and not (tmp_path / "transfer").exists()
