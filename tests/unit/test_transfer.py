@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from test_prediction import member, written  # noqa: F401  (a fixture)
+from test_prediction import member, table, written  # noqa: F401  (fixtures)
 from test_prediction import table as data  # noqa: F401
 
 from poreflux.base.errors import DataError
