@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -10,12 +11,15 @@ from pathlib import Path
 import pandas as pd
 
 from poreflux import diffusion, energy, geometry, percolation
+from poreflux.base.display import rounded
 from poreflux.base.errors import PorefluxError
+from poreflux.base.results import Result
 from poreflux.data.features import feature_table
 from poreflux.learning.predict import predict as predict_from_features
 from poreflux.prediction import shipped
 from poreflux.structures import checks
 from poreflux.structures.cif import parse_with_remarks, read_bytes
+from poreflux.structures.convert import StructureLike, as_structure
 from poreflux.structures.crystal import Structure
 
 # Temperature of the labels that the models learnt.
@@ -23,7 +27,7 @@ TEMPERATURE_K = 298.0
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Result):
     """What is known of one structure without a simulation, and with one if asked for.
 
     Attributes
@@ -85,13 +89,19 @@ class Prediction:
     simulated_err_m2_s: float = math.nan
     warnings: str = ""
 
+    def shown(self) -> list[dict]:
+        """What a notebook shows, D with two digits: its interval is wide."""
+        row = self.columns()
+        uncertain = ("d_m2_s", "d_low_m2_s", "d_high_m2_s", "log10_d_std")
+        return [row | {c: rounded(row[c], digits=2) for c in uncertain if row[c] == row[c]}]
+
 
 #: Columns of a table of predictions.
 COLUMNS = tuple(field.name for field in fields(Prediction))
 
 
 def predict(
-    structure: str | Path | Structure,
+    structure: StructureLike,
     *,
     guest: str = "CH4",
     simulate: bool = False,
@@ -101,8 +111,8 @@ def predict(
 
     Parameters
     ----------
-    structure : path or Structure
-        A CIF, or a structure already read.
+    structure : str, Path, Structure, ase.Atoms or pymatgen Structure
+        A str or Path is that of a CIF.
     guest : str
         One of :func:`poreflux.prediction.guests`.
     simulate : bool
@@ -129,7 +139,7 @@ def predict(
     """
     shipped.model(guest)  # a guest without model is an error, whatever the structure
     if name is None:
-        name = "structure" if isinstance(structure, Structure) else Path(structure).stem
+        name = Path(structure).stem if isinstance(structure, (str, os.PathLike)) else "structure"
     facts = {"name": name, "guest": guest}
     try:
         found, warnings = _read(structure)
@@ -139,10 +149,11 @@ def predict(
         return Prediction(**facts, status="failed", reason=str(error))
 
 
-def _read(structure: str | Path | Structure) -> tuple[Structure, str]:
-    remarks = {}
-    if not isinstance(structure, Structure):
-        structure, remarks = parse_with_remarks(read_bytes(structure))
+def _read(given: StructureLike) -> tuple[Structure, str]:
+    if isinstance(given, (str, os.PathLike)):
+        structure, remarks = parse_with_remarks(read_bytes(given))
+    else:
+        structure, remarks = as_structure(given), {}
     return structure, checks.join(remarks | checks.find_warnings(structure))
 
 
