@@ -2,7 +2,8 @@
 # make quick  sets up .venv, checks style, runs the unit tests but the slow ones: a minute or so
 # make test   sets up .venv, checks style and rules, runs all tests: some ten minutes on two cores
 # make gpu    adds what the CUDA kernels need
-# make config-docs  writes config/schema.json, config/config.default.yaml, docs/configuration.md
+# make config-docs  writes config/schema.json, config/config.default.yaml, docs/configuration.md,
+#             docs/command_line.md
 # make lock   looks up the hashes after a change of envs/*.in; needs uv
 PYTHON ?= python3
 CORES ?= $(shell nproc)

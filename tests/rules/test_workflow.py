@@ -134,6 +134,7 @@ def test_results_of_an_earlier_run_hide_no_error(root, tmp_path, target, given, 
     done = snakemake(root, tmp_path, "-n", target, "--config", given)
     text = done.stdout + done.stderr
     assert done.returncode != 0 and message in text, text
+    assert "ConfigError" in text and "InputFunctionException" not in text
 
 
 @pytest.mark.parametrize("target", [["synthesis"], []])
