@@ -27,6 +27,7 @@ setup: $(STAMP)
 
 $(STAMP): $(PINS) pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned packages into $(VENV): about 3 GB, some minutes"
 	$(PIP) $(HASHED) -r envs/torch-cpu.txt || echo "torch will be that of PyPI"
 	$(PIP) $(HASHED) -r $(PINS) || { echo "Without hashes: make setup HASHED= PINS=envs/requirements.in"; exit 1; }
 	# and, where this build of torch asks for them, the CUDA libraries

@@ -539,7 +539,7 @@ class StudyPlan:
     def study_tables(self) -> list[str]:
         """The tables of the learning, if there is something to learn from and to transfer to."""
         self.check_study()
-        return [self.table("study", n) for n in ("pretraining", "scores", "importance")]
+        return [self.table("study", n) for n in ("pretraining", "scores", "importance", "held_out")]
 
     @property
     def predictions_csv(self) -> str:

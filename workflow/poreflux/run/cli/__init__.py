@@ -16,10 +16,10 @@ import typer
 
 from poreflux import __version__
 from poreflux.base.errors import PorefluxError
-from poreflux.run.cli import doctor, files, store, study
+from poreflux.run.cli import doctor, files, predict, store, study
 
 # In the order in which ``--help`` shows them.
-GROUPS = (files, study, store, doctor)
+GROUPS = (predict, files, study, store, doctor)
 # Exit codes.
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 

@@ -145,7 +145,7 @@ def compute(
     limits = Limits(workers, limits.seconds, limits.memory_mb)
     checks = StudyConfig().structure_checks.model_dump(mode="json")
     structures = read_structures(members, {}, store=store, checks=checks, limits=limits)
-    if _will_compile(stage, structures, settings, store):
+    if _must_compile(stage, structures, settings, store):
         tell("Compiling the kernels of this stage, once per version: up to a minute")
     table = run_stage(stage, structures, settings, store=store, limits=limits)
     warnings = structures.set_index("name")["warnings"]
@@ -158,13 +158,17 @@ def compute(
     return table
 
 
-def _will_compile(stage: str, structures: pd.DataFrame, settings, store: Store) -> bool:
+def _must_compile(stage: str, structures: pd.DataFrame, settings, store: Store) -> bool:
     """Whether something is to be computed, and the stage's kernels were never compiled."""
     rows = structures[structures["status"] == "ok"].to_dict("records")
     stored = [store.path(ingredients(stage, row, settings)).exists() for row in rows]
+    return not all(stored) and will_compile(stage)
+
+
+def will_compile(stage: str) -> bool:
+    """Whether a stage's kernels were never compiled."""
     room = {"energy": "fields"}.get(stage, stage)
-    cache = Path(os.environ["NUMBA_CACHE_DIR"])
-    return not all(stored) and not any(cache.glob(f"{room}_*"))
+    return not any(Path(os.environ["NUMBA_CACHE_DIR"]).glob(f"{room}_*"))
 
 
 @contextmanager
@@ -210,9 +214,14 @@ def _print(stage: str, table: pd.DataFrame, settings, csv: str | None, as_json: 
     elif csv:
         write_csv(table, csv)
     if as_json:
-        # through pandas' own, for what is no number is null
-        rows = json.loads(table.to_json(orient="records", double_precision=15))
-        known = [{k: v for k, v in row.items() if v is not None} for row in rows]
-        sys.stdout.write(json.dumps(known, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(to_json(table))
     elif csv != "-":
         show.print_table(stage, table, settings)
+
+
+def to_json(table: pd.DataFrame) -> str:
+    """A table as JSON, a record per row without what is not known."""
+    # through pandas' own, for what is no number is null
+    rows = json.loads(table.to_json(orient="records", double_precision=15))
+    known = [{k: v for k, v in row.items() if v is not None} for row in rows]
+    return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
