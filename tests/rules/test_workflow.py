@@ -1,6 +1,7 @@
 """The workflow as Snakemake sees it: dry runs, wrong configurations, lint of each preset."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_dry_run_plans_every_stage(root, tmp_path, config):
         "pretrain_models",
         "finetune_models",
         "compute_importance",
+        "predict_held_out",
         "build_report",
     ):
         assert rule in done.stdout, rule
@@ -210,3 +212,12 @@ def test_adding_a_cif_touches_one_shard(root, tmp_path, cifs):
         "collect_tables": 1,
         "total": 3,
     }
+
+
+def test_targets_say_what_they_make(root, tmp_path):
+    targets = re.findall(r"^rule (\w+):", (root / "Snakefile").read_text(), flags=re.MULTILINE)
+    done = snakemake(root, tmp_path, "--list-rules")
+    assert done.returncode == 0, done.stderr
+    told = dict(line.partition(" ")[::2] for line in done.stdout.splitlines())
+    assert len(targets) >= 11
+    assert [name for name in targets if not told[name].startswith("(")] == []
