@@ -5,7 +5,14 @@ import sys
 from functools import cache
 from pathlib import Path
 
-LIBRARY = str(Path(workflow.basedir) / "workflow")
+from snakemake.exceptions import WorkflowError
+
+LIBRARY = str(ROOT / "workflow")
+if not Path(LIBRARY).is_dir():
+    raise WorkflowError(
+        f"{ROOT} is no local folder: Poreflux needs its library beside its Snakefile. "
+        "Clone the repository and name the Snakefile of the clone."
+    )
 sys.path.insert(0, LIBRARY)
 
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -23,7 +30,7 @@ expose_library(LIBRARY)
 answer_sigterm_in_a_thread(JobScheduler)
 
 CONFIG = complete(config, workflow.configfiles)
-PLAN = StudyPlan(CONFIG, Path(workflow.basedir))
+PLAN = StudyPlan(CONFIG, ROOT)
 PLAN.check()
 
 LIMITS = CONFIG.limits.model_dump()
@@ -64,7 +71,7 @@ localrules:
 
 def code_of(script, learners=()):
     """Words for all the library code that a script draws on, and that of learners."""
-    path = Path(workflow.basedir) / "scripts" / f"{script}.py"
+    path = ROOT / "scripts" / f"{script}.py"
     return code_words(path, *(get_learner(name).module for name in learners))
 
 

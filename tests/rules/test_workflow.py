@@ -209,3 +209,45 @@ def test_adding_a_cif_touches_one_shard(root, tmp_path, cifs):
         "collect_tables": 1,
         "total": 3,
     }
+
+
+MODULE = """
+configfile: "my.yaml"
+
+module poreflux:
+    snakefile: "{snakefile}"
+    config: config["poreflux"]
+
+use rule * from poreflux as poreflux_*
+
+rule summarise:
+    default_target: True
+    input: "results/mine/mine/energy.parquet"
+    output: "summary.parquet"
+    run:
+        import pandas
+        pandas.read_parquet(input[0])[["name", "n_grid"]].to_parquet(output[0])
+"""
+
+
+def test_another_workflow_uses_this_one_as_a_module(root, tmp_path, cifs):
+    """Its own tables, which carry no record, are made once; the library is found."""
+    (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=root / "Snakefile"))
+    mine = {"cifs": str(cifs / "JIVFUQ_clean.cif"), "stages": ["energy"]}
+    config = {"study": "mine", "structures": {"source": None, "target": None, "mine": mine}}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump({"poreflux": config | {"store": "store"}}))
+    command = [*SNAKEMAKE, "--snakefile", "Snakefile"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_parquet(tmp_path / "summary.parquet")["name"].tolist() == ["JIVFUQ_clean"]
+    again = subprocess.run([*command, "-n"], cwd=tmp_path, capture_output=True, text=True)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_module_without_its_library_says_what_to_do(root, tmp_path):
+    for part in ("rules", "config"):
+        (tmp_path / part).symlink_to(root / part)
+    (tmp_path / "Snakefile").write_text((root / "Snakefile").read_text())
+    command = [*SNAKEMAKE, "--snakefile", str(tmp_path / "Snakefile"), "-n"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode and "Clone the repository" in done.stdout + done.stderr
