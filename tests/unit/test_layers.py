@@ -16,7 +16,7 @@ LAYERS = (
     ("geometry", "energy", "percolation", "uptake", "diffusion"),
     ("data",),
     ("learning",),
-    ("synthesis",),
+    ("prediction", "synthesis"),
     ("report",),
     ("run",),
 )

@@ -32,6 +32,7 @@ PREDICTION_COLUMNS = (
     "d_low_m2_s",
     "d_high_m2_s",
     "in_domain",
+    "nearest",
     "status",
     "reason",
     "model",
@@ -137,8 +138,8 @@ def _variance(predictions: np.ndarray) -> np.ndarray:
     return _mean(np.square(predictions - _mean(predictions))) * n_models / (n_models - 1)
 
 
-def in_domain(x_new: np.ndarray, x_train: np.ndarray) -> np.ndarray:
-    """Which new structures lie as near to a training structure as those do to each other.
+def neighbours(x_new: np.ndarray, x_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest training structure of each new one, and whether it is near enough.
 
     Parameters
     ----------
@@ -148,9 +149,11 @@ def in_domain(x_new: np.ndarray, x_train: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of bool, shape (n_new,)
-        Distance to the nearest training row at most the 99th percentile of the training rows'
-        distances to their own nearest neighbour.
+    nearest : ndarray of int, shape (n_new,)
+        Row of ``x_train``.
+    in_domain : ndarray of bool, shape (n_new,)
+        Whether the distance to it is at most the 99th percentile of the training rows' distances
+        to their own nearest neighbour. Distances are between standardised features.
 
     Raises
     ------
@@ -159,12 +162,17 @@ def in_domain(x_new: np.ndarray, x_train: np.ndarray) -> np.ndarray:
     """
     if len(x_train) < 2:
         raise DataError("the training domain needs at least two structures")
+    spread = x_train.std(axis=0)
+    # what is the same everywhere in training counts as it is
+    spread[spread < 1e-9] = 1.0
+    x_new, x_train = x_new / spread, x_train / spread
     between = cdist(x_train, x_train)
     np.fill_diagonal(between, np.inf)
     limit = np.quantile(between.min(axis=1), _DOMAIN_QUANTILE)
     if len(x_new) == 0:
-        return np.zeros(0, dtype=bool)
-    return cdist(x_new, x_train).min(axis=1) <= limit
+        return np.zeros(0, dtype=int), np.zeros(0, dtype=bool)
+    distances = cdist(x_new, x_train)
+    return distances.argmin(axis=1), distances.min(axis=1) <= limit
 
 
 def predict(
@@ -193,9 +201,10 @@ def predict(
     DataFrame
         Columns :data:`PREDICTION_COLUMNS`, sorted by name: D in m2/s, the standard deviation of
         log10 of D (of one structure's true value about the prediction), the 90 % interval of D,
-        whether the structure resembles the training set, ``ok`` or ``failed`` with the reason,
-        and which model spoke. Of another label ``x``, the columns ``x``, ``x_std``, ``x_low`` and
-        ``x_high``, as it was learnt, stand in place of those of D.
+        whether the structure resembles the training set and the name of the nearest structure
+        there, ``ok`` or ``failed`` with the reason, and which model spoke. Of
+        another label ``x``, the columns ``x``, ``x_std``, ``x_low`` and ``x_high``, as it was
+        learnt, stand in place of those of D.
 
     Raises
     ------
@@ -212,15 +221,18 @@ def predict(
     if len(features_new):
         x, names = matrix(features_new, feature_set)
     known = train_features[train_features["content_hash"].isin(trained.content_hashes)]
-    x_train, names_train = matrix(known.drop_duplicates("content_hash"), feature_set)
+    known = known.drop_duplicates("content_hash")
+    x_train, names_train = matrix(known, feature_set)
     check_features(names, trained.feature_names, "the model")
     check_features(names_train, trained.feature_names, "the model")
     numbers = _numbers(trained.label, *ensemble.predict(x))
+    nearest, in_domain = neighbours(x, x_train)
     done = pd.DataFrame(
         {
             "name": features_new["name"].to_numpy(),
             **numbers,
-            "in_domain": in_domain(x, x_train),
+            "in_domain": in_domain,
+            "nearest": known["name"].to_numpy()[nearest],
             "status": "ok",
             "reason": "",
             "model": ensemble.name,
@@ -233,6 +245,7 @@ def predict(
             "name": failed["name"].to_numpy(),
             **dict.fromkeys(numbers, np.nan),
             "in_domain": False,
+            "nearest": "",
             "status": "failed",
             "reason": failed["reason"].to_numpy(),
             "model": "",
