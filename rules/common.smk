@@ -23,7 +23,7 @@ from poreflux.run.job import answer_sigterm_in_a_thread, expose_library
 from poreflux.run.lineage import Lineage, make_stale_again
 from poreflux.run.members import fits_snakemake, word_for
 from poreflux.run.plan import SOURCE, TARGET, StudyPlan
-from poreflux.run.stages import READER, STAGES
+from poreflux.run.stages import STAGES
 from poreflux.run.triggers import Place, code_words, for_script, template_words, words
 
 expose_library(LIBRARY)
@@ -78,7 +78,7 @@ def code_of(script, learners=()):
 def stage_words(stage, settings):
     """Words for what a stage computes with: settings, code, data, engines, limits."""
     values = settings.model_dump(mode="json")
-    return code_words(STAGES[stage].room, without=READER) + words(
+    return code_words(STAGES[stage].room) + words(
         **{stage: values},
         data=STAGES[stage].data(values.get("guest")),
         engines=STAGES[stage].engines(values.get("engine")),

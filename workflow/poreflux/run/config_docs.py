@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from poreflux.base.parameters import allowed, meaning
 from poreflux.base.settings import kinds_of, unit_of
 from poreflux.run.settings import StudyConfig
 
@@ -131,54 +131,6 @@ def _flow(value) -> str:
         value = list(value)
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
     return text.removesuffix("...\n").strip()
-
-
-def meaning(field: FieldInfo) -> str:
-    """Meaning, unit and range of a key in one line: ``probe of the areas [Å; above 0]``."""
-    facts = [*filter(None, (unit_of(field), allowed(field)))]
-    return f"{field.description}" + (f" [{'; '.join(facts)}]" if facts else "")
-
-
-def allowed(field: FieldInfo) -> str:
-    """The range of a key, or the values that it may have, in words."""
-    found = [_range(field.metadata)]
-    for kind, marks in _members(field.annotation):
-        found += [_range(marks), _choices(kind)]
-        if get_origin(kind) is tuple:
-            for item, of_item in _members(get_args(kind)[0]):
-                words = [*filter(None, (_range(of_item), _choices(item)))]
-                found += [f"each {' and '.join(words)}"] if words else []
-    return "; ".join(dict.fromkeys(filter(None, found)))
-
-
-def _members(annotation, marks: tuple = ()) -> Iterator[tuple[Any, list]]:
-    """The types that a value may have, with the constraints on each."""
-    if get_origin(annotation) is Annotated:
-        inner, *more = get_args(annotation)
-        for mark in more:
-            marks += tuple(mark.metadata) if isinstance(mark, FieldInfo) else (mark,)
-        yield from _members(inner, marks)
-    elif get_origin(annotation) in (Union, types.UnionType):
-        for part in get_args(annotation):
-            yield from _members(part, marks)
-    else:
-        yield annotation, [*marks]
-
-
-def _choices(kind) -> str:
-    return f"one of {', '.join(map(str, get_args(kind)))}" if get_origin(kind) is Literal else ""
-
-
-def _range(marks: Iterable) -> str:
-    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-    found = []
-    for mark in marks:
-        for name, word in words.items():
-            if (bound := getattr(mark, name, None)) is not None:
-                found.append(f"{word} {bound:,}".removesuffix(".0"))
-        if getattr(mark, "min_length", None):
-            found.append("not empty")
-    return ", ".join(found)
 
 
 def table() -> str:
