@@ -38,7 +38,7 @@ gpu: $(STAMP)
 	$(PIP) $(HASHED) -r envs/gpu.txt
 
 run: $(STAMP)
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/poreflux run --cores $(CORES)
 
 # One worker more than cores: a test that waits, for SLURM say, leaves its core to another.
 test: lint

@@ -24,6 +24,7 @@ include: "rules/synthesis.smk"
 
 
 make_stale_again(workflow, lineage)
+check_targets_first(workflow)
 
 
 rule all:

@@ -23,6 +23,7 @@ from poreflux.run.job import answer_sigterm_in_a_thread, expose_library
 from poreflux.run.lineage import Lineage, make_stale_again
 from poreflux.run.members import fits_snakemake, word_for
 from poreflux.run.plan import SOURCE, TARGET, StudyPlan
+from poreflux.run.progress import announce
 from poreflux.run.stages import STAGES
 from poreflux.run.triggers import Place, code_words, for_script, template_words, words
 
@@ -32,6 +33,7 @@ answer_sigterm_in_a_thread(JobScheduler)
 CONFIG = complete(config, workflow.configfiles)
 PLAN = StudyPlan(CONFIG, ROOT)
 PLAN.check()
+announce(PLAN)
 
 LIMITS = CONFIG.limits.model_dump()
 # Of one structure in one stage; the third limit is that of a table.
@@ -121,3 +123,19 @@ def memory(per_worker_mb, device="cpu"):
 def more_each_attempt(amount):
     """A resource that grows with every attempt."""
     return lambda wildcards, attempt: attempt * amount
+
+
+def check_targets_first(workflow):
+    """Let what is asked for and cannot be made say why, before Snakemake plans any job.
+
+    An input function that raises ends in an InputFunctionException with a traceback.
+    """
+    build = workflow._build_dag
+
+    def check_and_build():
+        for target in workflow.dag_settings.targets or ["all"]:
+            PLAN.check_target(str(target))
+        build()
+
+    if workflow.is_main_process:
+        workflow._build_dag = check_and_build

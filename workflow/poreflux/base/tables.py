@@ -79,7 +79,12 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFra
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV that is safe to open in a spreadsheet.
+    """Write a table as :func:`csv_text`, whole or not at all."""
+    write_atomically(path, csv_text(table).encode())
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV that is safe to open in a spreadsheet.
 
     A text that a spreadsheet would run as a formula, for it begins with ``=``, ``+``, ``-``,
     ``@`` or a control character, gets an apostrophe before it; :func:`cell_text` takes it off.
@@ -90,7 +95,7 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     if "\r" in text:
         # the writer takes it for no end of a line, readers do
         text = safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
-    write_atomically(path, text.encode())
+    return text
 
 
 def _harmless(cell):
