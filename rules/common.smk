@@ -128,7 +128,8 @@ def more_each_attempt(amount):
 def check_targets_first(workflow):
     """Let what is asked for and cannot be made say why, before Snakemake plans any job.
 
-    An input function that raises ends in an InputFunctionException with a traceback.
+    An input function that raises ends in an InputFunctionException with a traceback. Where this
+    workflow is a module, targets are those of another.
     """
     build = workflow._build_dag
 
@@ -137,5 +138,6 @@ def check_targets_first(workflow):
             PLAN.check_target(str(target))
         build()
 
-    if workflow.is_main_process:
+    is_own = Path(workflow.main_snakefile).resolve().parent == ROOT
+    if workflow.is_main_process and is_own:
         workflow._build_dag = check_and_build

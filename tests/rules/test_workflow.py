@@ -1,6 +1,7 @@
 """The workflow as Snakemake sees it: dry runs, wrong configurations, lint of each preset."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -211,35 +212,18 @@ def test_adding_a_cif_touches_one_shard(root, tmp_path, cifs):
     }
 
 
-MODULE = """
-configfile: "my.yaml"
-
-module poreflux:
-    snakefile: "{snakefile}"
-    config: config["poreflux"]
-
-use rule * from poreflux as poreflux_*
-
-rule summarise:
-    default_target: True
-    input: "results/mine/mine/energy.parquet"
-    output: "summary.parquet"
-    run:
-        import pandas
-        pandas.read_parquet(input[0])[["name", "n_grid"]].to_parquet(output[0])
-"""
-
-
 def test_another_workflow_uses_this_one_as_a_module(root, tmp_path, cifs):
-    """Its own tables, which carry no record, are made once; the library is found."""
-    (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=root / "Snakefile"))
-    mine = {"cifs": str(cifs / "JIVFUQ_clean.cif"), "stages": ["energy"]}
-    config = {"study": "mine", "structures": {"source": None, "target": None, "mine": mine}}
-    (tmp_path / "my.yaml").write_text(yaml.safe_dump({"poreflux": config | {"store": "store"}}))
+    """As the docs show it; tables of its own, which carry no record, are made once."""
+    page = (root / "docs" / "howto" / "module.md").read_text(encoding="utf-8")
+    for name in ("Snakefile", "config.yaml"):
+        text = re.search(rf'```\w+ title="{name}"\n(.*?)```', page, flags=re.DOTALL)[1]
+        (tmp_path / name).write_text(text.replace("/path/to/poreflux", str(root)))
+    (tmp_path / "cifs").mkdir()
+    (tmp_path / "cifs" / "a.cif").symlink_to(cifs / "JIVFUQ_clean.cif")
     command = [*SNAKEMAKE, "--snakefile", "Snakefile"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert pd.read_parquet(tmp_path / "summary.parquet")["name"].tolist() == ["JIVFUQ_clean"]
+    assert pd.read_parquet(tmp_path / "summary.parquet")["name"].tolist() == ["a"]
     again = subprocess.run([*command, "-n"], cwd=tmp_path, capture_output=True, text=True)
     assert "Nothing to be done" in again.stdout + again.stderr
 
