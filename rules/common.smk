@@ -5,7 +5,14 @@ import sys
 from functools import cache
 from pathlib import Path
 
-LIBRARY = str(Path(workflow.basedir) / "workflow")
+from snakemake.exceptions import WorkflowError
+
+LIBRARY = str(ROOT / "workflow")
+if not Path(LIBRARY).is_dir():
+    raise WorkflowError(
+        f"{ROOT} is no local folder: Poreflux needs its library beside its Snakefile. "
+        "Clone the repository and name the Snakefile of the clone."
+    )
 sys.path.insert(0, LIBRARY)
 
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -16,15 +23,17 @@ from poreflux.run.job import answer_sigterm_in_a_thread, expose_library
 from poreflux.run.lineage import Lineage, make_stale_again
 from poreflux.run.members import fits_snakemake, word_for
 from poreflux.run.plan import SOURCE, TARGET, StudyPlan
-from poreflux.run.stages import READER, STAGES
+from poreflux.run.progress import announce
+from poreflux.run.stages import STAGES
 from poreflux.run.triggers import Place, code_words, for_script, template_words, words
 
 expose_library(LIBRARY)
 answer_sigterm_in_a_thread(JobScheduler)
 
 CONFIG = complete(config, workflow.configfiles)
-PLAN = StudyPlan(CONFIG, Path(workflow.basedir))
+PLAN = StudyPlan(CONFIG, ROOT)
 PLAN.check()
+announce(PLAN)
 
 LIMITS = CONFIG.limits.model_dump()
 # Of one structure in one stage; the third limit is that of a table.
@@ -64,14 +73,14 @@ localrules:
 
 def code_of(script, learners=()):
     """Words for all the library code that a script draws on, and that of learners."""
-    path = Path(workflow.basedir) / "scripts" / f"{script}.py"
+    path = ROOT / "scripts" / f"{script}.py"
     return code_words(path, *(get_learner(name).module for name in learners))
 
 
 def stage_words(stage, settings):
     """Words for what a stage computes with: settings, code, data, engines, limits."""
     values = settings.model_dump(mode="json")
-    return code_words(STAGES[stage].room, without=READER) + words(
+    return code_words(STAGES[stage].room) + words(
         **{stage: values},
         data=STAGES[stage].data(values.get("guest")),
         engines=STAGES[stage].engines(values.get("engine")),
@@ -114,3 +123,21 @@ def memory(per_worker_mb, device="cpu"):
 def more_each_attempt(amount):
     """A resource that grows with every attempt."""
     return lambda wildcards, attempt: attempt * amount
+
+
+def check_targets_first(workflow):
+    """Let what is asked for and cannot be made say why, before Snakemake plans any job.
+
+    An input function that raises ends in an InputFunctionException with a traceback. Where this
+    workflow is a module, targets are those of another.
+    """
+    build = workflow._build_dag
+
+    def check_and_build():
+        for target in workflow.dag_settings.targets or ["all"]:
+            PLAN.check_target(str(target))
+        build()
+
+    is_own = Path(workflow.main_snakefile).resolve().parent == ROOT
+    if workflow.is_main_process and is_own:
+        workflow._build_dag = check_and_build

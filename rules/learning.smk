@@ -174,13 +174,14 @@ rule collect_scores:
 
 
 rule compute_importance:
-    """Permutation feature importance of the direct, transferred and source models."""
+    """Permutation feature importance of the main learner's models and of those that predict best."""
     input:
-        models=PLAN.target_models(PLAN.learners[0], max(PLAN.sizes)),
-        source=PLAN.source_models(PLAN.learners[0]),
+        models=[PLAN.target_models(name, max(PLAN.sizes)) for name in PLAN.learners],
+        source=[PLAN.source_models(name) for name in PLAN.learners],
         features_target=PLAN.table(TARGET, "features"),
         features_source=PLAN.table(SOURCE, "features"),
         labels=PLAN.table(SOURCE, "labels"),
+        scores=PLAN.table("study", "scores"),
     output:
         table=PLAN.table("study", "importance"),
     log:
@@ -192,8 +193,9 @@ rule compute_importance:
         runtime=more_each_attempt(60),
     params:
         *words(learning={"pfi_repeats": CONFIG.learning.pfi_repeats}, seed=CONFIG.seed),
-        *code_of("compute_importance", PLAN.learners[:1]),
-        learner=PLAN.learners[0],
+        *code_of("compute_importance", PLAN.learners),
+        learners=for_script(PLAN.learners),
+        sources=for_script({name: PLAN.source_models(name) for name in PLAN.learners}),
         n_repeats=for_script(CONFIG.learning.pfi_repeats),
         seed=for_script(CONFIG.seed),
         lineage=lineage_of,
@@ -201,6 +203,31 @@ rule compute_importance:
         "Permutation feature importance"
     script:
         "../scripts/compute_importance.py"
+
+
+rule predict_held_out:
+    """Predict labelled structures by those of the best models that never saw them."""
+    input:
+        models=[PLAN.target_models(name, max(PLAN.sizes)) for name in PLAN.learners],
+        features=PLAN.table(TARGET, "features"),
+        scores=PLAN.table("study", "scores"),
+    output:
+        table=PLAN.table("study", "held_out"),
+    log:
+        f"{PLAN.logs}/predict_held_out/study.log",
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=more_each_attempt(2000),
+        runtime=30,
+    params:
+        *code_of("predict_held_out", PLAN.learners),
+        learners=for_script(PLAN.learners),
+        lineage=lineage_of,
+    message:
+        "Predicting held-out structures"
+    script:
+        "../scripts/predict_held_out.py"
 
 
 rule predict_diffusivity:
@@ -213,7 +240,12 @@ rule predict_diffusivity:
         features=PLAN.table("predict", "features"),
         tables=lambda wildcards: PLAN.feature_tables("predict"),
     output:
-        csv=PLAN.predictions_csv,
+        csv=report(
+            PLAN.predictions_csv,
+            caption="captions/predictions.rst",
+            category="Predictions",
+            labels={"table": "predictions"},
+        ),
         table=PLAN.table("predict", "predictions"),
     log:
         f"{PLAN.logs}/predict_diffusivity/predict.log",

@@ -52,6 +52,8 @@ for stage_name in PLAN.crosschecks:
             table=PLAN.table(TARGET, f"crosscheck_{stage_name}"),
         log:
             f"{PLAN.logs}/{stage_name}/crosscheck.log",
+        # nothing waits for it but the report
+        priority: -1
         conda:
             "../envs/simulation.yaml"
         threads: 2

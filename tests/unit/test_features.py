@@ -193,12 +193,14 @@ def test_percolation_joins_the_features():
     assert x[2, 5] == 40.0
     assert matrix(table, "all")[0].shape == (3, 17 + 4 + 4 + 50)
     x, names = matrix(table, "mobility")
-    assert names[17:21] == [*MOBILITIES]
-    # decades below free space; a closed framework is five below
-    np.testing.assert_allclose(x[:, 17:21], [[-5.0] * 4, [np.log10(0.2 / 3)] * 4, [-1.0] * 4])
+    # the best estimate of a diffusivity comes first
+    assert names[:4] == [*MOBILITIES]
+    # decades below free space; a closed framework is eight below
+    np.testing.assert_allclose(x[:, :4], [[-8.0] * 4, [np.log10(0.2 / 3)] * 4, [-1.0] * 4])
     # a table from a file may lack them, and serves the other feature sets
     without = feature_table(geometry, energy, percolation.drop(columns=[*MOBILITIES]))
-    np.testing.assert_array_equal(matrix(without, "percolation")[0], x[:, :17])
+    places = [names.index(name) for name in matrix(without, "percolation")[1]]
+    np.testing.assert_array_equal(matrix(without, "percolation")[0], x[:, places])
     with pytest.raises(DataError, match="lack the columns mobility"):
         matrix(without, "mobility")
 
@@ -207,11 +209,13 @@ def test_where_guest_and_current_are_joins_the_mobility():
     geometry, energy = stage_tables()
     table = feature_table(geometry, energy, percolation_table(geometry))
     x, names = matrix(table, "mobility")
-    assert names[21:] == [*PARTICIPATIONS, *MEAN_ENERGIES] and x.shape == (4, 25)
+    first = names.index(PARTICIPATIONS[0])
+    there = slice(first, first + 4)
+    assert names[there] == [*PARTICIPATIONS, *MEAN_ENERGIES] and x.shape == (4, 25)
     # without a channel nothing is anywhere: a millionth of the crystal, 40 kT up
-    np.testing.assert_allclose(x[0, 21:], [np.log(1e-6)] * 2 + [40.0] * 2)
+    np.testing.assert_allclose(x[0, there], [np.log(1e-6)] * 2 + [40.0] * 2)
     # logarithms of shares; kT above the Henry free energy
-    np.testing.assert_allclose(x[2, 21:], [np.log(2 / 3)] * 2 + [0.0, 1.0], atol=1e-12)
+    np.testing.assert_allclose(x[2, there], [np.log(2 / 3)] * 2 + [0.0, 1.0], atol=1e-12)
     broken = percolation_table(geometry)
     broken.loc[1, MEAN_ENERGIES[0]] = np.nan
     with pytest.raises(DataError, match="features of mof1 are not finite"):
@@ -237,12 +241,13 @@ def test_early_diffusivities_are_decades_and_zero_without_a_channel():
     table = feature_table(geometry, energy, percolation, diffusion)
     x, names = matrix(table, "harmonic")
     bare = matrix(table, "mobility-no-barriers")[0]
-    np.testing.assert_array_equal(x[:, : bare.shape[1]], bare)
-    assert names[bare.shape[1] :] == [*EARLY_DIFFUSIVITIES]
-    np.testing.assert_allclose(x[0, -3:], -10.0)
-    np.testing.assert_allclose(x[1, -3], -10.0)
+    # the latest first: the best estimate of a diffusivity
+    assert names[:3] == [*EARLY_DIFFUSIVITIES]
+    np.testing.assert_array_equal(x[:, 3:], bare)
+    np.testing.assert_allclose(x[0, :3], -10.0)
+    np.testing.assert_allclose(x[1, 0], -10.0)
     # in 1e-8 m2/s, as the label
-    np.testing.assert_allclose(x[3, -3:], np.log10([1e-4, 1e-4 / 2, 1e-4 / 4]))
+    np.testing.assert_allclose(x[3, :3], np.log10([1e-4, 1e-4 / 2, 1e-4 / 4]))
     # nothing was simulated, though a channel runs through: another engine's table
     with pytest.raises(DataError, match="features of mof0 are not finite"):
         feature_table(geometry, energy, percolation, diffusion.assign(dimensionality=1))

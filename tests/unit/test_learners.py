@@ -68,12 +68,12 @@ def test_a_file_holds_what_the_registry_and_the_study_ask_for(algorithm):
 
 
 def test_names_of_learners():
-    assert set(algorithms()) == {"ensemble", "gp", "mlp", "xgboost", "xgboost-weighted"}
+    assert set(algorithms()) == {"ensemble", "gp", "gp-line", "mlp", "xgboost", "xgboost-weighted"}
     learner = get_learner("xgboost-weighted+log55")
     assert (learner.algorithm, learner.feature_set) == ("xgboost-weighted", "log55")
     assert learner.module == "poreflux.learning.learners.xgboost_weighted"
     for wrong in ("knn", "xgboost_weighted", "__init__", ""):
-        with pytest.raises(DataError, match="there are: ensemble, gp, mlp"):
+        with pytest.raises(DataError, match="there are: ensemble, gp, gp-line, mlp"):
             get_learner(wrong)
 
 
@@ -190,7 +190,8 @@ def forget():
 EVERYBODYS = set(algorithms())
 EDITS = {
     "learners/mlp.py": {"mlp"},
-    "learners/gp.py": {"gp", "ensemble"},
+    "learners/gp.py": {"gp", "gp-line", "ensemble"},
+    "learners/gp_line.py": {"gp-line"},
     "learners/xgboost.py": {"xgboost", "xgboost-weighted", "ensemble"},
     "learners/xgboost_weighted.py": {"xgboost-weighted"},
     "learners/ensemble.py": {"ensemble"},

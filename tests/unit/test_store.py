@@ -15,9 +15,9 @@ from poreflux.base.canonical import canonical_json, digest
 from poreflux.base.errors import ConfigError, StoreError
 from poreflux.base.files import write_atomically
 from poreflux.diffusion.lammps_engine import run_folder
-from poreflux.run import cli, commands
 from poreflux.run.artifacts import take_or_make
 from poreflux.run.cli import main
+from poreflux.run.commands.store import store_of
 from poreflux.store import MAGIC, Ingredients, Store
 from poreflux.store import code as code_module
 from poreflux.store.code import IMPORTS, PARTS_OF, code_digest, code_parts
@@ -274,13 +274,13 @@ def test_the_command_line_takes_the_store_of_the_study(tmp_path, monkeypatch):
     path.write_text(f"store: {tmp_path / 'mine'}\n")
 
     def root(*arguments):
-        return commands._store_of(cli._parser().parse_args(arguments)).root.name
+        return store_of(*arguments).root.name
 
-    why = ("store", "why", "name", "uptake")
-    assert root(*why, "--configfile", str(path)) == "mine"
-    assert root("store", "prune", "--used-by", str(path)) == "mine"
-    assert root("crate", "--configfile", str(path), "--store", "other") == "other"
-    assert root(*why) == root("store", "list") == "everybody's"
+    assert root(None, [path]) == "mine"
+    # of prune: used by the study, not used by it
+    assert root(None, None, [path]) == "mine"
+    assert root("other", [path]) == "other"
+    assert root(None, []) == root(None) == "everybody's"
 
 
 def test_atomic_write_replaces_whole(tmp_path):

@@ -1,17 +1,98 @@
-"""Poreflux: from crystal structures of MOFs to a transfer-learning model of gas diffusion.
+"""Poreflux: pores, uptakes and diffusivities of gases in metal-organic frameworks.
 
-Units everywhere: Å, K (energies as E/kB), fs, bar, amu; names carry the unit where it
-is not obvious. One folder per room; lower rooms never import upper ones, see
-``docs/architecture.md``.
+Every function takes the path of a CIF, a :class:`Structure`, ``ase.Atoms`` or a pymatgen
+``Structure``, and parameters by keyword, with their units in the names. What it returns has its
+numbers as attributes, ``to_frame()``, ``plot()``, and a table in notebooks.
+
+>>> import poreflux
+>>> mof = poreflux.Structure.from_cif("mof.cif")
+>>> pores = poreflux.pore_geometry(mof)
+>>> pores.pld_A < pores.lcd_A
+True
+>>> d = poreflux.self_diffusivity(mof, guest="Xe", temperature_K=350, target_error=0.2)
+>>> d.diffusive, d.d_err_m2_s < d.d_m2_s
+(True, True)
+>>> points = poreflux.isotherm(mof, [1.0, 10.0], target_error=0.05)
+>>> list(points.to_frame()["pressure_bar"])
+[1.0, 10.0]
+
+Energies are over kB, in K; other units are Å, bar, fs and amu. For whole studies there is the
+command line (``poreflux --help``) and Snakemake.
 """
 
+# One folder per room; lower rooms never import upper ones, see docs/architecture.md.
+
+import difflib
 import hashlib
 import os
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from poreflux.base.errors import ConfigError, PorefluxError, StructureError
+    from poreflux.diffusion.api import self_diffusivity
+    from poreflux.energy.api import energy_histogram
+    from poreflux.geometry.api import pore_geometry
+    from poreflux.percolation.api import percolation_energies
+    from poreflux.prediction import dataset, predict
+    from poreflux.structures.convert import as_structure
+    from poreflux.structures.crystal import Structure
+    from poreflux.uptake.api import isotherm
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "PorefluxError",
+    "Structure",
+    "StructureError",
+    "as_structure",
+    "dataset",
+    "energy_histogram",
+    "isotherm",
+    "percolation_energies",
+    "pore_geometry",
+    "predict",
+    "self_diffusivity",
+]
+
+# Where the names are: loaded when they are asked for, so that this import costs nothing.
+_PLACES = {
+    "ConfigError": "base.errors",
+    "PorefluxError": "base.errors",
+    "Structure": "structures.crystal",
+    "StructureError": "base.errors",
+    "as_structure": "structures.convert",
+    "dataset": "prediction",
+    "energy_histogram": "energy.api",
+    "isotherm": "uptake.api",
+    "percolation_energies": "percolation.api",
+    "pore_geometry": "geometry.api",
+    "predict": "prediction",
+    "self_diffusivity": "diffusion.api",
+}
+_ROOMS = (
+    *("structures", "geometry", "energy", "percolation", "uptake", "diffusion", "prediction"),
+    *("base", "fields", "data", "learning", "synthesis"),
+)
+
+
+def __getattr__(name: str):
+    if name in _ROOMS:
+        return import_module(f"poreflux.{name}")
+    if name in _PLACES:
+        found = globals()[name] = getattr(import_module(f"poreflux.{_PLACES[name]}"), name)
+        return found
+    near = difflib.get_close_matches(name, [*_PLACES, *_ROOMS], 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise AttributeError(f"module 'poreflux' has no attribute {name!r}{hint}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES, *_ROOMS})
 
 
 def _keep_compiled_kernels_apart() -> None:

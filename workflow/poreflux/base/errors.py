@@ -13,6 +13,10 @@ class StructureError(PorefluxError):
     """A structure cannot be used: the message is the ``reason`` of its row in the tables."""
 
 
+class StructureWarning(UserWarning):
+    """A structure was read, but not as it stands in the file, or something in it is in doubt."""
+
+
 class DataError(PorefluxError):
     """A table or data file lacks what a stage needs."""
 

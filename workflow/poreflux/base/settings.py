@@ -7,12 +7,14 @@ its JSON schema, the commented default file and the table in the documentation c
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
 import numbers
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, ParamSpec, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +30,7 @@ from pydantic.fields import FieldInfo
 from poreflux.base.errors import ConfigError
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def _in(unit: str):
@@ -224,8 +227,8 @@ def problems(
             rule = f"must be of type {' or '.join(wanted)}"
         elif kind == "extra_forbidden":
             known = sorted({key for k in kinds if _is_model(k) for key in k.model_fields})
-            near = difflib.get_close_matches(str(path[-1]), known, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            near = nearest(str(path[-1]), known)
+            hint = f"did you mean {near!r}? " if near else ""
             name = ".".join(map(str, (*prefix, *path)))
             text = f"unknown key {name!r}; {hint}Valid keys here: {', '.join(known)}"
             said[prefix + path] = Problem(prefix + path, value, text)
@@ -253,8 +256,8 @@ def _rule(one: Mapping, field: FieldInfo | None, value) -> str:
     unit = f" {unit_of(field)}" if field and unit_of(field) else ""
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", context["expected"])
-        near = difflib.get_close_matches(value, allowed, 1) if isinstance(value, str) else []
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        near = nearest(value, allowed) if isinstance(value, str) else None
+        hint = f"; did you mean {near!r}?" if near else ""
         return f"must be one of {', '.join(allowed)}{hint}"
     if kind == "value_error":
         return str(context["error"])
@@ -281,6 +284,66 @@ def _rule(one: Mapping, field: FieldInfo | None, value) -> str:
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters"
     return one["msg"]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The name that was meant, if it can be told: ``temperature_K`` for ``temp`` and ``Temp_K``."""
+    by_lower = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, 1)
+    if not near and len(name) > 2:
+        near = [each for each in by_lower if each.startswith(name.lower())]
+    return by_lower[near[0]] if near else None
+
+
+def names_checked(model: type[Settings]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorator of a function: of an argument it does not have, it says which one was meant.
+
+    Parameters
+    ----------
+    model : type of Settings
+        The settings that the function takes, as its parameters or as one of them.
+
+    Raises
+    ------
+    ConfigError
+        By the decorated function, in place of Python's TypeError.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(function)
+        known = signature.parameters
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **given: P.kwargs) -> T:
+            try:
+                signature.bind(*args, **given)
+            except TypeError:
+                by_name = [n for n, p in known.items() if p.kind is p.KEYWORD_ONLY]
+                if len(args) > len(known) - len(by_name):
+                    text = f"{function.__name__}(): give these by name: {', '.join(by_name)}"
+                else:
+                    text = _misnamed(function.__name__, [*known], model, given)
+                if text:
+                    raise ConfigError(text) from None
+                raise
+            return function(*args, **given)
+
+        return checked
+
+    return decorate
+
+
+def _misnamed(function: str, known: list[str], model: type[Settings], given: Mapping) -> str:
+    """What to say of the first argument that a function does not have; empty if it has all."""
+    for name in given:
+        if name in known:
+            continue
+        near = nearest(name, [*known, *model.model_fields])
+        if near and near not in known:
+            near = f"settings={model.__name__}({near}=...)"
+        hint = f" did you mean {near}?" if near else ""
+        return f"{function}() has no parameter {name!r};{hint} It takes {', '.join(known)}"
+    return ""
 
 
 def unit_of(field: FieldInfo) -> str:

@@ -33,14 +33,13 @@ MOBILITIES = ("mobility", "mobility_1", "mobility_2", "mobility_3")
 PARTICIPATIONS = ("participation_channels", "participation_dissipation")
 MEAN_ENERGIES = ("e_mean_channels_K", "e_mean_dissipation_K")
 # After so many picoseconds, from engine harmonic; see poreflux.diffusion.
-EARLY_DIFFUSIVITIES = ("d_half_ps_m2_s", "d_1_ps_m2_s", "d_2_ps_m2_s")
+EARLY_DIFFUSIVITIES = ("d_2_ps_m2_s", "d_1_ps_m2_s", "d_half_ps_m2_s")
 # Energies are in units of this times kB, and cut at so many of them: beyond, all is closed.
 ENERGY_UNIT_K, MOST_ENERGY, LEAST_ENERGY = 298.0, 40.0, -60.0
 # Below this a diameter (Å), a share of a histogram or of the cell is as good as none.
 LEAST_DIAMETER_A, LEAST_SHARE, LEAST_PARTICIPATION = 0.1, 1e-4, 1e-6
-# Below this, some 1e-13 m2/s, a molecule stays within 0.1 Å for nanoseconds: no dynamics tells
-# such mobilities apart.
-LEAST_MOBILITY = 1e-5
+# Below this, some 1e-16 m2/s, a molecule takes half an hour through a micrometre: closed in effect.
+LEAST_MOBILITY = 1e-8
 # Of an early diffusivity, m2/s: engine harmonic gives such numbers, and 0 where all is closed.
 LEAST_DIFFUSIVITY_M2_S = 1e-18
 # Unit of the diffusivity under the logarithm, m2/s.
@@ -231,15 +230,16 @@ def _log_shares(shares: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(shares, LEAST_PARTICIPATION))
 
 
-_MOVING = (_adsorption, _mobility, _dissipation)
+# The first column is the best estimate of a diffusivity, see the learner gp-line.
+_MOVING = (_mobility, _log_geometry, _adsorption, _dissipation)
 FEATURE_SETS = {
     "paper55": (_geometry, _histogram),
     "log55": (_log_geometry, _log_histogram),
     "percolation": (_log_geometry, _barriers, _adsorption),
-    "mobility": (_log_geometry, _barriers, *_MOVING),
-    "mobility-no-barriers": (_log_geometry, *_MOVING),
-    "harmonic": (_log_geometry, *_MOVING, _early_diffusivity),
-    "all": (_log_geometry, _log_histogram, _barriers, *_MOVING),
+    "mobility": (*_MOVING, _barriers),
+    "mobility-no-barriers": _MOVING,
+    "harmonic": (_early_diffusivity, *_MOVING),
+    "all": (*_MOVING, _barriers, _log_histogram),
 }
 # Columns of the stages beyond geometry and energy, which every set has.
 _BLOCK_COLUMNS = {

@@ -27,6 +27,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from poreflux.base.random_stream import seed_from
+from poreflux.base.results import Result
+from poreflux.base.settings import names_checked
 from poreflux.base.units import A2_PER_FS_TO_M2_PER_S, BOLTZMANN_AMU_A2_FS2_PER_K
 from poreflux.diffusion import grid_engine, harmonic, lammps_engine
 from poreflux.diffusion.harmonic import (
@@ -43,7 +45,6 @@ from poreflux.diffusion.settings import DiffusionSettings
 from poreflux.fields.channels import Accessibility, accessible, channels_of_guest
 from poreflux.fields.forcefield import framework_parameters, guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid
-from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure
 from poreflux.structures.images import CELLS_AROUND
 
@@ -52,11 +53,9 @@ __all__ = [
     "DiffusionTask",
     "Diffusivity",
     "compute",
-    "from_cif",
     "lengthened",
     "prepare",
     "run_on_gpu",
-    "self_diffusivity",
     "warm_up",
 ]
 
@@ -75,7 +74,7 @@ SILENT_POCKET_SHARE = 0.001
 
 
 @dataclass(frozen=True)
-class Diffusivity:
+class Diffusivity(Result):
     """Self-diffusivity of one structure.
 
     Attributes
@@ -156,48 +155,7 @@ class Diffusivity:
     d_2_ps_m2_s: float = math.nan
 
 
-def from_cif(
-    path: str | Path,
-    settings: DiffusionSettings | None = None,
-    *,
-    keep_dir: str | Path | None = None,
-    **params,
-) -> Diffusivity:
-    """Self-diffusivity of a guest in the structure in a CIF file.
-
-    Parameters
-    ----------
-    path : str or Path
-        A CIF file.
-    settings : DiffusionSettings, optional
-        The defaults if not given.
-    keep_dir
-        See :func:`compute`.
-    **params
-        Settings that differ from these.
-
-    Returns
-    -------
-    Diffusivity
-
-    Raises
-    ------
-    StructureError
-        If the file is no usable structure.
-    ConfigError
-        If a setting is out of range.
-    ExternalToolError
-        If Packmol or LAMMPS fails or is missing.
-    """
-    chosen = DiffusionSettings.chosen(settings, params)
-    return compute(read_cif(path), chosen, keep_dir=keep_dir)
-
-
-def self_diffusivity(path: str | Path, **params) -> Diffusivity:
-    """Self-diffusivity of a guest in the structure in a CIF file, see :func:`from_cif`."""
-    return from_cif(path, **params)
-
-
+@names_checked(DiffusionSettings)
 def compute(
     structure: Structure,
     settings: DiffusionSettings | None = None,

@@ -9,23 +9,39 @@ Lorentz-Berthelot mixing, plain Lennard-Jones cut at 12.8 Å, energies clipped t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from poreflux.base.results import Result
+from poreflux.base.settings import names_checked
 from poreflux.energy.settings import EnergySettings
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import lj_grid
-from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure, make_structure
 
 
 @dataclass(frozen=True)
-class EnergyHistogram:
-    """``n_grid``: number of grid points; ``histogram``: their shares, ndarray (bins,)."""
+class EnergyHistogram(Result):
+    """How the guest's energy is distributed over the cell.
+
+    Attributes
+    ----------
+    n_grid : int
+        Number of grid points.
+    histogram : ndarray (bins,)
+        Their shares.
+    range_K : tuple of 2 floats
+        Lower edge of the first bin and upper edge of the last, K.
+    """
 
     n_grid: int
     histogram: np.ndarray
+    range_K: tuple[float, float]
+
+    @property
+    def edges_K(self) -> np.ndarray:
+        """Edges of the bins, ndarray (bins + 1,), K."""
+        return np.linspace(*self.range_K, len(self.histogram) + 1)
 
     def columns(self) -> dict:
         """The row of the table: ``n_grid`` and ``h00``, ``h01`` ..."""
@@ -33,7 +49,17 @@ class EnergyHistogram:
             f"h{i:02d}": float(share) for i, share in enumerate(self.histogram)
         }
 
+    def shown(self) -> list[dict]:
+        """The bins that are not empty."""
+        bins = zip(self.edges_K[:-1], self.edges_K[1:], self.histogram, strict=True)
+        return [
+            {"from_K": float(low), "to_K": float(high), "share": float(share)}
+            for low, high, share in bins
+            if share
+        ]
 
+
+@names_checked(EnergySettings)
 def compute(structure: Structure, settings: EnergySettings | None = None) -> EnergyHistogram:
     """Energy histogram of one guest site in a framework.
 
@@ -59,36 +85,9 @@ def compute(structure: Structure, settings: EnergySettings | None = None) -> Ene
     shape = tuple(max(1, int(np.floor(x / spacing + 1e-9))) for x in structure.lengths_A)
     energy = lj_grid(structure, guest_parameters(settings.guest), shape, settings.cutoff_A)
     counts, _ = np.histogram(np.clip(energy, low, high), bins=settings.bins, range=(low, high))
-    return EnergyHistogram(n_grid=energy.size, histogram=counts / energy.size)
+    return EnergyHistogram(energy.size, counts / energy.size, settings.range_K)
 
 
 def warm_up() -> None:
     """Compile the kernel, or load it from numba's cache, before processes are forked."""
     compute(make_structure((9.0,) * 3, (90.0,) * 3, ["C"], [[0.0, 0.0, 0.0]]))
-
-
-def from_cif(path: str | Path, settings: EnergySettings | None = None, **params) -> EnergyHistogram:
-    """Energy histogram of one guest site in the structure in a CIF file.
-
-    Parameters
-    ----------
-    path : str or Path
-        A CIF file.
-    settings : EnergySettings, optional
-        The defaults if not given.
-    **params
-        Settings that differ from these.
-
-    Raises
-    ------
-    StructureError
-        If the file is no usable structure, or an element has no Lennard-Jones parameters.
-    ConfigError
-        If a setting is out of range.
-    """
-    return compute(read_cif(path), EnergySettings.chosen(settings, params))
-
-
-def histogram(path: str | Path, **params) -> EnergyHistogram:
-    """Energy histogram of the structure in a CIF file, see :func:`from_cif`."""
-    return from_cif(path, **params)

@@ -1,8 +1,11 @@
 """Pores as spheres meet them: diameters, surface areas, void fraction (Zeo++).
 
-The stage is :mod:`poreflux.geometry.stage`. Its names are loaded when they are asked for, so that
-the kernels beside it run where the stage's own packages are not installed.
+The stage is :mod:`poreflux.geometry.stage`; :mod:`poreflux.geometry.api` takes any structure, and
+parameters by keyword. Names are loaded when they are asked for, so that the kernels beside it run
+where the stage's own packages are not installed.
 """
+
+from importlib import import_module
 
 __all__ = [
     "Geometry",
@@ -10,11 +13,16 @@ __all__ = [
     "compute",
     "describe",
     "from_cif",
+    "pore_geometry",
     "warm_up",
 ]
+_FOR_USERS = ("describe", "from_cif", "pore_geometry")
 
 
 def __getattr__(name):
+    if name in _FOR_USERS:
+        # by its name, so that the digest of the stage's code does not count it
+        return getattr(import_module("poreflux.geometry.api"), name)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from poreflux.geometry import stage

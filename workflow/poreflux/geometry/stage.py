@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import gemmi
 import numpy as np
 
+from poreflux.base.results import Result
+from poreflux.base.settings import names_checked
 from poreflux.geometry.network import voronoi_network
 from poreflux.geometry.radii import atom_radii
 from poreflux.geometry.sampling import accessible_area_A2, accessible_fraction
 from poreflux.geometry.settings import GeometrySettings
 from poreflux.geometry.spheres import Spheres, spheres_of
 from poreflux.geometry.zeopp import zeopp_descriptors
-from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure, make_structure
 
 # Floors of clearance tried in turn, Å: half the 2.4 Å that CoRE MOF asks of a pore, less for
@@ -32,7 +32,7 @@ NODE_MERGE_A = 0.02
 
 
 @dataclass(frozen=True)
-class Geometry:
+class Geometry(Result):
     """Pore descriptors of one structure.
 
     Attributes
@@ -57,6 +57,7 @@ class Geometry:
     n_channels: int
 
 
+@names_checked(GeometrySettings)
 def compute(structure: Structure, settings: GeometrySettings | None = None) -> Geometry:
     """Pore descriptors of a framework.
 
@@ -106,33 +107,6 @@ def compute(structure: Structure, settings: GeometrySettings | None = None) -> G
         )
         return Geometry(**found)
     return _fast(structure, radii, order, settings.high_accuracy, **sampling)
-
-
-def from_cif(path: str | Path, settings: GeometrySettings | None = None, **params) -> Geometry:
-    """Pore descriptors of the structure in a CIF file.
-
-    Parameters
-    ----------
-    path : str or Path
-        A CIF file.
-    settings : GeometrySettings, optional
-        The defaults if not given.
-    **params
-        Settings that differ from these.
-
-    Raises
-    ------
-    StructureError
-        If the file is no usable structure, or Zeo++ has no radius for an element.
-    ConfigError
-        If a setting is out of range.
-    """
-    return compute(read_cif(path), GeometrySettings.chosen(settings, params))
-
-
-def describe(path: str | Path, **params) -> Geometry:
-    """Pore descriptors of the structure in a CIF file, see :func:`from_cif`."""
-    return from_cif(path, **params)
 
 
 def warm_up() -> None:

@@ -37,6 +37,11 @@ def best_model(scores: pd.DataFrame, by: Sequence[str]) -> tuple:
     return ranked.index[0]
 
 
+def best_learner(scores: pd.DataFrame) -> str:
+    """The learner of :func:`best_model`, by the scores of all learners and sizes."""
+    return best_model(scores, ("kind", "learner", "source_label"))[1]
+
+
 def best_variant(scores: pd.DataFrame) -> pd.Series:
     """The variant of a synthesis case with the lowest error on held-out conditions.
 

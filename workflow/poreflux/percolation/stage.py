@@ -12,16 +12,16 @@ the Henry coefficient and the heat of adsorption at infinite dilution.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
 from poreflux.base.errors import StructureError
+from poreflux.base.results import Result
+from poreflux.base.settings import names_checked
 from poreflux.base.units import (
     BOLTZMANN_BAR_A3_PER_K,
     GAS_CONSTANT_J_PER_MOL_K,
@@ -42,7 +42,6 @@ from poreflux.fields.lattice import (
 from poreflux.fields.network import CEILING_KT, network_spacing_A
 from poreflux.percolation.mobility import NOWHERE, Overdamped, overdamped
 from poreflux.percolation.settings import PercolationSettings
-from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure, make_structure
 
 # Grid points count up to this many times the cap, for they overestimate a saddle that lies between
@@ -76,7 +75,7 @@ _TOUCH = np.array(
 
 
 @dataclass(frozen=True)
-class Percolation:
+class Percolation(Result):
     """How a guest gets through a framework, and how much it likes to be there.
 
     Energies are over kB, in K, and are at most ``cap_K``, which stands for closed.
@@ -162,38 +161,10 @@ class Percolation:
 
     def columns(self) -> dict:
         """The row of a table: without what was not searched for."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        return {k: v for k, v in super().columns().items() if v is not None}
 
 
-def from_cif(
-    path: str | Path, settings: PercolationSettings | None = None, **params
-) -> Percolation:
-    """Percolation energies, Henry coefficient and heat of adsorption from a CIF file.
-
-    Parameters
-    ----------
-    path : str or Path
-        A CIF file.
-    settings : PercolationSettings, optional
-        The defaults if not given.
-    **params
-        Settings that differ from these.
-
-    Raises
-    ------
-    StructureError
-        If the file is no usable structure, or an element has no Lennard-Jones parameters.
-    ConfigError
-        If a setting is out of range.
-    """
-    return compute(read_cif(path), PercolationSettings.chosen(settings, params))
-
-
-def describe(path: str | Path, **params) -> Percolation:
-    """Percolation of the structure in a CIF file, see :func:`from_cif`."""
-    return from_cif(path, **params)
-
-
+@names_checked(PercolationSettings)
 def compute(structure: Structure, settings: PercolationSettings | None = None) -> Percolation:
     """Percolation energies, Henry coefficient and heat of adsorption of one guest site.
 

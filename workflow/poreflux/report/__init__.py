@@ -16,6 +16,7 @@ import pandas as pd
 
 from poreflux.data.labels import DIFFUSIVITY
 from poreflux.report.sections import SECTIONS
+from poreflux.report.sections.catalogue import all_structures
 from poreflux.report.sections.headline import headline
 from poreflux.report.sections.provenance import provenance
 from poreflux.report.study import Study
@@ -53,10 +54,12 @@ def build(
 
     Notes
     -----
-    Equal tables and facts give equal files: neither dates nor random names are written.
+    The page is one file, with its figures and all that makes them interactive, and needs no
+    network. Equal tables and facts give equal files: the date is one of the facts.
     """
     folder = Path(folder)
     study = Study(tables, facts, folder / "figures")
+    study.catalogue = all_structures(study)
     study.folder.mkdir(parents=True, exist_ok=True)
     parts = [
         section(study) for name, section in SECTIONS.items() if sections is None or name in sections

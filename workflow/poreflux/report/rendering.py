@@ -5,6 +5,8 @@ Everything that a template prints is escaped, but for what another template made
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from markupsafe import Markup
 
 from poreflux.report import numbers
 from poreflux.report.numbers import Number
+from poreflux.report.sources import source_name
+from poreflux.report.statistics import LEAST_GAIN
 
 _FOLDER = Path(__file__).parent / "templates"
 # Rows that a table lists before it says how many more there are.
@@ -43,12 +47,32 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A saved figure: name without extension; width and height on a wide screen, CSS pixels."""
+class Image:
+    """What stands in the page itself: a picture as data URI; width and height, CSS pixels."""
 
-    name: str
+    uri: str
     width: int
     height: int
+
+    @classmethod
+    def of(cls, png: bytes, width: float, height: float) -> Image:
+        """A PNG in the page itself."""
+        data = base64.b64encode(png).decode()
+        return cls(f"data:image/png;base64,{data}", round(width), round(height))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A saved figure: name without extension, and as it is shown on wide and narrow screens.
+
+    ``interactive`` says that the page draws it anew from the table of all structures, with a
+    name to every point.
+    """
+
+    name: str
+    wide: Image
+    narrow: Image
+    interactive: bool = False
 
 
 def render(template: str, **values) -> Markup:
@@ -74,21 +98,25 @@ def missing_section(anchor: str, title: str, what: str, why: str) -> Section:
     return Section(anchor, title, render("missing", what=what, why=why))
 
 
-def document(
-    title: str, subtitle: str, lead: Iterable[Markup], sections: Sequence[Section]
-) -> Markup:
+def document(lead: Iterable[Markup], sections: Sequence[Section], **values) -> Markup:
     """The whole page.
 
     Parameters
     ----------
-    title, subtitle : str
-        The first lines.
     lead : iterable of Markup
         What stands before the list of sections.
     sections : sequence of Section
         Numbered in their order.
+    **values
+        The other names of the template ``page``.
     """
-    return render("page", title=title, subtitle=subtitle, lead=list(lead), sections=sections)
+    return render("page", lead=list(lead), sections=sections, **values)
+
+
+def as_json(value) -> Markup:
+    """Plain data as JSON inside a ``script`` element, which no text of it can end."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
 
 
 def _environment() -> Environment:
@@ -113,6 +141,8 @@ def _environment() -> Environment:
         numbers.general,
     ):
         environment.filters[function.__name__] = function
+    environment.filters["as_json"] = as_json
+    environment.globals |= {"least_gain": LEAST_GAIN, "source_name": source_name}
     return environment
 
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from scipy.special import bdtrc
 
-from poreflux.report.numbers import NOT_A_NUMBER, Number, decimal, percent
+from poreflux.report.numbers import NOT_A_NUMBER, Number, counted, decimal, percent
 from poreflux.report.sources import named_sources, with_source
-from poreflux.report.statistics import finite, quartiles, usable
+from poreflux.report.statistics import LEAST_GAIN, finite, quartiles, usable
 from poreflux.report.study import Study
 
 SCORE_COLUMNS = ("kind", "learner", "source_pressure_bar", "size", "draw", "r2", "rmse", "mae")
 # Scores on all labelled structures outside a draw; the slow ones have D below 3e-10 m2/s.
 REST_COLUMNS = ("r2_rest", "rmse_rest", "rmse_rest_slow")
+# Share of the test share in a draw, where the scores do not tell its number.
+TEST_SHARE = 0.20
+# A study judges nothing with fewer test structures a draw, fewer draws, or quartiles of R2 of its
+# best model farther apart.
+LEAST_TESTS, LEAST_DRAWS, WIDEST_QUARTILES = 8, 5, 0.3
+# Chance is no explanation of wins that it gives more rarely.
+SIGNIFICANCE = 0.05
 # What score_summary() says of each model.
 SUMMARY_COLUMNS = [
     "learner",
@@ -137,6 +147,111 @@ def best_and_worst(summary: pd.DataFrame) -> pd.DataFrame:
         )
     columns = ["learner", "size", "direct", "best", "worst"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+@dataclass(frozen=True)
+class TransferVerdict:
+    """What transfer did for one learner at the largest size that both kinds have.
+
+    Attributes
+    ----------
+    learner : str
+    size : int
+    source : float or str
+        The best one: if any helps, that with the largest gain; else that of the best median.
+    sources : int
+        How many were tried.
+    wins, pairs : int
+        Draws with a higher R2 than direct learning, of how many.
+    gain : float
+        Median over draws of the difference in R2.
+    judged : bool
+        There are enough test structures, and draws that could tell a source that wins them all
+        from chance.
+    helps : bool
+        It is judged, gains at least :data:`poreflux.report.statistics.LEAST_GAIN`, and chance
+        alone would win so many draws with a probability below :data:`SIGNIFICANCE` over all
+        sources together.
+    """
+
+    learner: str
+    size: int
+    source: float | str
+    sources: int
+    wins: int
+    pairs: int
+    gain: float
+    judged: bool
+    helps: bool
+
+
+def transfer_verdict(
+    scores: pd.DataFrame, summary: pd.DataFrame, learner: str
+) -> TransferVerdict | None:
+    """Whether transfer helps a learner, by all of its sources; None where it was not tried.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        As :func:`valid_scores` returns them.
+    summary : DataFrame
+        As :func:`score_summary` returns it.
+    learner : str
+
+    Notes
+    -----
+    A sign test over the draws, one-sided, times the number of sources (Bonferroni), for the best
+    of many sources wins by luck. Draws share structures, so that even this flatters transfer.
+    """
+    rows = summary[(summary["learner"] == learner) & (summary["pairs"] > 0)]
+    rows = rows[rows["kind"] == "tl"]
+    if rows.empty:
+        return None
+    rows = rows[rows["size"] == rows["size"].max()]
+    by_chance = np.array([_wins_by_chance(r.wins, r.pairs) for r in rows.itertuples()])
+    could_tell = _wins_by_chance(rows["pairs"].max(), rows["pairs"].max()) * len(rows)
+    tests = tests_in_a_draw(scores, int(rows["size"].max()))
+    judged = bool(could_tell < SIGNIFICANCE and tests >= LEAST_TESTS)
+    clear = (by_chance * len(rows) < SIGNIFICANCE) & (rows["gain"] >= LEAST_GAIN)
+    helping = rows[clear & judged]
+    best = rows.loc[helping["gain"].idxmax() if len(helping) else rows["median"].idxmax()]
+    return TransferVerdict(
+        learner,
+        int(best["size"]),
+        best["source"],
+        len(rows),
+        int(best["wins"]),
+        int(best["pairs"]),
+        float(best["gain"]),
+        judged,
+        len(helping) > 0,
+    )
+
+
+def _wins_by_chance(wins: int, pairs: int) -> float:
+    """The probability that a fair coin wins so many of so many draws, or more."""
+    return float(bdtrc(wins - 1, pairs, 0.5)) if wins else 1.0
+
+
+def tests_in_a_draw(scores: pd.DataFrame, size: int) -> int:
+    """Fewest test structures in a draw of a size."""
+    counts = finite(usable(scores[scores["size"] == size], "n_test"), "n_test")["n_test"]
+    return int(counts.min()) if len(counts) else max(1, round(TEST_SHARE * size))
+
+
+def why_too_small(scores: pd.DataFrame, row: pd.Series) -> list[str]:
+    """Why a study is too small to judge its best model, ``row`` of the summary; maybe nothing."""
+    tests = tests_in_a_draw(scores, int(row["size"]))
+    reasons = []
+    if tests < LEAST_TESTS:
+        reasons.append(f"{counted(tests, 'test structure')} a draw (at least {LEAST_TESTS})")
+    if row["n"] < LEAST_DRAWS:
+        reasons.append(f"{counted(int(row['n']), 'draw')} (at least {LEAST_DRAWS})")
+    if row["q3"] - row["q1"] > WIDEST_QUARTILES:
+        reasons.append(
+            f"half of the draws have an R² outside {decimal(row['q1'])} to {decimal(row['q3'])}"
+        )
+    return reasons
 
 
 def median_with_quartiles(row) -> Number:

@@ -11,14 +11,16 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from poreflux import __version__
 from poreflux.base.files import write_atomically
 from poreflux.base.stage_names import STAGES
 from poreflux.data.features import GEOMETRY_COLUMNS
 from poreflux.data.labels import DIFFUSIVITY, UPTAKE
 from poreflux.report.figures import style
+from poreflux.report.figures.interactive import Catalogue, library
 from poreflux.report.numbers import counted, listed
 from poreflux.report.quantities import Quantity, quantity
-from poreflux.report.rendering import Picture, Section, document
+from poreflux.report.rendering import Image, Picture, Section, document
 from poreflux.report.statistics import finite, usable
 
 # What has a table per set: reading the structures, then the stages.
@@ -54,17 +56,24 @@ class Study:
     facts : dict
         ``study`` (name), ``config`` (complete configuration), ``engines`` (versions); by set under
         ``sets`` its ``stages``, those ``computed``, the ``files`` of those that are read, and
-        whether it has ``tables_alone``; ``learners``, ``source_labels``, ``target_label``.
+        whether it has ``tables_alone``; ``learners``, ``source_labels``, ``target_label``;
+        ``made``: ``date`` and ``commit`` of the report.
     folder : Path
         Of the figures.
     drawn : set of str
         Names of the figures drawn so far.
+    plots : dict of str to dict
+        Interactive figures by name, see :mod:`poreflux.report.figures.interactive`.
+    catalogue : Catalogue or None
+        The table of all structures, which these draw on.
     """
 
     tables: dict[str, pd.DataFrame]
     facts: dict
     folder: Path
     drawn: set = field(default_factory=set)
+    plots: dict = field(default_factory=dict)
+    catalogue: Catalogue | None = None
 
     @property
     def config(self) -> dict:
@@ -179,7 +188,7 @@ class Study:
         """In words: why no set has results of a stage."""
         return "; ".join(self.why(f"{name}/{stage}") for name in self.sets) or "there are no sets"
 
-    def draw(self, name: str, drawing: Figure) -> Picture:
+    def draw(self, name: str, drawing: Figure, interactive: dict | None = None) -> Picture:
         """Save a figure.
 
         Parameters
@@ -188,16 +197,19 @@ class Study:
             File name without extension.
         drawing : Figure
             Drawn in the style of :mod:`poreflux.report.figures.style`.
+        interactive : dict, optional
+            What the page draws in its place, see :mod:`poreflux.report.figures.interactive`.
 
         Returns
         -------
         Picture
             For the macro ``figure`` of the templates, which adds caption and alternative.
         """
-        style.save(drawing, self.folder, name)
+        wide, narrow = style.save(drawing, self.folder, name)
         self.drawn.add(name)
-        width, height = (round(x) for x in drawing.get_size_inches() * PIXELS_PER_INCH)
-        return Picture(name, width, height)
+        if interactive:
+            self.plots[name] = interactive
+        return Picture(name, _image(wide), _image(narrow), interactive is not None)
 
     def write(self, subtitle: str, lead: Iterable[Markup], sections: Sequence[Section]) -> Path:
         """Write the page beside the folder of its figures and remove figures it does not have.
@@ -209,7 +221,17 @@ class Study:
             What stands before the list of sections.
         sections : sequence of Section
         """
-        text = document(f"Poreflux: {self.name}", subtitle, lead, sections)
+        made = self.facts.get("made") or {}
+        text = document(
+            lead,
+            sections,
+            title=f"Poreflux: {self.name}",
+            subtitle=subtitle,
+            made={"version": __version__, "date": None, "commit": None} | made,
+            catalogue=self.catalogue.plain() if self.catalogue else None,
+            plots=self.plots,
+            library=library() if self.plots else None,
+        )
         for path in self.folder.iterdir():
             if path.suffix in (".png", ".svg") and path.stem not in self.drawn:
                 path.unlink()
@@ -233,6 +255,10 @@ class Study:
         width = (limits[1] - limits[0]) / bins
         low = limits[0] + int(match[1]) * width
         return f"energy {low:g} to {low + width:g} K".replace("-", "−")
+
+
+def _image(drawn: style.Drawn) -> Image:
+    return Image.of(drawn.png, drawn.width * PIXELS_PER_INCH, drawn.height * PIXELS_PER_INCH)
 
 
 def safe_name(text: str) -> str:

@@ -2,7 +2,8 @@
 
     python -m poreflux.run.config_docs
 
-All three come from :class:`poreflux.run.settings.StudyConfig`, and a test holds them to it.
+All three come from :class:`poreflux.run.settings.StudyConfig`, and a test holds them to it. So does
+the page on the command line, from its commands (:mod:`poreflux.run.cli_docs`).
 """
 
 from __future__ import annotations
@@ -10,23 +11,25 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from poreflux.base.parameters import allowed, meaning
 from poreflux.base.settings import kinds_of, unit_of
+from poreflux.run.cli_docs import page
 from poreflux.run.settings import StudyConfig
 
 # Where each file lies in the checkout.
-SCHEMA, DEFAULTS, TABLE = (
+SCHEMA, DEFAULTS, TABLE, COMMANDS = (
     "config/schema.json",
     "config/config.default.yaml",
     "docs/configuration.md",
+    "docs/command_line.md",
 )
 WIDTH = 96
 COMMAND = "make config-docs"
@@ -133,54 +136,6 @@ def _flow(value) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def meaning(field: FieldInfo) -> str:
-    """Meaning, unit and range of a key in one line: ``probe of the areas [Å; above 0]``."""
-    facts = [*filter(None, (unit_of(field), allowed(field)))]
-    return f"{field.description}" + (f" [{'; '.join(facts)}]" if facts else "")
-
-
-def allowed(field: FieldInfo) -> str:
-    """The range of a key, or the values that it may have, in words."""
-    found = [_range(field.metadata)]
-    for kind, marks in _members(field.annotation):
-        found += [_range(marks), _choices(kind)]
-        if get_origin(kind) is tuple:
-            for item, of_item in _members(get_args(kind)[0]):
-                words = [*filter(None, (_range(of_item), _choices(item)))]
-                found += [f"each {' and '.join(words)}"] if words else []
-    return "; ".join(dict.fromkeys(filter(None, found)))
-
-
-def _members(annotation, marks: tuple = ()) -> Iterator[tuple[Any, list]]:
-    """The types that a value may have, with the constraints on each."""
-    if get_origin(annotation) is Annotated:
-        inner, *more = get_args(annotation)
-        for mark in more:
-            marks += tuple(mark.metadata) if isinstance(mark, FieldInfo) else (mark,)
-        yield from _members(inner, marks)
-    elif get_origin(annotation) in (Union, types.UnionType):
-        for part in get_args(annotation):
-            yield from _members(part, marks)
-    else:
-        yield annotation, [*marks]
-
-
-def _choices(kind) -> str:
-    return f"one of {', '.join(map(str, get_args(kind)))}" if get_origin(kind) is Literal else ""
-
-
-def _range(marks: Iterable) -> str:
-    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-    found = []
-    for mark in marks:
-        for name, word in words.items():
-            if (bound := getattr(mark, name, None)) is not None:
-                found.append(f"{word} {bound:,}".removesuffix(".0"))
-        if getattr(mark, "min_length", None):
-            found.append("not empty")
-    return ", ".join(found)
-
-
 def table() -> str:
     """The page on all keys for the documentation."""
     lines = [
@@ -234,11 +189,11 @@ def _cell(text: str) -> str:
 
 def files() -> dict[str, str]:
     """What each file should hold, by its place in the checkout."""
-    return {SCHEMA: schema(), DEFAULTS: defaults(), TABLE: table()}
+    return {SCHEMA: schema(), DEFAULTS: defaults(), TABLE: table(), COMMANDS: page(COMMAND)}
 
 
 def main() -> None:
-    """Write the three files into the checkout that the library lies in."""
+    """Write the files into the checkout that the library lies in."""
     root = Path(__file__).parents[3]
     for name, text in files().items():
         (root / name).write_text(text, encoding="utf-8")

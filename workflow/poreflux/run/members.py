@@ -67,7 +67,7 @@ def _files(patterns) -> dict[str, str]:
     patterns = [patterns] if isinstance(patterns, str) else patterns
     found: dict[str, str] = {}
     for pattern in patterns:
-        paths = [os.path.normpath(path) for path in _matches(pattern)]
+        paths = [os.path.normpath(path) for path in matches(pattern)]
         if not paths:
             raise ConfigError(f"no CIF files match cifs: {pattern}")
         for path in sorted(paths):
@@ -78,7 +78,7 @@ def _files(patterns) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _matches(pattern: str) -> list[str]:
+def matches(pattern: str) -> list[str]:
     """The files that a folder, a path or a glob stands for.
 
     A path that is there means itself, whatever characters it has; so do the brackets of folders

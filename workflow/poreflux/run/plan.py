@@ -516,10 +516,30 @@ class StudyPlan:
 
     # --- what a target makes ------------------------------------------------------------------
 
+    def check_target(self, target: str) -> None:
+        """Say of a target of the workflow, by its name or its file, what it lacks.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be made with this configuration.
+        """
+        makers = {
+            "all": self.default_pages,
+            "study": self.study_tables,
+            "synthesis": self.synthesis_page,
+            "predict": self.predictions,
+            self.page(): self.study_tables,
+            self.page("synthesis"): self.synthesis_page,
+            self.predictions_csv: self.predictions,
+        }
+        if target in makers:
+            makers[target]()
+
     def study_tables(self) -> list[str]:
         """The tables of the learning, if there is something to learn from and to transfer to."""
         self.check_study()
-        return [self.table("study", n) for n in ("pretraining", "scores", "importance")]
+        return [self.table("study", n) for n in ("pretraining", "scores", "importance", "held_out")]
 
     @property
     def predictions_csv(self) -> str:
@@ -527,9 +547,20 @@ class StudyPlan:
         return f"{self.results}/{PREDICT}/predictions.csv"
 
     def predictions(self) -> str:
-        """The predictions, if there is anything to predict."""
+        """The predictions, if there is anything to predict, and a study to learn from.
+
+        Raises
+        ------
+        ConfigError
+            If there is not.
+        """
         if PREDICT not in self.sets:
-            raise ConfigError("name CIFs of your own: --config 'predict={cifs: \"my/*.cif\"}'")
+            raise ConfigError(
+                "predict.cifs is not set: name CIFs of your own, a folder or a pattern, such as "
+                "--config 'predict={cifs: \"my/*.cif\"}'"
+            )
+        self.check_study()
+        self.feature_tables(PREDICT)
         return self.predictions_csv
 
     def synthesis_page(self) -> str:

@@ -342,12 +342,13 @@ class Learning(Settings):
     """Pretraining and fine-tuning."""
 
     learners: Distinct[Learner] = Field(
-        ("mlp", "xgboost", "gp+mobility"),
+        ("mlp", "xgboost", "gp-line+mobility"),
         min_length=1,
         description="learners to train, each with the features after a plus sign, or the "
         "published 55: mlp (the network), xgboost (boosted trees with the source model as a "
         "feature), xgboost-weighted (boosted trees refitted on source and weighted target rows), "
-        "gp (a Gaussian process with the source model as a feature), ensemble (both, weighed by "
+        "gp (a Gaussian process with the source model as a feature), gp-line (a line in the best "
+        "physical estimate, and a Gaussian process on the rest), ensemble (gp, xgboost, weighed by "
         "nested validation); log55 (the 55 in logarithms), percolation, mobility (percolation, "
         "the mobility on the energy landscape and where currents dissipate in it), "
         "mobility-no-barriers (the same without percolation energies), harmonic (these and D of "

@@ -25,6 +25,7 @@ import pandas as pd
 from poreflux.base.canonical import digest
 from poreflux.base.errors import ConfigError
 from poreflux.base.processes import Outcome, run_isolated
+from poreflux.base.results import Result
 from poreflux.base.settings import Settings
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.run import gpu
@@ -37,8 +38,6 @@ log = logging.getLogger(__name__)
 
 # Settings that decide where or how fast, never what comes out.
 NOT_INGREDIENTS = ("device", "lammps_package", "lammps_threads")
-# The reader of CIFs: what it makes of a file is in the structure's content hash.
-READER = ("poreflux.structures.cif",)
 # The framework's force field.
 UFF = "fields/parameters/uff_lj.csv"
 
@@ -97,11 +96,11 @@ class Stage:
     @property
     def code(self) -> str:
         """Digest of the library code that computes the stage from a structure."""
-        return code_digest(self.room, without=READER)
+        return code_digest(self.room)
 
     def code_parts(self) -> dict[str, str]:
         """Digests behind :attr:`code`, by module."""
-        return code_parts(self.room, without=READER)
+        return code_parts(self.room)
 
     def engines(self, engine: str | None = None) -> dict[str, str]:
         """Versions of the packages that an engine of the stage calls."""
@@ -335,16 +334,10 @@ def _computed(
     return _rows_of(compute(structure, settings, **folder))
 
 
-def _rows_of(result) -> list[dict]:
+def _rows_of(result: Result | list[Result]) -> list[dict]:
     """The rows of a table in what a stage returned: a result, or a list of them."""
-    return [_columns(r) for r in (result if isinstance(result, list) else [result])]
-
-
-def _columns(result) -> dict:
-    if hasattr(result, "columns"):
-        return result.columns()
-    plain = dataclasses.asdict(result)
-    return {k: v.item() if isinstance(v, np.generic) else v for k, v in plain.items()}
+    results = result if isinstance(result, list) else [result]
+    return [row for each in results for row in each.rows()]
 
 
 def structure_of(row: dict) -> Structure:

@@ -12,11 +12,19 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from poreflux.base.errors import StructureError
 from poreflux.structures.p1 import p1_cif
+
+if TYPE_CHECKING:
+    import os
+
+    import ase
+    import pymatgen.core
 
 # Digits kept in the canonical form: 1e-8 of a cell edge is below 1e-6 Å, finer than any
 # CIF carries, coarser than the round-off of rewriting one.
@@ -32,8 +40,8 @@ MIN_WIDTH_A = 1.0
 class Structure:
     """A periodic structure in canonical form.
 
-    Build one with :func:`poreflux.structures.cif.read_cif` or :func:`make_structure`, which
-    check it.
+    Build one with :meth:`from_cif`, :meth:`from_ase`, :meth:`from_pymatgen` or
+    :func:`make_structure`, which check it.
 
     Attributes
     ----------
@@ -53,6 +61,78 @@ class Structure:
     species: tuple[str, ...]
     frac: np.ndarray
     listed: np.ndarray | None = None
+
+    @classmethod
+    def from_cif(cls, path: str | os.PathLike, *, symmetry: str = "expand") -> Structure:
+        """Read a CIF file.
+
+        Parameters
+        ----------
+        path : str or Path
+            A CIF file; its first data block with atoms is read.
+        symmetry : {'expand', 'as-listed'}
+            Apply the file's symmetry operators, or take the listed atoms alone.
+
+        Raises
+        ------
+        StructureError
+            With file, reason and remedy: unreadable, no cell or atoms, partial occupancy, unknown
+            element, several elements on one site, a space group without its operators.
+
+        Warns
+        -----
+        StructureWarning
+            If the file had to be mended, or something in it is in doubt.
+        """
+        return _conversions().from_cif(path, symmetry=symmetry)
+
+    @classmethod
+    def from_ase(cls, atoms: ase.Atoms) -> Structure:
+        """Take over the crystal in ase.Atoms, in any orientation.
+
+        Raises
+        ------
+        StructureError
+            If it is not periodic in three directions, has no cell or no atoms, a site is partly
+            occupied or shared, or an atom has no element.
+        """
+        return _conversions().from_ase(atoms)
+
+    @classmethod
+    def from_pymatgen(cls, structure: pymatgen.core.IStructure) -> Structure:
+        """Take over a pymatgen Structure, in any orientation; charges are left out.
+
+        Raises
+        ------
+        StructureError
+            If it is not periodic in three directions, has no atoms, a site is partly occupied or
+            shared, or an atom has no element.
+        """
+        return _conversions().from_pymatgen(structure)
+
+    def to_ase(self) -> ase.Atoms:
+        """The structure as ase.Atoms: the atoms in the order in which they were given."""
+        return _conversions().to_ase(self)
+
+    def to_pymatgen(self) -> pymatgen.core.Structure:
+        """The structure as pymatgen has it: the atoms in the order in which they were given."""
+        return _conversions().to_pymatgen(self)
+
+    def check(self) -> dict[str, str]:
+        """What is wrong or unusual: overlapping atoms, missing hydrogens, solvent and others.
+
+        Returns
+        -------
+        dict of str to str
+            Text by code, see :func:`poreflux.structures.checks.find_warnings`; empty if nothing
+            was found.
+        """
+        return import_module("poreflux.structures.checks").find_warnings(self)
+
+    def __repr__(self) -> str:
+        edges = ", ".join(f"{x:g}" for x in self.lengths_A)
+        angles = ", ".join(f"{x:g}" for x in self.angles_deg)
+        return f"<Structure {self.formula}: {self.n_atoms} atoms, {edges} Å, {angles}°>"
 
     @property
     def n_atoms(self) -> int:
@@ -140,6 +220,11 @@ class Structure:
             name, self.lengths_A, self.angles_deg, species, self.frac[order],
             cell_digits=CELL_DIGITS, frac_digits=FRACTIONAL_DIGITS,
         )  # fmt: skip
+
+
+def _conversions():
+    """Readers and writers, by their name: they draw on this module, and no result on them."""
+    return import_module("poreflux.structures.convert")
 
 
 def cell_matrix(lengths_A, angles_deg) -> np.ndarray:

@@ -15,17 +15,17 @@ pressure from an empty box, so that it takes ten times ``equilibration_steps`` t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from poreflux.base.random_stream import seed_from
+from poreflux.base.results import Result
+from poreflux.base.settings import names_checked
 from poreflux.base.units import molecules_per_cell_to_cm3stp_cm3, molecules_per_cell_to_mol_kg
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid
-from poreflux.structures.cif import read_cif
 from poreflux.structures.crystal import Structure
 from poreflux.uptake import grid, raspa3
 from poreflux.uptake.settings import DEFAULT_PRESSURES_BAR, UptakeSettings
@@ -33,12 +33,11 @@ from poreflux.uptake.statistics import Estimate
 
 __all__ = [
     "DEFAULT_PRESSURES_BAR",
+    "Isotherm",
     "IsothermTask",
     "UptakePoint",
     "UptakeSettings",
     "compute",
-    "from_cif",
-    "isotherm",
     "prepare",
     "run_on_gpu",
     "warm_up",
@@ -46,7 +45,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class UptakePoint:
+class UptakePoint(Result):
     """Uptake of one structure at one pressure.
 
     Attributes
@@ -87,45 +86,61 @@ class UptakePoint:
     engine: str
 
 
-def from_cif(
-    path: str | Path, settings: UptakeSettings | None = None, **params
-) -> list[UptakePoint]:
-    """Uptake of the structure in a CIF file at each pressure.
+class Isotherm(Result, tuple):
+    """The uptakes of one structure at several pressures, a tuple of :class:`UptakePoint`.
 
     Parameters
     ----------
-    path : str or Path
-        A CIF file.
-    settings : UptakeSettings, optional
-        The defaults if not given.
-    **params
-        Settings that differ from these.
-
-    Returns
-    -------
-    list of UptakePoint
+    points : iterable of UptakePoint
         In the order of the pressures.
-
-    Raises
-    ------
-    StructureError
-        If the file is no usable structure.
-    ConfigError
-        If a setting is out of range.
     """
-    return compute(read_cif(path), UptakeSettings.chosen(settings, params))
+
+    def __new__(cls, points: Iterable[UptakePoint] = ()) -> Isotherm:
+        return super().__new__(cls, points)
+
+    def __getitem__(self, index):
+        found = super().__getitem__(index)
+        return type(self)(found) if isinstance(index, slice) else found
+
+    def __repr__(self) -> str:
+        of = ", ".join(f"{p.uptake_mol_kg:.3g} at {p.pressure_bar:g} bar" for p in self)
+        return f"<Isotherm, mol/kg: {of}>"
+
+    @property
+    def pressures_bar(self) -> np.ndarray:
+        """Pressures, ndarray (n_points,), bar."""
+        return np.array([p.pressure_bar for p in self])
+
+    @property
+    def uptake_mol_kg(self) -> np.ndarray:
+        """Absolute uptakes, ndarray (n_points,), mol per kg of framework."""
+        return np.array([p.uptake_mol_kg for p in self])
+
+    @property
+    def uptake_err_mol_kg(self) -> np.ndarray:
+        """One standard error of each, ndarray (n_points,), mol/kg."""
+        return np.array([p.uptake_err_mol_kg for p in self])
+
+    @property
+    def uptake_cm3stp_cm3(self) -> np.ndarray:
+        """The same as gas at 273.15 K and 1 atm per volume of crystal, ndarray (n_points,)."""
+        return np.array([p.uptake_cm3stp_cm3 for p in self])
+
+    def rows(self) -> list[dict]:
+        """The rows of the table, one for each pressure."""
+        return [point.columns() for point in self]
+
+    def shown(self) -> list[dict]:
+        """The rows without the settings and counts of the simulation."""
+        shown = (
+            *("pressure_bar", "uptake_mol_kg", "uptake_err_mol_kg"),
+            *("uptake_cm3stp_cm3", "uptake_err_cm3stp_cm3", "converged"),
+        )
+        return [{name: row[name] for name in shown} for row in self.rows()]
 
 
-def isotherm(
-    path: str | Path, pressures_bar: Sequence[float] | float | None = None, **params
-) -> list[UptakePoint]:
-    """Uptake of the structure in a CIF file at each pressure (bar), see :func:`from_cif`."""
-    if pressures_bar is not None:
-        params["pressures_bar"] = np.atleast_1d(pressures_bar).tolist()
-    return from_cif(path, **params)
-
-
-def compute(structure: Structure, settings: UptakeSettings | None = None) -> list[UptakePoint]:
+@names_checked(UptakeSettings)
+def compute(structure: Structure, settings: UptakeSettings | None = None) -> Isotherm:
     """Uptake of a structure at each pressure by grand-canonical Monte Carlo.
 
     Parameters
@@ -137,8 +152,8 @@ def compute(structure: Structure, settings: UptakeSettings | None = None) -> lis
 
     Returns
     -------
-    list of UptakePoint
-        In the order of the pressures.
+    Isotherm
+        A point per pressure, in their order.
 
     Raises
     ------
@@ -225,11 +240,12 @@ class IsothermTask:
             fugacities = sorted(set(settings.fugacities_bar))
             self.isotherm = grid.IsothermRun(chain, fugacities, self.schedule)
 
-    def points(self) -> list[UptakePoint]:
+    def points(self) -> Isotherm:
         """What came out, once the isotherm has been run, in the order of the pressures."""
         if self.isotherm is None:
             nothing = Estimate(0.0, 0.0, 0, True, True)
-            return [self.point(i, nothing) for i in range(len(self.settings.pressures_bar))]
+            n_points = len(self.settings.pressures_bar)
+            return Isotherm(self.point(i, nothing) for i in range(n_points))
         points = []
         adaptive = self.settings.protocol == "adaptive"
         for i, fugacity_bar in enumerate(self.settings.fugacities_bar):
@@ -246,7 +262,7 @@ class IsothermTask:
                     energy_drift_K=run.chain.energy_drift()[1],
                 )
             )
-        return points
+        return Isotherm(points)
 
     def point(
         self,
@@ -316,7 +332,7 @@ def warm_up() -> None:
     chain.energy_drift()
 
 
-def _raspa3_points(task: IsothermTask) -> list[UptakePoint]:
+def _raspa3_points(task: IsothermTask) -> Isotherm:
     settings, schedule = task.settings, task.schedule
     # a cycle's length depends on the loading: short runs of ours tell it roughly
     loadings: dict[float, float] = {}
@@ -357,4 +373,4 @@ def _raspa3_points(task: IsothermTask) -> list[UptakePoint]:
                 converged=found.equilibrated,
             )
         )
-    return points
+    return Isotherm(points)

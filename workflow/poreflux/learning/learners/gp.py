@@ -118,19 +118,28 @@ def fit(
     x = with_predictions(x, source)
     members = []
     for part, seed in zip(splits, seeds, strict=True):
-        rows = np.concatenate([part.train, part.validation])
-        if len(rows) > MOST_ROWS:
-            stream = np.random.default_rng(np.random.SeedSequence(seed_from(seed, "gp")))
-            rows = np.sort(stream.permutation(rows)[:MOST_ROWS])
-        with _one_thread():
-            members.append(_train(x[rows], y[rows]))
+        rows = rows_of(part, seed)
+        members.append(train(x[rows], y[rows]))
         step(1)
     return Processes(tuple(members), source)
 
 
-def _one_thread():
-    """Sums in one order whatever the number of cores; and small matrices are slower on many."""
-    return threadpool_limits(1, user_api="blas")
+def rows_of(part: Split, seed: int) -> np.ndarray:
+    """Training and validation rows of a split; of more than 1500, so many at random."""
+    rows = np.concatenate([part.train, part.validation])
+    if len(rows) <= MOST_ROWS:
+        return rows
+    stream = np.random.default_rng(np.random.SeedSequence(seed_from(seed, "gp")))
+    return np.sort(stream.permutation(rows)[:MOST_ROWS])
+
+
+def train(x: np.ndarray, y: np.ndarray) -> Process:
+    """One process on features (n, d) and labels (n,).
+
+    In one thread: sums are in one order whatever the number of cores.
+    """
+    with threadpool_limits(1, user_api="blas"):
+        return _train(x, y)
 
 
 def _train(x: np.ndarray, y: np.ndarray) -> Process:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from poreflux.report.figures.style import INK, plain
+from poreflux.report.figures.style import INK, is_narrow, plain
 from poreflux.report.sources import source_head
 
-# Ratio of the ends of an axis below which powers of ten alone are too few ticks.
-FEW_DECADES = 300.0
-# Longest text beside an axis, in characters.
-LONGEST = 34
+# Labels such as 2 × 10⁻⁹ that do not touch one another along the sides of half a page's width.
+MOST_LABELS = {"x": 4, "y": 8}
+# Longest text beside an axis, in characters, and longest of which two stand in a telephone's line.
+LONGEST, SHORT_LABEL = 34, 22
 
 
 def finite_values(values) -> np.ndarray:
@@ -49,17 +49,27 @@ def pressure_axis(axis, pressures) -> None:
 
 
 def legend_above(figure, handles, most: int = 4) -> None:
-    """One legend for all panels, with ``most`` entries per line."""
+    """One legend for all panels: ``most`` entries a line, on a telephone two, or one if long."""
+    if is_narrow():
+        most = 1 if any(len(str(h.get_label())) > SHORT_LABEL for h in handles) else 2
     ncols = min(most, max(1, len(handles)))
     figure.legend(handles=handles, loc="outside upper left", ncols=ncols)
 
 
 def log_ticks(axis, values) -> None:
-    """Ticks at every power of ten, or at 1, 2 and 5 of each where the values span little."""
-    narrow = np.max(values) / np.min(values) < FEW_DECADES
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
+    """Ticks at 1, 2 and 5, at 1 and 3, or at every power of ten: as many as do not overprint."""
+    low, high = np.min(values), np.max(values)
+    for subs in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [s * 10.0**p for p in range(*_decades(low, high)) for s in subs]
+        if sum(low <= tick <= high for tick in ticks) <= MOST_LABELS[axis.axis_name]:
+            break
+    axis.set_major_locator(LogLocator(subs=subs, numticks=MOST_LABELS[axis.axis_name] + 2))
     axis.set_major_formatter(FuncFormatter(_power_label))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _decades(low: float, high: float) -> tuple[int, int]:
+    return int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1
 
 
 def _power_label(x: float, _=None) -> str:

@@ -2,6 +2,9 @@
 
 Nothing here touches matplotlib's global state: :func:`styled` puts the style in force while a
 figure is made or saved and restores what was there before. Equal figures give equal files.
+
+Every figure has a second form for telephones: half as wide, its panels one below the other, so
+that its letters stay as large as those of the text.
 """
 
 from __future__ import annotations
@@ -9,7 +12,9 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,7 +23,8 @@ from matplotlib.figure import Figure
 from poreflux.base.files import write_atomically
 
 DPI = 150
-WIDTH = 7.6
+# Inches: beside text on a wide screen, and on a telephone.
+WIDTH, NARROW_WIDTH = 7.6, 3.9
 # Okabe and Ito's colours, told apart in every common form of colour blindness.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, GREY, INK = "#56B4E9", "#CC79A7", "#6B7680", "#1D2733"
@@ -61,28 +67,75 @@ STYLE = {
 }
 
 
+_narrow: ContextVar[bool] = ContextVar("narrow", default=False)
+
+
+def is_narrow() -> bool:
+    """Whether the figure that is being drawn is for a telephone."""
+    return _narrow.get()
+
+
 def styled(function: Callable) -> Callable:
-    """Run a function with the report's style in force, whatever the user's settings."""
+    """Run a function with the report's style in force, whatever the user's settings.
+
+    A figure that it returns knows how to draw itself again for a telephone: :func:`narrow_form`.
+    """
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(STYLE)
-            return function(*args, **kwargs)
+            made = function(*args, **kwargs)
+        if isinstance(made, Figure):
+            made.draw_again = functools.partial(wrapper, *args, **kwargs)
+        return made
 
     return wrapper
 
 
+def narrow_form(figure: Figure) -> Figure:
+    """A figure that a :func:`styled` function drew, drawn again for a telephone."""
+    token = _narrow.set(True)
+    try:
+        return figure.draw_again()
+    finally:
+        _narrow.reset(token)
+
+
+class Drawn(NamedTuple):
+    """A figure as PNG, with its width and height in inches."""
+
+    png: bytes
+    width: float
+    height: float
+
+
 @styled
-def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write ``<name>.png`` and ``<name>.svg`` into a folder; equal figures give equal bytes."""
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
-        write_atomically(folder / f"{name}.{kind}", buffer.getvalue())
-        # what the first drawing laid out holds for the second
-        figure.set_layout_engine("none")
+def save(figure: Figure, folder: Path, name: str) -> tuple[Drawn, Drawn]:
+    """Write ``<name>.png`` and ``<name>.svg`` into a folder; equal figures give equal bytes.
+
+    Returns
+    -------
+    wide, narrow : Drawn
+        The figure on a wide screen, as it was written, and on a telephone.
+    """
+    wide = _as_png(figure)
+    write_atomically(folder / f"{name}.png", wide.png)
+    # what the first drawing laid out holds for the second
+    figure.set_layout_engine("none")
+    write_atomically(folder / f"{name}.svg", _encoded(figure, "svg", {"Date": None}))
+    return wide, _as_png(narrow_form(figure))
+
+
+def _as_png(figure: Figure) -> Drawn:
+    return Drawn(_encoded(figure, "png", {"Software": None}), *map(float, figure.get_size_inches()))
+
+
+def _encoded(figure: Figure, kind: str, metadata: dict) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+    return buffer.getvalue()
 
 
 def set_colour(name: str, names: Sequence[str]) -> str:
@@ -92,14 +145,14 @@ def set_colour(name: str, names: Sequence[str]) -> str:
 
 
 def grid(rows: int, columns: int, *, height: float, ratios=None, **share):
-    """A figure of full width and its axes.
+    """A figure of full width and its axes; on a telephone they stand one below the other.
 
     Parameters
     ----------
     rows, columns : int
         Of the axes.
     height : float
-        Inches; the width is :data:`WIDTH`.
+        Inches, on a wide screen; the width is :data:`WIDTH`.
     ratios : sequence of float, optional
         Widths of the columns relative to each other.
     **share
@@ -110,11 +163,22 @@ def grid(rows: int, columns: int, *, height: float, ratios=None, **share):
     figure : Figure
     axes : ndarray of Axes, shape (rows, columns)
     """
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    keywords = {"width_ratios": ratios} if ratios and not is_narrow() else {}
+    stacked = is_narrow() and columns > 1
+    size = (NARROW_WIDTH, height * (columns if stacked else 1)) if is_narrow() else (WIDTH, height)
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    keywords = {"width_ratios": ratios} if ratios else {}
-    axes = figure.subplots(rows, columns, squeeze=False, **share, **keywords)
-    return figure, axes
+    layout = (rows * columns, 1) if stacked else (rows, columns)
+    axes = figure.subplots(*layout, squeeze=False, **share, **keywords)
+    return figure, axes.reshape(rows, columns)
+
+
+def single(width: float, height: float):
+    """A figure of one panel, inches, no wider than the page; with its axes."""
+    width = min(width, NARROW_WIDTH if is_narrow() else WIDTH)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
 
 
 def rasterise(artist, n: int) -> None:

@@ -6,8 +6,10 @@ uptake and diffusion. The topics of the other page are in ``synthesis``.
 """
 
 from poreflux.report.sections import (
+    catalogue,
     descriptors,
     diffusion,
+    held_out,
     importance,
     pretraining,
     structures,
@@ -17,6 +19,8 @@ from poreflux.report.sections import (
 
 # Those that hold results, by name, in the order of the page.
 SECTIONS = {
+    "held-out": held_out.section,
+    "catalogue": catalogue.section,
     "structures": structures.section,
     "descriptors": descriptors.section,
     "uptake": uptake.section,

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from poreflux.report.figures.axes import bin_edges, legend_above, log_ticks
-from poreflux.report.figures.style import BLUE, MAX_VECTOR, ORANGE, grid, rasterise, styled
+from poreflux.report.figures.interactive import scatter
+from poreflux.report.figures.style import BLUE, MAX_VECTOR, ORANGE, grid, rasterise, single, styled
 from poreflux.report.rendering import MAX_ROWS, Section, render
+from poreflux.report.sections.catalogue import STORAGE_PRESSURE_BAR
 from poreflux.report.sections.crosscheck import crosscheck
 from poreflux.report.statistics import finite, quartiles, usable
 from poreflux.report.study import Study
 
 # Below this the displacement within 2 ns is mostly vibration, m2/s.
 SLOW_M2_S = 1e-10
-# The pressure that the field compares stored methane at, bar.
-STORAGE_PRESSURE_BAR = 65.0
 # A colour map from light to dark that prints, and that no form of colour blindness folds.
 DENSITY_MAP = LinearSegmentedColormap.from_list(
     "density", ["#F0C94F", "#8FBF7F", "#3A9393", "#1F5F87", "#1B2A52"]
@@ -114,8 +113,18 @@ def _uptake(study: Study, positive: pd.DataFrame) -> dict:
         why = "no structure has uptake, density and a diffusivity at once"
         return {"picture": None, "why": why}
     drawing = draw_uptake_against_diffusivity(both, pressure)
+    interactive = None
+    if study.catalogue is not None and study.catalogue.has("uptake", "d_m2_s"):
+        interactive = scatter(
+            study.catalogue,
+            "uptake",
+            "d_m2_s",
+            group="set",
+            names={"target": "target"},
+            colour="density_g_cm3" if study.catalogue.has("density_g_cm3") else None,
+        )
     return {
-        "picture": study.draw("uptake_against_diffusivity", drawing),
+        "picture": study.draw("uptake_against_diffusivity", drawing, interactive),
         "pressure_bar": pressure,
         "structures": len(both),
     }
@@ -189,9 +198,7 @@ def draw_uptake_against_diffusivity(table: pd.DataFrame, pressure_bar: float) ->
     pressure_bar : float
         Of the uptake.
     """
-    figure = Figure(figsize=(6.4, 3.9), layout="constrained")
-    FigureCanvasAgg(figure)
-    axis = figure.add_subplot()
+    figure, axis = single(6.4, 3.9)
     points = axis.scatter(
         table["uptake_cm3stp_cm3"],
         table["d_m2_s"],

@@ -1,9 +1,10 @@
-"""The head of the page: what came out, in a few boxes and sentences."""
+"""The head of the page: what was found in one sentence, then in a few boxes and more of them."""
 
 from __future__ import annotations
 
 import pandas as pd
 from markupsafe import Markup
+from scipy.special import chdtrc
 
 from poreflux.learning.choice import best_model
 from poreflux.report.rendering import render
@@ -11,14 +12,18 @@ from poreflux.report.scores import (
     best_and_worst,
     median_with_quartiles,
     score_summary,
+    transfer_verdict,
     valid_scores,
+    why_too_small,
 )
 from poreflux.report.sections.cost import cost_in_words, cost_table
-from poreflux.report.sections.crosscheck import AGREEMENT_SE, verdict
+from poreflux.report.sections.crosscheck import verdict
 from poreflux.report.sections.structures import complete_structures
+from poreflux.report.sections.transfer import sources_in_words
 from poreflux.report.sources import source_name
 from poreflux.report.statistics import wilson
 from poreflux.report.study import Study
+from poreflux.report.words import learner_in_words
 
 # The stages that are checked against a reference code, as sentences begin.
 CHECKED = {"uptake": "Uptake", "diffusion": "Diffusivity"}
@@ -27,7 +32,7 @@ RESULTS = {"uptake": "an isotherm", "diffusion": "a diffusivity"}
 
 
 def headline(study: Study) -> Markup:
-    """The study's result."""
+    """The study's result: one sentence, the numbers behind it, and what else there is to know."""
     scores = valid_scores(study)
     summary = score_summary(scores) if len(scores) else None
     best = None if summary is None else _best(scores, summary)
@@ -38,14 +43,50 @@ def headline(study: Study) -> Markup:
         sets=[_structures(study, name) for name in study.sets],
         learnt=study.quantity(study.target_label),
         best=best,
-        wins=[] if summary is None else _wins(summary),
+        finding=None if best is None else _finding(study, scores, summary, best),
+        too_small=[] if best is None else why_too_small(scores, best["row"]),
+        wins=[] if summary is None else _wins(scores, summary),
         checks=checks,
-        agree=sum(found["agree"] for found in verdicts),
-        compared=sum(found["n"] for found in verdicts),
-        agreement_se=AGREEMENT_SE,
-        disagreeing=[f"those with {v['reference']}" for v in verdicts if not v["together"]],
+        together=_together(verdicts),
         cost=_cost(study),
     )
+
+
+def _finding(study: Study, scores: pd.DataFrame, summary: pd.DataFrame, best: dict) -> dict:
+    """What the first sentence says: which learner, how well, from how many, and transfer."""
+    learner = best["learner"]
+    transfer = transfer_verdict(scores, summary, learner)
+    row = best["row"]
+    largest = summary[(summary["learner"] == learner) & (summary["size"] == row["size"])]
+    # where transfer adds nothing, the best source in hindsight is no better than none
+    helps = transfer is not None and transfer.helps
+    speaks = largest[largest["source"] == transfer.source if helps else largest["kind"] == "dl"]
+    row = speaks.iloc[0] if len(speaks) else row
+    known = study.quantity(study.target_label)
+    words = learner_in_words(learner)
+    return {
+        "Learner": words[0].upper() + words[1:] if words != learner else words,
+        "rmse": row["rmse"],
+        "r2": row["median"],
+        "size": row["size"],
+        "directly": row["kind"] == "dl",
+        "unit": known.error_unit,
+        "transfer": transfer,
+        "sources": sources_in_words(study, scores),
+    }
+
+
+def _together(verdicts: list[dict]) -> dict | None:
+    """All cross-checks as one: how probable their deviations are if the codes agree."""
+    if not verdicts:
+        return None
+    chi_square, n = sum(v["chi_square"] for v in verdicts), sum(v["n"] for v in verdicts)
+    return {
+        "n": n,
+        "probability": float(chdtrc(n, chi_square)),
+        "references": [v["reference"] for v in verdicts],
+        "disagreeing": [f"those with {v['reference']}" for v in verdicts if not v["together"]],
+    }
 
 
 def _structures(study: Study, name: str) -> dict:
@@ -64,6 +105,7 @@ def _best(scores: pd.DataFrame, summary: pd.DataFrame) -> dict:
     its = (largest["kind"] == kind) & (largest["learner"] == learner) & same_source
     best = largest[its].iloc[0]
     return {
+        "row": best,
         "learner": best["learner"],
         "what": "direct" if best["kind"] == "dl" else f"transfer, {source_name(best['source'])}",
         "size": best["size"],
@@ -73,7 +115,7 @@ def _best(scores: pd.DataFrame, summary: pd.DataFrame) -> dict:
     }
 
 
-def _wins(summary: pd.DataFrame) -> list[dict]:
+def _wins(scores: pd.DataFrame, summary: pd.DataFrame) -> list[dict]:
     """Transfer against direct learning of each learner, at the largest size with pairs."""
     ends, found = best_and_worst(summary), []
     for learner in dict.fromkeys(ends["learner"]):
@@ -84,6 +126,7 @@ def _wins(summary: pd.DataFrame) -> list[dict]:
         row = rows[-1].best
         sources = summary[(summary["learner"] == learner) & (summary["kind"] == "tl")]
         low, high = wilson(row["wins"], row["pairs"])
+        judged = transfer_verdict(scores, summary, learner)
         found.append(
             {
                 "learner": learner,
@@ -96,6 +139,7 @@ def _wins(summary: pd.DataFrame) -> list[dict]:
                 "low": low,
                 "high": high,
                 "gain": row["gain"],
+                "verdict": judged,
             }
         )
     return found

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from poreflux.report.figures.axes import source_axis
+from poreflux.learning.choice import best_model
+from poreflux.report.figures.axes import legend_above, source_axis
 from poreflux.report.figures.style import (
     BLUE,
     GREEN,
@@ -21,7 +22,12 @@ from poreflux.report.figures.style import (
 )
 from poreflux.report.numbers import Number, decimal, whole
 from poreflux.report.rendering import Section, Table, missing_section, render
-from poreflux.report.scores import score_summary, valid_scores, with_source_of_study
+from poreflux.report.scores import (
+    score_summary,
+    transfer_verdict,
+    valid_scores,
+    with_source_of_study,
+)
 from poreflux.report.sources import source_cell, source_head, source_name, sources_of
 from poreflux.report.statistics import finite, quartiles, rank_correlation, usable
 from poreflux.report.study import Study, safe_name
@@ -43,16 +49,25 @@ def section(study: Study) -> Section:
         return missing_section("importance", TITLE, "Feature importance", why)
     named = "learner" in valid.columns
     if named and valid["learner"].nunique() > 1:
+        by_learner = {str(learner): rows for learner, rows in valid.groupby("learner")}
+        best = _best_learner(study)
         parts = [
-            _part(study, rows, str(learner), f"_{safe_name(learner)}")
-            for learner, rows in valid.groupby("learner")
+            _part(study, by_learner[learner], learner, f"_{safe_name(learner)}")
+            for learner in sorted(by_learner, key=lambda learner: (learner != best, learner))
         ]
     else:
         learner = str(valid["learner"].iloc[0]) if named else study.learners[0]
         parts = [_part(study, valid, learner, "")]
     return Section(
-        "importance", TITLE, render("importance", parts=parts, top_features=TOP_FEATURES)
+        "importance",
+        TITLE,
+        render("importance", parts=parts, best=_best_learner(study), top_features=TOP_FEATURES),
     )
+
+
+def _best_learner(study: Study) -> str | None:
+    scores = valid_scores(study)
+    return best_model(scores, ("kind", "learner", "source"))[1] if len(scores) else None
 
 
 def _part(study: Study, rows: pd.DataFrame, learner: str, suffix: str) -> dict:
@@ -81,13 +96,14 @@ def _part(study: Study, rows: pd.DataFrame, learner: str, suffix: str) -> dict:
 
 def _advice(study: Study, table: pd.DataFrame, learner: str, suffix: str) -> dict:
     """The nearest source, and whether transfer gained where sources are near."""
-    gains, size = _gains(study, table, learner)
+    gains, size, verdict = _gains(study, table, learner)
     near = table.loc[table["distance"].idxmin()]
     return {
         "nearest": source_name(near["source"]),
         "distance": near["distance"],
         "size": size,
         "gains": len(gains),
+        "verdict": verdict,
         **_how_good(gains, near["source"]),
         "picture": study.draw(f"distances{suffix}", draw_distances(table, gains)),
         "table": _distance_table(table, gains, size),
@@ -125,19 +141,22 @@ def _distance_table(table: pd.DataFrame, gains: pd.DataFrame, size: int) -> Tabl
     return Table([source_head(table["source"]), "Distance", "Rank", *gain], rows)
 
 
-def _gains(study: Study, table: pd.DataFrame, learner: str) -> tuple[pd.DataFrame, int]:
-    """Median gain of transfer at the largest size beside the distance of its source."""
+def _gains(study: Study, table: pd.DataFrame, learner: str):
+    """Median gain of transfer at the largest size beside the distance of its source.
+
+    With the size, and what all sources together say of transfer (None: it was not tried).
+    """
     scores = valid_scores(study)
     empty = pd.DataFrame(columns=["learner", "source", "distance", "gain"])
     if scores.empty:
-        return empty, 0
+        return empty, 0, None
     summary = score_summary(scores)
     rows = summary[(summary["learner"] == learner) & (summary["pairs"] > 0)]
     if rows.empty:
-        return empty, 0
+        return empty, 0, None
     size = int(rows["size"].max())
     rows = rows[rows["size"] == size].merge(table, on="source")
-    return rows[empty.columns], size
+    return rows[empty.columns], size, transfer_verdict(scores, summary, learner)
 
 
 def importance_distances(importance: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -215,8 +234,8 @@ def draw_importances(top: pd.DataFrame, labels: dict[str, str], columns: dict) -
     axis.invert_yaxis()
     axis.axvline(0, color=INK, lw=0.8)
     axis.grid(axis="y", visible=False)
-    axis.set_xlabel("Permutation importance, share of the sum (%)")
-    axis.legend(loc="lower right")
+    axis.set_xlabel("Share of the sum of importances (%)")
+    legend_above(figure, axis.get_legend_handles_labels()[0])
     return figure
 
 

@@ -9,14 +9,20 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from poreflux.data.labels import DIFFUSIVITY, ISOTHERM
 from poreflux.report import published
+from poreflux.report.figures.axes import legend_above, rows_axis
 from poreflux.report.figures.style import (
     DIRECT,
+    GREY,
     INK,
+    MARKERS,
+    NARROW_WIDTH,
     ORANGE,
+    PALETTE,
     R2_FLOOR,
     TRANSFER,
     WIDTH,
     grid,
+    is_narrow,
     plain,
     styled,
 )
@@ -27,20 +33,22 @@ from poreflux.report.scores import (
     median_with_quartiles,
     paired_scores,
     score_summary,
+    tests_in_a_draw,
+    transfer_verdict,
     valid_scores,
     wins_in_words,
 )
 from poreflux.report.sections.pretraining import labels_of
 from poreflux.report.sources import source_cell, source_head, source_name, sources_of
-from poreflux.report.statistics import finite, usable, wilson
+from poreflux.report.statistics import usable, wilson
 from poreflux.report.study import Study, safe_name
 
-# Share of a draw that is tested on, where the scores do not tell its number.
-TEST_SHARE = 0.20
 # Fewer draws or test structures than this and a score is called noisy.
 FEW_DRAWS, FEW_TESTS = 20, 40
 # A panel of R2 against R2 spans at least this.
 MIN_R2_RANGE = 0.2
+# Panels beside each other.
+MAX_PANELS = 3
 TITLE = "Direct learning against transfer"
 # The published wins are of draws of this size.
 PUBLISHED_SIZE = 300
@@ -55,16 +63,19 @@ def section(study: Study) -> Section:
     ends = best_and_worst(summary)
     pairs = paired_scores(scores)
     learners = {str(learner): part for learner, part in summary.groupby("learner")}
+    learnt = study.quantity(study.target_label)
     body = render(
         "transfer",
-        learnt=study.quantity(study.target_label),
-        sources=_sources_in_words(study, scores),
+        learnt=learnt,
+        sources=sources_in_words(study, scores),
         cautions=_cautions(study, scores),
         ends=_ends_table(ends),
         without_direct="dl" not in set(summary["kind"]),
         without_transfer="tl" not in set(summary["kind"]),
         published=_beside_published(study, summary, ends),
-        learners=[_learner(study, name, part, ends, pairs) for name, part in learners.items()],
+        scores=study.draw("scores", draw_scores(summary, learnt.symbol)),
+        cut_off=(summary["q1"] < R2_FLOOR).any(),
+        learners=[_learner(study, name, scores, summary, ends, pairs) for name in learners],
         curves=study.draw("learning_curves", _curves(study, learners, ends)),
         single_size=summary["size"].nunique() == 1,
         floor=R2_FLOOR,
@@ -85,7 +96,7 @@ def _why_no_scores(study: Study) -> str:
     )
 
 
-def _sources_in_words(study: Study, scores: pd.DataFrame) -> str:
+def sources_in_words(study: Study, scores: pd.DataFrame) -> str:
     """What the source models learnt: ``uptakes``, or which labels."""
     labels = labels_of(scores[scores["kind"] == "tl"])
     others = [s for s in sources_of(scores) if s in labels and labels[s] == s and s != ISOTHERM]
@@ -97,8 +108,7 @@ def _cautions(study: Study, scores: pd.DataFrame) -> dict:
     """What makes the scores rough: few draws, few test structures, scores that are no numbers."""
     draws = int(scores.groupby(["learner", "size", "kind"])["draw"].nunique().min())
     smallest = min(int(s) for s in scores["size"].unique())
-    counts = finite(usable(scores[scores["size"] == smallest], "n_test"), "n_test")["n_test"]
-    tests = int(counts.min()) if len(counts) else max(1, round(TEST_SHARE * smallest))
+    tests = tests_in_a_draw(scores, smallest)
     return {
         "draws": draws if draws < FEW_DRAWS else None,
         "smallest": smallest,
@@ -196,8 +206,8 @@ def _wins_beside_published(summary: pd.DataFrame) -> list[dict]:
     return found
 
 
-def _learner(study: Study, learner: str, part, ends, pairs) -> dict:
-    """The figures of one learner: ``bars`` of R2 and, where both kinds have scores, ``wins``."""
+def _learner(study: Study, learner: str, scores, summary, ends, pairs) -> dict:
+    """What transfer did for one learner, and its figure ``wins`` where both kinds have scores."""
     own = pairs[pairs["learner"] == learner]
     chosen = {}
     for r in ends[ends["learner"] == learner].itertuples():
@@ -207,8 +217,7 @@ def _learner(study: Study, learner: str, part, ends, pairs) -> dict:
     name = safe_name(learner)
     return {
         "name": learner,
-        "bars": study.draw(f"scores_{name}", draw_score_bars(part)),
-        "cut_off": (part["q1"] < R2_FLOOR).any(),
+        "verdict": transfer_verdict(scores, summary, learner),
         "wins": study.draw(f"wins_{name}", draw_wins(own, chosen)) if chosen else None,
         "below_floor": (own[["r2_tl", "r2_dl"]] < R2_FLOOR).to_numpy().any(),
     }
@@ -256,56 +265,45 @@ def _all_scores(summary: pd.DataFrame, *, slow: bool) -> Table:
 
 
 @styled
-def draw_score_bars(summary: pd.DataFrame) -> Figure:
-    """Median R2 with quartiles of one learner, a panel a size, a bar a source.
+def draw_scores(summary: pd.DataFrame, symbol: str) -> Figure:
+    """Median R2 with quartiles: a row a source, a panel a learner, a marker a size.
 
     Parameters
     ----------
     summary : DataFrame
-        Rows of one learner of :func:`poreflux.report.scores.score_summary`.
+        As :func:`poreflux.report.scores.score_summary` returns it.
+    symbol : str
+        What R2 is of.
     """
-    sizes = sorted(summary["size"].unique())
-    figure, axes = grid(len(sizes), 1, height=0.75 + 1.95 * len(sizes), sharex=True)
-    sources = sources_of(summary)
-    labels = ["direct", *map(source_cell, sources)]
-    for axis, size in zip(axes[:, 0], sizes, strict=True):
-        rows = summary[summary["size"] == size]
-        for _, row in rows.iterrows():
-            transfer = row["kind"] == "tl"
-            x = 1 + sources.index(row["source"]) if transfer else 0
-            _bar(axis, x, row, TRANSFER if transfer else DIRECT)
-        direct = rows[rows["kind"] == "dl"]
-        if len(direct):
-            level = max(R2_FLOOR, float(direct["median"].iloc[0]))
-            axis.axhline(level, color=DIRECT, lw=1, ls=(0, (4, 3)), zorder=1)
-        axis.axhline(0, color=INK, lw=0.8)
-        low = max(R2_FLOOR, min(0.0, rows["q1"].min()))
-        high = max(0.1, rows["q3"].clip(lower=R2_FLOOR).max())
-        margin = 0.06 * (high - low)
-        axis.set_ylim(low - (margin if low < 0 else 0), high + margin)
-        axis.set_ylabel("R²")
-        axis.set_title(f"{size} labelled structures (n = {int(rows['n'].max())} draws)")
-        axis.grid(axis="x", visible=False)
-    axes[-1, 0].set_xticks(range(len(labels)), labels)
-    axes[-1, 0].set_xlabel(source_head(sources) if sources else "")
+    learners = list(dict.fromkeys(summary["learner"]))
+    sizes, sources = sorted(summary["size"].unique()), sources_of(summary)
+    places = {source: k + 1 for k, source in enumerate(sources)}
+    n_columns = min(MAX_PANELS, len(learners))
+    n_rows = -(-len(learners) // n_columns)
+    height = n_rows * (1.0 + 0.24 * (len(sources) + 1))
+    figure, axes = grid(n_rows, n_columns, height=height, sharey=True)
+    for axis in axes.flat[len(learners) :]:
+        axis.remove()
+    for axis, learner in zip(axes.flat, learners, strict=False):
+        rows = summary[summary["learner"] == learner]
+        for k, size in enumerate(sizes):
+            part = rows[rows["size"] == size]
+            y = part["source"].map(places).where(part["kind"] == "tl", 0)
+            shown = part[["q1", "median", "q3"]].clip(lower=R2_FLOOR)
+            y = y.astype(float) + 0.26 * (k - (len(sizes) - 1) / 2) / max(1, len(sizes) / 2)
+            colour, marker = PALETTE[k % len(PALETTE)], MARKERS[k % len(MARKERS)]
+            axis.hlines(y, shown["q1"], shown["q3"], color=colour, lw=1.2)
+            axis.plot(shown["median"], y, marker, color=colour, ls="none", label=f"{size} labelled")
+            direct = part[part["kind"] == "dl"]["median"]
+            if len(direct):
+                level = max(R2_FLOOR, float(direct.iloc[0]))
+                axis.axvline(level, color=colour, lw=0.9, ls=(0, (4, 3)), zorder=1)
+        axis.axhline(0.5, color=GREY, lw=0.8)
+        rows_axis(axis, ["direct", *(source_name(s) for s in sources)])
+        axis.set(xlabel=f"R² of {plain(symbol)}", title=plain(learner))
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+    legend_above(figure, axes.flat[0].get_legend_handles_labels()[0])
     return figure
-
-
-def _bar(axis, x, row, colour) -> None:
-    median, low, high = (max(R2_FLOOR, row[c]) for c in ("median", "q1", "q3"))
-    axis.bar(x, median, 0.72, color=colour, alpha=0.75)
-    axis.errorbar(
-        x, median, yerr=[[median - low], [high - median]], color=INK, elinewidth=1, capsize=2.5
-    )
-    if row["median"] < R2_FLOOR:
-        axis.annotate(
-            f"{row['median']:.1f}".replace("-", "−"),
-            (x, 0),
-            xytext=(0, 3),
-            textcoords="offset points",
-            ha="center",
-            fontsize=7.5,
-        )
 
 
 @styled
@@ -319,9 +317,9 @@ def draw_wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
     chosen : dict of int to tuple of 2
         By size: the best and the worst source (equal: one is drawn).
     """
-    n_columns = min(3, len(chosen))
+    n_columns = 1 if is_narrow() else min(MAX_PANELS, len(chosen))
     n_rows = -(-len(chosen) // n_columns)
-    width = {1: 3.9, 2: 6.4}.get(n_columns, WIDTH)
+    width = {1: NARROW_WIDTH, 2: 6.4}.get(n_columns, WIDTH)
     figure = Figure(figsize=(width, n_rows * (width / n_columns + 0.45)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(n_rows, n_columns, squeeze=False)

@@ -1,0 +1,54 @@
+"""A line with a Gaussian process on the rest: what it must learn, and what it stores."""
+
+import numpy as np
+
+from poreflux.learning.learners import gp, gp_line
+from poreflux.learning.splits import Split, split
+
+
+def data(n=80, seed=0):
+    """An estimate that is nearly right over ten decades, and what it misses."""
+    rng = np.random.default_rng(seed)
+    x = np.column_stack([rng.uniform(-8.0, 0.0, n), rng.normal(size=(n, 2))])
+    return x, 1.0 + 0.9 * x[:, 0] + 0.3 * np.sin(x[:, 1])
+
+
+def test_learns_the_line_and_what_it_leaves():
+    x, y = data()
+    parts = split(len(y), 1)
+    model = gp_line.fit(x, y, [parts], seeds=[0])
+    error = model.predict(x[parts.test])[0] - y[parts.test]
+    assert np.abs(error).max() < 0.1
+    np.testing.assert_allclose(model.members[0].line[1], 0.9, atol=0.03)
+
+
+def test_the_line_holds_where_no_structure_was_learnt():
+    """Learnt above 1e-3 and asked at 1e-8: a process alone falls back to its mean."""
+    x, y = data(200)
+    near, far = np.flatnonzero(x[:, 0] > -3.0), np.flatnonzero(x[:, 0] < -7.0)
+    parts = Split(near, near[:0], far)
+    with_line = gp_line.fit(x, y, [parts], seeds=[0]).predict(x[far])[0]
+    alone = gp.fit(x, y, [parts], seeds=[0]).predict(x[far])[0]
+    assert np.abs(with_line - y[far]).max() < 0.5
+    assert np.abs(with_line - y[far]).mean() < 0.5 * np.abs(alone - y[far]).mean()
+
+
+def test_an_estimate_that_says_nothing_leaves_it_all_to_the_process():
+    x, y = data()
+    x[:, 0] = 3.0
+    parts = split(len(y), 1)
+    model, alone = gp_line.fit(x, y, [parts], seeds=[0]), gp.fit(x, y, [parts], seeds=[0])
+    assert model.members[0].line[1] == 0.0
+    np.testing.assert_allclose(model.predict(x), alone.predict(x), atol=1e-6)
+
+
+def test_bytes_selection_and_source():
+    x, y = data()
+    splits = [split(len(y), seed) for seed in range(3)]
+    source = gp_line.fit(x, y + 1.0, splits[:1], seeds=[5])
+    model = gp_line.fit(x, y, splits, seeds=[0, 1, 2], source=source)
+    back = gp_line.from_bytes(model.to_bytes())
+    np.testing.assert_array_equal(back.predict(x), model.predict(x))
+    np.testing.assert_array_equal(model.select([2]).predict(x)[0], model.predict(x)[2])
+    # a row's prediction does not depend on its company
+    np.testing.assert_array_equal(back.predict(x[:1])[:, 0], model.predict(x)[:, 0])

@@ -1,0 +1,27 @@
+"""What several commands need: the study that they are about, and where they print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from poreflux.run.checkout import DEFAULT_CONFIG, checkout
+from poreflux.run.config import load
+from poreflux.run.plan import StudyPlan
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    sys.stdout.write(text + "\n")
+
+
+def tell(text: str) -> None:
+    """Print a line that is no result: to standard error."""
+    sys.stderr.write(text + "\n")
+
+
+def plan_of(files: Sequence[str | Path]) -> StudyPlan:
+    """The study that Snakemake would run in this folder with these ``--configfile``."""
+    folder = checkout()
+    return StudyPlan(load(folder / DEFAULT_CONFIG, *files), folder)
