@@ -83,6 +83,18 @@ def test_snakemake_shows_itself_where_it_only_looks(words, found):
     assert launch.has_any(words, launch.WITH_OWN_OUTPUT) == found
 
 
+def test_all_words_reach_snakemake_as_they_are(monkeypatch):
+    words = [
+        *("uptake", "-c8", "-p", "--configfile", "a.yaml", "b.yaml", "--cores", "2", "-nq"),
+        *("--config", "study=mine", "predict={cifs: 'my/*.cif'}"),
+    ]
+    given = []
+    monkeypatch.setattr(launch, "run", lambda words: given.extend(words) or 3)
+    assert main(["run", *words]) == 3
+    assert given == words
+
+
+@pytest.mark.slow("starts Snakemake")
 def test_what_is_wrong_is_said_in_a_line_before_any_job(root, tmp_path):
     library = os.pathsep.join([str(root / "workflow"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -130,6 +142,12 @@ def test_the_study_is_announced_to_whom_started_snakemake(root, tmp_path, monkey
     told = json.loads((tmp_path / "study.json").read_text())
     assert told["results"] == "results/default" and told["learns"]
     assert "results/default/report/index.html" in told["pages"]
+
+
+def test_without_snakemake_it_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(launch, "find_spec", lambda name: None)
+    assert main(["run"]) == 1
+    assert "poreflux[study]" in capsys.readouterr().err
 
 
 def test_without_the_workflow_it_says_what_to_do(tmp_path, monkeypatch, capsys):

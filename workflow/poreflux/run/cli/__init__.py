@@ -96,9 +96,13 @@ def _before_the_command(arguments: list[str]) -> list[str]:
 def _in_words(error: Exception) -> str:
     if isinstance(error, PorefluxError):
         return str(error)
-    # a file or folder that the user named
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    # a file that cannot be used, a full disk, a package left out: not for us to mend
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(filter(None, (str(error.filename or ""), error.strerror)))
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"the package {error.name} is not installed; `poreflux doctor` says what to do"
+    if isinstance(error, MemoryError):
+        return "not enough memory; compute fewer structures at once (--cores)"
     return (
         f"unexpected {type(error).__name__}: {error}\n"
         "This is a mistake of Poreflux. Please report it as an issue of the repository, with what "
