@@ -178,7 +178,7 @@ def logger(tmp_path, monkeypatch):
         handler.console.file.flush()
         return path.read_text().splitlines()
 
-    yield SimpleNamespace(tell=tell, shown=shown)
+    yield SimpleNamespace(tell=tell, shown=shown, running=lambda: handler.__rich__().plain)
     logging.getLogger("poreflux").removeHandler(handler)
 
 
@@ -191,8 +191,10 @@ def test_one_line_per_rule(logger):
     logger.tell(LogEvent.RUN_INFO, stats={"uptake_shard": 2, "uptake": 1, "total": 3})
     started(logger, 1, "uptake_shard")
     started(logger, 2, "uptake_shard")
+    assert logger.running().endswith("0/3 done: uptake (2 jobs)")
     logger.tell(LogEvent.JOB_FINISHED, job_id=1)
     assert len(logger.shown()) == 1
+    assert logger.running().endswith("1/3 done: uptake")
     logger.tell(LogEvent.JOB_FINISHED, job_id=2)
     # the target makes nothing
     started(logger, 3, "uptake", output=())
@@ -213,7 +215,9 @@ def test_a_job_that_failed_is_shown_with_its_log_and_no_traceback(logger, tmp_pa
     started(logger, 1, "collect_tables")
     error = {"level": logging.ERROR}
     logger.tell(LogEvent.ERROR, "RuleException: ...", exception="RuleException", **error)
-    logger.tell(LogEvent.JOB_ERROR, "Error in", rule_name="collect_tables", log=[log], **error)
+    logger.tell(
+        LogEvent.JOB_ERROR, "Error in", rule_name="collect_tables", jobid=1, log=[log], **error
+    )
     logger.tell(None, "Exiting because a job execution failed. Look above", **error)
     logger.tell(LogEvent.ERROR, "At least one job", exception="WorkflowError", **error)
     assert logger.shown()[1:] == [
