@@ -61,6 +61,12 @@ def test_help_needs_none_of_the_libraries_of_the_science():
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
+@pytest.mark.parametrize("group", [[], ["store"]])
+def test_groups_explain_themselves_with_examples(group, capsys):
+    assert main([*group, "--help"]) == 0
+    assert "Examples:" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_examples(name, capsys):
     words = name.split()[1:]

@@ -17,6 +17,7 @@ import typer
 from poreflux import __version__
 from poreflux.base.errors import PorefluxError
 from poreflux.run.cli import doctor, files, predict, store, study
+from poreflux.run.cli.words import examples
 
 # In the order in which ``--help`` shows them.
 GROUPS = (predict, files, study, store, doctor)
@@ -29,10 +30,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=(
-        "Exit codes: 0 done, 1 an error or a structure that failed, 2 wrong usage.\n\n"
-        "Complete commands with the Tab key: poreflux --install-completion"
-    ),
+    epilog=examples(
+        "poreflux predict my.cif",
+        "poreflux diffusion my.cif --guest Xe --temperature 350",
+        "poreflux init my-study && poreflux run my-study",
+    )
+    + "\n\nExit codes: 0 done, 1 an error or a structure that failed, 2 wrong usage."
+    "\n\nComplete commands with the Tab key: poreflux --install-completion",
 )
 for group in GROUPS:
     group.register(app)
