@@ -2,12 +2,17 @@
 # -> report.
 # The files under rules/ stand in the order in which data flow.
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
+# The folder of this file, also where another workflow uses this one as a module.
+ROOT = Path(str(workflow.current_basedir)).resolve()
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+
+configfile: ROOT / "config" / "config.yaml"
 
 
 include: "rules/common.smk"
