@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from poreflux import report
-from poreflux.data.features import GEOMETRY_COLUMNS
+from poreflux.data.features import FEATURE_SETS, GEOMETRY_COLUMNS
+from poreflux.learning.learners import algorithms
 from poreflux.report import numbers
 from poreflux.report.figures import style
 from poreflux.report.rendering import render
@@ -26,6 +27,7 @@ from poreflux.report.sections.transfer import draw_learning_curves, draw_scores
 from poreflux.report.sources import with_source
 from poreflux.report.statistics import joint_deviation, rank_correlation
 from poreflux.report.study import Study
+from poreflux.report.words import learner_in_words
 from poreflux.run import config as poreflux_config
 from poreflux.run.plan import StudyPlan
 
@@ -813,6 +815,11 @@ def test_importance_per_learner(tables, facts, tmp_path, quick):
     both = [tables["study/importance"].assign(learner=x) for x in ("mlp", "xgboost")]
     read = built(tables | {"study/importance": pd.concat(both)}, facts, tmp_path)
     assert "figure-importance_mlp" in read.ids and "figure-distances_xgboost" in read.ids
+
+
+@pytest.mark.parametrize("name", [*algorithms(), *(f"gp+{features}" for features in FEATURE_SETS)])
+def test_every_learner_has_words(name):
+    assert learner_in_words(name).endswith(f" ({name})")
 
 
 # ---- the numbers alone
