@@ -240,7 +240,12 @@ rule predict_diffusivity:
         features=PLAN.table("predict", "features"),
         tables=lambda wildcards: PLAN.feature_tables("predict"),
     output:
-        csv=PLAN.predictions_csv,
+        csv=report(
+            PLAN.predictions_csv,
+            caption="captions/predictions.rst",
+            category="Predictions",
+            labels={"table": "predictions"},
+        ),
         table=PLAN.table("predict", "predictions"),
     log:
         f"{PLAN.logs}/predict_diffusivity/predict.log",

@@ -44,10 +44,22 @@ rule build_report:
         pretraining=PLAN.table("study", "pretraining"),
         scores=PLAN.table("study", "scores"),
         importance=PLAN.table("study", "importance"),
+        held_out=PLAN.table("study", "held_out"),
         cost=PLAN.table("study", "cost"),
     output:
-        html=PLAN.page(),
-        figures=directory(f"{PLAN.results}/report/figures"),
+        html=report(
+            PLAN.page(),
+            caption="captions/page.rst",
+            category="Pages",
+            labels={"page": "study"},
+        ),
+        figures=report(
+            directory(f"{PLAN.results}/report/figures"),
+            patterns=["{figure}.png"],
+            caption="captions/figures.rst",
+            category="Figures of the study",
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{PLAN.logs}/build_report/report.log",
     benchmark:
@@ -77,8 +89,19 @@ rule build_descriptor_report:
         energy=PLAN.tables("energy"),
         percolation=PLAN.tables("percolation"),
     output:
-        html=PLAN.page("descriptors"),
-        figures=directory(f"{PLAN.results}/report/descriptors/figures"),
+        html=report(
+            PLAN.page("descriptors"),
+            caption="captions/descriptors.rst",
+            category="Pages",
+            labels={"page": "structures and descriptors"},
+        ),
+        figures=report(
+            directory(f"{PLAN.results}/report/descriptors/figures"),
+            patterns=["{figure}.png"],
+            caption="captions/descriptors.rst",
+            category="Figures of structures and descriptors",
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{PLAN.logs}/build_report/descriptors.log",
     conda:
@@ -91,7 +114,7 @@ rule build_descriptor_report:
         *code_of("build_report"),
         *template_words(),
         facts=for_script(FACTS),
-        sections=["structures", "descriptors"],
+        sections=["catalogue", "structures", "descriptors"],
         lineage=lineage_of,
     message:
         "Writing the report on structures and descriptors"

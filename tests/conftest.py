@@ -23,6 +23,7 @@ LONGEST = (
 # Their tests have nothing costly in common but what all workers share: any worker takes any.
 ONE_BY_ONE = {
     "test_diffusion_cuda.py",
+    "test_docs.py",
     "test_environments.py",
     "test_faults.py",
     "test_reruns.py",

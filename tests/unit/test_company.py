@@ -87,7 +87,7 @@ def test_the_mean_over_many_models_is_that_of_each_structure_alone():
     x = np.arange(30)[:, None]
     # laid out as a stack of models gives them
     model = SimpleNamespace(predict=lambda x: np.ascontiguousarray(predictions[:, x[:, 0]]))
-    ensemble = prediction.Ensemble(SimpleNamespace(model=model), noise_variance=0.1)
+    ensemble = prediction.Ensemble(SimpleNamespace(model=model), np.array([0.1]))
     mean, deviation = ensemble.predict(x)
     np.testing.assert_allclose(mean, predictions.mean(axis=0))
     np.testing.assert_allclose(deviation**2 - 0.1, predictions.var(axis=0, ddof=1))

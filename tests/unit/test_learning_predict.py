@@ -143,7 +143,8 @@ def test_noise_is_the_held_out_error_beyond_the_spread():
     trained = trained_with([("dl", spread)], labels, splits)
     # The mean of about 40 models misses by 0.5^2 + 0.3^2 / 37, of which 0.3^2 is their spread.
     expected = 0.25 + 0.09 / 37 - 0.09
-    found = prediction.noise_variance(trained, trained.groups[0])
+    group = trained.groups[0]
+    found = prediction.Ensemble(group, prediction.held_out_excess(trained, group)).noise_variance
     assert found == pytest.approx(expected, abs=0.02)
 
 
@@ -173,3 +174,18 @@ def test_held_out_structures_are_predicted_by_models_that_never_saw_them(noisy):
 def held_out_counts(trained):
     counts = trained.held_out().sum(axis=0)
     return dict(zip(trained.content_hashes, counts, strict=True))
+
+
+def test_noise_is_that_of_the_structures_alike():
+    """Errors ten times as large on one side of the features as on the other."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1.0, 1.0, size=(2000, 2))
+    sigma = np.where(x[:, 0] > 0.0, 1.0, 0.1)
+    excess = (sigma * rng.normal(size=len(x))) ** 2
+    excess[::7] = np.nan
+    found = prediction.local_noise(np.array([[0.7, 0.0], [-0.7, 0.0]]), x, excess)
+    # of 25 squares of normal numbers the mean has a relative error of 0.28
+    np.testing.assert_allclose(found, [1.0, 0.01], rtol=4 * 0.28)
+    assert found[0] > 10.0 * found[1]
+    few = prediction.local_noise(x[:3], x[:40], excess[:40])
+    np.testing.assert_allclose(few, np.nanmean(excess[:40]))

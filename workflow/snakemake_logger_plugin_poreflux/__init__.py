@@ -28,6 +28,7 @@ PROGRESS_FD = "POREFLUX_PROGRESS_FD"
 OF_A_JOB = ("RuleException", "CalledProcessError", "ChildProcessError")
 # Lines without an event that are worth a line.
 WORTH_TELLING = ("Nothing to be done", "Terminating processes", "Will exit after")
+SAID_BETTER = ("Exiting because a job execution failed",)
 LINES_OF_A_LOG = 3
 
 
@@ -85,17 +86,22 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.RUN_INFO:
             self._plan(record.stats)
         elif event == LogEvent.JOB_INFO:
-            self._job_started(record.jobid, record.rule_name)
+            # a target makes nothing itself
+            if record.output:
+                self._job_started(record.jobid, record.rule_name)
         elif event == LogEvent.JOB_FINISHED:
             self._job_finished(record.job_id)
         elif event == LogEvent.JOB_ERROR:
             self._job_failed(record)
         elif event == LogEvent.ERROR:
             self._error(record)
-        elif event is None and (
-            record.levelno >= logging.WARNING or str(record.msg).startswith(WORTH_TELLING)
-        ):
-            self._say(record.getMessage(), "yellow" if record.levelno >= logging.WARNING else "")
+        elif event is None:
+            self._message(record)
+
+    def _message(self, record: logging.LogRecord) -> None:
+        text, is_warning = record.getMessage(), record.levelno >= logging.WARNING
+        if text.startswith(WORTH_TELLING) or (is_warning and not text.startswith(SAID_BETTER)):
+            self._say(text, "yellow" if is_warning else "")
 
     def _plan(self, stats: dict) -> None:
         if self.todo:

@@ -2,8 +2,8 @@
 
 The prediction is the mean over the models of all draws of one (kind, learner, source), that of
 :func:`poreflux.learning.choice.best_model`. Its uncertainty has two parts: the spread of the models
-at that structure, which grows where they had to guess, and a constant that makes the whole match
-the errors on labelled structures that the models had not seen.
+at that structure, which grows where they had to guess, and the errors that they made on the most
+similar labelled structures that they had not seen.
 """
 
 from __future__ import annotations
@@ -53,32 +53,44 @@ HALF_WIDTH_90 = 1.6449
 # A structure is in the domain if it is nearer to a training structure than this share of them is
 # to its own nearest neighbour.
 _DOMAIN_QUANTILE = 0.99
+# So many labelled structures tell how large errors are where a new one lies.
+NEIGHBOURS = 25
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """A group of models, and the constant part of its uncertainty.
+    """A group of models, and the errors that it made on labelled structures.
 
     Attributes
     ----------
     group : Group
-    noise_variance : float
-        Added to the variance over the models, in (log10 of D)^2.
+    excess : ndarray of float64, shape (n,)
+        Per labelled structure, see :func:`held_out_excess`.
     """
 
     group: Group
-    noise_variance: float
+    excess: np.ndarray
 
     @property
     def name(self) -> str:
         """Such as ``mlp tl uptake_100bar`` or ``xgboost dl``."""
         return self.group.name
 
-    def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation (n,) of log10 of D in 1e-8 m2/s at features (n, d)."""
+    @property
+    def noise_variance(self) -> float:
+        """Mean excess over all structures, at least zero, in (log10 of D)^2."""
+        return max(0.0, float(np.nanmean(self.excess)))
+
+    def predict(
+        self, x: np.ndarray, noise_variance: np.ndarray | float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation (n,) of log10 of D in 1e-8 m2/s at features (n, d).
+
+        What is added to the variance over the models is :attr:`noise_variance` if not given.
+        """
         predictions = self.group.model.predict(x)
-        deviation = np.sqrt(_variance(predictions) + self.noise_variance)
-        return _mean(predictions), deviation
+        added = self.noise_variance if noise_variance is None else noise_variance
+        return _mean(predictions), np.sqrt(_variance(predictions) + added)
 
 
 def choose(candidates: Sequence[TrainedSize]) -> Ensemble:
@@ -92,7 +104,6 @@ def choose(candidates: Sequence[TrainedSize]) -> Ensemble:
     Returns
     -------
     Ensemble
-        With the constant of :func:`noise_variance`.
     """
     scores = pd.concat([scores_of(trained) for trained in candidates], ignore_index=True)
     best = best_model(scores, ("kind", "learner", "source_label"))
@@ -102,10 +113,10 @@ def choose(candidates: Sequence[TrainedSize]) -> Ensemble:
         for group in trained.groups
         if (group.kind, group.learner, group.source) == best
     )
-    return Ensemble(group, noise_variance(trained, group))
+    return Ensemble(group, held_out_excess(trained, group))
 
 
-def noise_variance(trained: TrainedSize, group: Group) -> float:
+def held_out_excess(trained: TrainedSize, group: Group) -> np.ndarray:
     """Squared error of held-out ensemble means, less the variance over their models.
 
     Parameters
@@ -116,21 +127,43 @@ def noise_variance(trained: TrainedSize, group: Group) -> float:
 
     Returns
     -------
-    float
-        At least zero. For each labelled structure only the models that did not see it (at least
-        two) count; where every structure was seen by all models but one, the error of single
-        models stands in.
+    ndarray of float64, shape (n,)
+        Per labelled structure, by the models that did not see it, at least two; not a number where
+        there are fewer. Where every structure was seen by all models but one, the squared errors
+        of single models stand in.
     """
     held_out = trained.held_out()
-    squared_errors, variances = [], []
-    for column in np.flatnonzero(held_out.sum(axis=0) >= 2):
+    least = 2 if (held_out.sum(axis=0) >= 2).any() else 1
+    excess = np.full(len(trained.labels), np.nan)
+    for column in np.flatnonzero(held_out.sum(axis=0) >= least):
         predictions = group.predictions[held_out[:, column], column].astype(np.float64)
-        squared_errors.append((predictions.mean() - trained.labels[column]) ** 2)
-        variances.append(float(_variance(predictions[:, None])[0]))
-    if not squared_errors:
-        residuals = (group.predictions - trained.labels)[held_out]
-        return float(np.square(residuals).mean())
-    return max(0.0, float(np.mean(squared_errors) - np.mean(variances)))
+        error = predictions.mean() - trained.labels[column]
+        excess[column] = error**2 - float(_variance(predictions[:, None])[0])
+    return excess
+
+
+def local_noise(x_new: np.ndarray, x_known: np.ndarray, excess: np.ndarray) -> np.ndarray:
+    """Mean excess over the labelled structures that a new one resembles most.
+
+    Parameters
+    ----------
+    x_new, x_known : ndarray, shapes (n_new, d), (n_known, d)
+        Features in which distances count.
+    excess : ndarray, shape (n_known,)
+        From :func:`held_out_excess`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_new,)
+        Over the nearest :data:`NEIGHBOURS`, at least zero; over all of them where there are fewer
+        than twice as many.
+    """
+    judged = np.isfinite(excess)
+    x_known, excess = x_known[judged], excess[judged]
+    if len(excess) < 2 * NEIGHBOURS:
+        return np.full(len(x_new), max(0.0, float(excess.mean())))
+    order = np.argsort(cdist(x_new, x_known), axis=1, kind="stable")[:, :NEIGHBOURS]
+    return np.maximum(0.0, excess[order].mean(axis=1))
 
 
 def held_out_predictions(models: Sequence[bytes], features: pd.DataFrame) -> pd.DataFrame:
@@ -203,14 +236,20 @@ def _variance(predictions: np.ndarray) -> np.ndarray:
     return _mean(np.square(predictions - _mean(predictions))) * n_models / (n_models - 1)
 
 
+def standardised(x: np.ndarray, x_train: np.ndarray) -> np.ndarray:
+    """Features (n, d) in standard deviations of the training rows (n_train, d)."""
+    spread = x_train.std(axis=0)
+    # what is the same everywhere in training counts as it is
+    return x / np.where(spread < 1e-9, 1.0, spread)
+
+
 def neighbours(x_new: np.ndarray, x_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nearest training structure of each new one, and whether it is near enough.
 
     Parameters
     ----------
     x_new, x_train : ndarray, shapes (n_new, d), (n_train, d)
-        Scaled features, as :func:`poreflux.data.features.matrix` gives them; at least two rows to
-        train on.
+        Standardised features; at least two rows to train on.
 
     Returns
     -------
@@ -218,7 +257,7 @@ def neighbours(x_new: np.ndarray, x_train: np.ndarray) -> tuple[np.ndarray, np.n
         Row of ``x_train``.
     in_domain : ndarray of bool, shape (n_new,)
         Whether the distance to it is at most the 99th percentile of the training rows' distances
-        to their own nearest neighbour. Distances are between standardised features.
+        to their own nearest neighbour.
 
     Raises
     ------
@@ -227,10 +266,6 @@ def neighbours(x_new: np.ndarray, x_train: np.ndarray) -> tuple[np.ndarray, np.n
     """
     if len(x_train) < 2:
         raise DataError("the training domain needs at least two structures")
-    spread = x_train.std(axis=0)
-    # what is the same everywhere in training counts as it is
-    spread[spread < 1e-9] = 1.0
-    x_new, x_train = x_new / spread, x_train / spread
     between = cdist(x_train, x_train)
     np.fill_diagonal(between, np.inf)
     limit = np.quantile(between.min(axis=1), _DOMAIN_QUANTILE)
@@ -286,8 +321,12 @@ def predict(
     x_train, names_train = matrix(known, feature_set)
     check_features(names, trained.feature_names, "the model")
     check_features(names_train, trained.feature_names, "the model")
-    numbers = _numbers(trained.label, *ensemble.predict(x))
-    nearest, in_domain = neighbours(x, x_train)
+    place = {content: i for i, content in enumerate(trained.content_hashes)}
+    excess = ensemble.excess[known["content_hash"].map(place).to_numpy()]
+    scaled, scaled_train = standardised(x, x_train), standardised(x_train, x_train)
+    nearest, in_domain = neighbours(scaled, scaled_train)
+    noise = local_noise(scaled, scaled_train, excess)
+    numbers = _numbers(trained.label, *ensemble.predict(x, noise))
     done = pd.DataFrame(
         {
             "name": features_new["name"].to_numpy(),

@@ -75,7 +75,7 @@ def section(study: Study) -> Section:
         published=_beside_published(study, summary, ends),
         scores=study.draw("scores", draw_scores(summary, learnt.symbol)),
         cut_off=(summary["q1"] < R2_FLOOR).any(),
-        learners=[_learner(study, name, summary, ends, pairs) for name in learners],
+        learners=[_learner(study, name, scores, summary, ends, pairs) for name in learners],
         curves=study.draw("learning_curves", _curves(study, learners, ends)),
         single_size=summary["size"].nunique() == 1,
         floor=R2_FLOOR,
@@ -206,7 +206,7 @@ def _wins_beside_published(summary: pd.DataFrame) -> list[dict]:
     return found
 
 
-def _learner(study: Study, learner: str, summary, ends, pairs) -> dict:
+def _learner(study: Study, learner: str, scores, summary, ends, pairs) -> dict:
     """What transfer did for one learner, and its figure ``wins`` where both kinds have scores."""
     own = pairs[pairs["learner"] == learner]
     chosen = {}
@@ -217,7 +217,7 @@ def _learner(study: Study, learner: str, summary, ends, pairs) -> dict:
     name = safe_name(learner)
     return {
         "name": learner,
-        "verdict": transfer_verdict(summary, learner),
+        "verdict": transfer_verdict(scores, summary, learner),
         "wins": study.draw(f"wins_{name}", draw_wins(own, chosen)) if chosen else None,
         "below_floor": (own[["r2_tl", "r2_dl"]] < R2_FLOOR).to_numpy().any(),
     }

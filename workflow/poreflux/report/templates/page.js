@@ -19,14 +19,15 @@
   const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   const raised = (n) => String(n).replace("-", "⁻").replace(/\d/g, (d) => SUPERSCRIPTS[d]);
 
-  function printed(value, kind) {
+  function printed(value, { kind, places }) {
     if (value === null || value === undefined || value === "") return "–";
     if (kind === "text") return value;
     if (kind === "power" && value !== 0) {
       const [mantissa, exponent] = value.toExponential(2).split("e");
       return `${mantissa} × 10${raised(Number(exponent))}`.replace(/^-/, "−");
     }
-    return String(Number(value.toPrecision(3))).replace("-", "−");
+    const text = places === null ? String(Number(value.toPrecision(3))) : value.toFixed(places);
+    return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
   }
 
   // ---- the table
@@ -68,7 +69,7 @@
       button.addEventListener("click", () => choose(row));
       td.append(button);
     } else {
-      td.textContent = printed(data[c.key][row], c.kind);
+      td.textContent = printed(data[c.key][row], c);
       if (c.kind !== "text") td.className = "n";
     }
     return td;
@@ -193,7 +194,7 @@
     const rest = columns.filter((c) => c.listed && c.key !== "name" && data[c.key][row] !== null);
     const facts = rest.filter((c) => data[c.key][row] !== "").map((c) => {
       const span = document.createElement("span");
-      span.textContent = `${c.title}: ${printed(data[c.key][row], c.kind)}`;
+      span.textContent = `${c.title}: ${printed(data[c.key][row], c)}`;
       return span;
     });
     const link = document.createElement("a");
@@ -241,6 +242,11 @@
     };
   }
 
+  // Lighter forms of the colours of groups, for a dark page.
+  const LIGHTER = { "#0072B2": "#56B4E9", "#D55E00": "#FF9A4D", "#009E73": "#3DDCAA" };
+  const shown = (marker) => (dark.matches && LIGHTER[marker.color]
+    ? { ...marker, color: LIGHTER[marker.color] } : marker);
+
   const usable = (value, log) => value !== null && (!log || value > 0);
 
   function rowsOf(trace, x, y, step) {
@@ -267,7 +273,7 @@
       const shade = trace.marker.color;
       const marker = shade.column
         ? { ...trace.marker, color: rows.map((row) => data[shade.column][row]) }
-        : trace.marker;
+        : shown(trace.marker);
       return {
         ...trace,
         marker,

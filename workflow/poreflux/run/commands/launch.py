@@ -156,10 +156,14 @@ def _say_what_next(study: dict, words: Sequence[str]) -> None:
     if not pages and study:
         say(f"Results: {os.path.abspath(study['results'])}")
     config = _config_of(words)
+    use = (
+        f"poreflux run predict{config} --config 'predict={{cifs: \"my/*.cif\"}}'"
+        if study.get("learns")
+        else f"poreflux crate{config}"
+    )
     say("Next:")
-    say(f"  poreflux export csv/{config}                   # tables as CSV, isotherms as AIF")
-    say(f"  poreflux run predict{config} --config 'predict={{cifs: \"my/*.cif\"}}'")
-    say("  poreflux init my-study                  # a study of CIFs of your own")
+    for command in (f"poreflux export csv/{config}", use, "poreflux init my-study"):
+        say(f"  {command}")
 
 
 def _config_of(words: Sequence[str]) -> str:
