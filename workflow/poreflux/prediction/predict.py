@@ -14,6 +14,7 @@ from poreflux import diffusion, energy, geometry, percolation
 from poreflux.base.display import rounded
 from poreflux.base.errors import PorefluxError
 from poreflux.base.results import Result
+from poreflux.base.settings import names_checked
 from poreflux.data.features import feature_table
 from poreflux.learning.predict import predict as predict_from_features
 from poreflux.prediction import shipped
@@ -100,6 +101,7 @@ class Prediction(Result):
 COLUMNS = tuple(field.name for field in fields(Prediction))
 
 
+@names_checked()
 def predict(
     structure: StructureLike,
     *,
