@@ -541,6 +541,12 @@ class StudyPlan:
         self.check_study()
         return [self.table("study", n) for n in ("pretraining", "scores", "importance", "held_out")]
 
+    def landscape_tables(self) -> list[str]:
+        """The table behind the picture of one target structure's channels, where it has CIFs."""
+        target = self.sets[TARGET]
+        pictured = "diffusion" in target.stages and not target.is_tables_alone
+        return [self.table("study", "landscape")] if pictured else []
+
     @property
     def predictions_csv(self) -> str:
         """Path of the predictions as CSV; a Parquet table with the same lies beside it."""
