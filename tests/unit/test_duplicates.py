@@ -1,9 +1,13 @@
 """Near duplicates: one framework in other cells, with other guests, is one; another is not."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from poreflux.base.errors import StructureError
+from poreflux.run import duplicates as duplicates_of_a_set
+from poreflux.run.duplicates import GROUP_COLUMNS, group_ingredients, group_table
+from poreflux.store import Store
 from poreflux.structures import duplicates
 from poreflux.structures.checks import bare_framework
 from poreflux.structures.crystal import Structure, make_structure
@@ -53,12 +57,13 @@ def variants() -> dict[str, Structure]:
     species = np.array(bare.species)
     double = bare.supercell((2, 1, 1))
     more_noise = np.random.default_rng(6).normal(scale=0.02, size=(double.n_atoms, 3))
+    shift = np.array([0.31, 0.77, 0.12])
     noise = np.random.default_rng(4).normal(scale=0.02, size=(bare.n_atoms, 3))
     return {
         "bare": bare,
         "copy": net(),
         "supercell": bare.supercell((2, 1, 3)),
-        "shifted": make_structure(bare.lengths_A, RIGHT, species, bare.frac + [0.31, 0.77, 0.12]),
+        "shifted": make_structure(bare.lengths_A, RIGHT, species, bare.frac + shift),
         "permuted": make_structure(bare.lengths_A, RIGHT, species[turn], bare.frac[turn]),
         "axes exchanged": make_structure(
             np.roll(bare.lengths_A, 1), RIGHT, species, np.roll(bare.frac, 1, axis=1)
@@ -68,9 +73,7 @@ def variants() -> dict[str, Structure]:
         "strained one way": make_structure(
             np.array(bare.lengths_A) * [1.02, 0.99, 1.0], RIGHT, species, bare.frac
         ),
-        "noisy": make_structure(
-            bare.lengths_A, RIGHT, species, bare.frac + noise / bare.lengths_A
-        ),
+        "noisy": make_structure(bare.lengths_A, RIGHT, species, bare.frac + noise / bare.lengths_A),
         "noisy supercell": make_structure(
             double.lengths_A, RIGHT, double.species, double.frac + more_noise / double.lengths_A
         ),
@@ -137,7 +140,8 @@ def test_what_hangs_on_one_metal_and_hydrogen_do_not_count():
 
 
 def test_unlike_structures_are_not_compared():
-    forms = [duplicates.reduced_framework(s) for s in (net(), net("Cd"), net().supercell((2, 2, 1)))]
+    structures = net(), net("Cd"), net().supercell((2, 2, 1))
+    forms = [duplicates.reduced_framework(s) for s in structures]
     assert candidate_pairs(forms) == [(0, 2)]
     blown_up = make_structure(np.array(net().lengths_A) * 1.3, RIGHT, net().species, net().frac)
     # its bonds are broken, all of its atoms are kept as of a molecular crystal
@@ -179,3 +183,51 @@ def test_a_pair_that_cannot_be_compared_counts_as_the_same():
 def test_pairs_make_groups(n, pairs, groups):
     assert joined(n, pairs).tolist() == groups
     assert joined(n, [(b, a) for a, b in reversed(pairs)]).tolist() == groups
+
+
+def structures_table(structures: dict[str, Structure]) -> pd.DataFrame:
+    """As :func:`poreflux.run.intake.read_structures` writes it, with a failed row."""
+    rows = [
+        {
+            "name": name, "content_hash": s.content_hash, "status": "ok", "lengths_A": s.lengths_A,
+            "angles_deg": s.angles_deg, "species": s.species, "frac": s.frac.ravel(),
+            "listed": s.listed,
+        }
+        for name, s in structures.items()
+    ]  # fmt: skip
+    return pd.DataFrame([*rows, {"name": "bad", "content_hash": "", "status": "failed"}])
+
+
+def test_the_table_of_groups_is_kept_for_the_same_contents(tmp_path, monkeypatch):
+    table = structures_table(
+        {"a": net(), "b": net("Cd"), "c": net().supercell((2, 1, 1)), "d": net()}
+    )
+    store = Store(tmp_path)
+    found = group_table(table, store=store)
+    assert tuple(found.columns) == GROUP_COLUMNS and found["name"].tolist() == ["a", "b", "c", "d"]
+    first, other, again, copy = found["group"]
+    assert first == again == copy != other
+    assert found["framework"].tolist()[0] == found["framework"].tolist()[2] != ""
+    assert store.get(group_ingredients(found["content_hash"]))
+
+    def nothing_is_left_to_do(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(duplicates_of_a_set, "find_groups", nothing_is_left_to_do)
+    renamed = table.iloc[::-1].assign(name=[f"x{k}" for k in range(len(table))])
+    kept = group_table(renamed, store=store)
+    assert kept["group"].tolist() == found["group"].tolist()[::-1]
+
+
+def test_what_a_limit_stopped_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(duplicates_of_a_set, "SECONDS", 0.0)
+    table = structures_table({"a": net(), "b": net().supercell((2, 1, 1))})
+    store = Store(tmp_path)
+    found = group_table(table, store=store)
+    assert found["group"].nunique() == 2 and found["note"].str.contains("stopped after").all()
+    assert store.get(group_ingredients(found["content_hash"])) is None
+
+
+def test_a_set_without_a_sound_structure_has_an_empty_table(tmp_path):
+    found = group_table(structures_table({}), store=Store(tmp_path))
+    assert found.empty and tuple(found.columns) == GROUP_COLUMNS

@@ -7,7 +7,7 @@ of the draw: no draw depends on how many others there are or in which order they
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +95,30 @@ def split(
             "validation and test; label more structures, or set learning.splits to random"
         )
     return Split(*(bags.rows(part) for part in (train, validation, test)))
+
+
+def group_numbers(
+    content_hashes: Iterable[str], groups: Mapping[str, int] | None
+) -> np.ndarray | None:
+    """The group of each structure, as :func:`split` and :func:`draws` take it.
+
+    Parameters
+    ----------
+    content_hashes : sequence of str, length n
+    groups : mapping of str to int, or None
+        By content hash; structures that it does not know are alone.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,), or None
+        Equal numbers are one group; groups are numbered in order of their first structure.
+        None where no groups are known.
+    """
+    if groups is None:
+        return None
+    numbers: dict[Hashable, int] = {}
+    names = [groups.get(each, each) for each in content_hashes]
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 
 
 class _Bags:
