@@ -205,10 +205,10 @@ class StudyPlan:
                 f"a study needs the sets source and target; {' and '.join(sorted(missing))} not "
                 "found under structures: in the configuration"
             )
+        self._check_splits()
         for name in (SOURCE, TARGET):
             self.feature_tables(name)
             self.label_tables(name)
-        self._check_splits()
 
     # --- structures and their tables ----------------------------------------------------------
 
