@@ -137,6 +137,7 @@ def find_warnings(structure: Structure, *, min_distance_A: float = 0.5) -> dict[
     return {code: found[code] for code in REMEDIES if code in found}
 
 
+<<<<<<< HEAD
 def merge(remarks: dict[str, str], warnings: dict[str, str]) -> dict[str, str]:
     """Remarks on the reading and warnings, the texts of a code that both have joined."""
     return {
@@ -144,6 +145,35 @@ def merge(remarks: dict[str, str], warnings: dict[str, str]) -> dict[str, str]:
         for code in REMEDIES
         if code in remarks or code in warnings
     }
+=======
+def bare_framework(structure: Structure) -> np.ndarray:
+    """Which atoms make up the framework, whatever solvent and hydrogens a file has beside it.
+
+    Parameters
+    ----------
+    structure : Structure
+
+    Returns
+    -------
+    ndarray (n_atoms,) bool
+        The atoms of periodic networks of bonds, but no hydrogen, and no oxygen of water, hydroxide
+        or oxide that hangs on one metal atom alone. Where there is no such atom, or the bonds
+        cannot be found: all atoms but hydrogen, or all.
+    """
+    atoms = _describe(structure)
+    heavy = ~atoms.hydrogen
+    kept = heavy
+    pairs, _ = _neighbours(structure, _search_radius(atoms, 0.0), 0.0)
+    if pairs is not None:
+        bonds, _ = _judge_pairs(atoms, pairs, 0.0, {})
+        label, periodic = _fragments(len(heavy), bonds)
+        inner = bonds.where(heavy[bonds.i] & heavy[bonds.j])
+        degree = np.bincount(inner.i, minlength=len(heavy))
+        on_metal = np.bincount(inner.i, weights=atoms.metal[inner.j], minlength=len(heavy))
+        hanging = (atoms.species == "O") & (degree == 1) & (on_metal == 1)
+        kept = heavy & periodic[label] & ~hanging
+    return next((mask for mask in (kept, heavy) if mask.any()), ~heavy)
+>>>>>>> grouped
 
 
 def fail_on(warnings: dict[str, str], codes) -> None:
