@@ -137,7 +137,6 @@ def find_warnings(structure: Structure, *, min_distance_A: float = 0.5) -> dict[
     return {code: found[code] for code in REMEDIES if code in found}
 
 
-<<<<<<< HEAD
 def merge(remarks: dict[str, str], warnings: dict[str, str]) -> dict[str, str]:
     """Remarks on the reading and warnings, the texts of a code that both have joined."""
     return {
@@ -145,7 +144,8 @@ def merge(remarks: dict[str, str], warnings: dict[str, str]) -> dict[str, str]:
         for code in REMEDIES
         if code in remarks or code in warnings
     }
-=======
+
+
 def bare_framework(structure: Structure) -> np.ndarray:
     """Which atoms make up the framework, whatever solvent and hydrogens a file has beside it.
 
@@ -173,7 +173,6 @@ def bare_framework(structure: Structure) -> np.ndarray:
         hanging = (atoms.species == "O") & (degree == 1) & (on_metal == 1)
         kept = heavy & periodic[label] & ~hanging
     return next((mask for mask in (kept, heavy) if mask.any()), ~heavy)
->>>>>>> grouped
 
 
 def fail_on(warnings: dict[str, str], codes) -> None:
