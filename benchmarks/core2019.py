@@ -29,7 +29,8 @@ from poreflux import diffusion, energy, geometry, percolation, uptake
 from poreflux.base.processes import run_isolated
 from poreflux.base.progress import Progress
 from poreflux.base.units import GAS_CONSTANT_J_PER_MOL_K
-from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S, histogram_columns
+from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S, histogram_columns, select_features
+from poreflux.learning.learners import get_learner
 from poreflux.learning.predict import predict
 from poreflux.learning.study import run_size
 from poreflux.prediction import shipped
@@ -151,7 +152,8 @@ def assemble(options) -> pd.DataFrame:
         if not kept(options, part).is_file():
             continue
         found = pd.read_csv(kept(options, part)).set_index("name")
-        found = found[found["diffusion_d_m2_s"].notna()]
+        # where the window lies at the threshold, the grids of two stages may differ: left out
+        found = found[found["diffusion_dimensionality"] > 0]
         if table is None:
             shares = histogram_columns(found)
             table = found[[*OF_THE_STRUCTURE, *shares]].copy()
@@ -194,13 +196,19 @@ def ship(table: pd.DataFrame) -> None:
     for guest in dict.fromkeys(guest for guest, _ in PARTS.values()):
         if f"{guest}_d_m2_s" not in table:
             continue
-        features = shipped.training_features.__wrapped__(guest)
+        features = shipped.features_of(table, guest)
         labels = labels_of(table, guest)
         if len(labels) < LEAST_LABELS:
             continue
         size = int(SHARE * len(labels))
         _, model = run_size(features, labels, [], size, DRAWS, learner=LEARNER, **TRAINING)
-        (folder / f"{guest}.model").write_bytes(model)
+        (folder / shipped.MODEL.format(guest)).write_bytes(model)
+        columns = select_features(features, get_learner(LEARNER).feature_set)
+        columns[columns["name"].isin(labels.index)].to_csv(
+            folder / shipped.FEATURES.format(guest),
+            index=False,
+            compression={"method": "gzip", "mtime": 0},
+        )
         models[guest] = {
             "label": f"log10 of D of {guest} at {TEMPERATURE_K:g} K, engine harmonic",
             "learner": LEARNER,

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,14 @@ from poreflux.run.plan import StudyPlan
 FOLDERS = ("tutorials", "howto")
 # Of no concern of ours: that a shell has them is enough.
 OTHERS = {".", "apptainer", "cd", "cp", "docker", "export", "git", "python3", "venv/bin/pip"}
-PAGES = sorted(
-    path.relative_to(Path(__file__).parents[2] / "docs").as_posix()
-    for folder in FOLDERS
-    for path in (Path(__file__).parents[2] / "docs" / folder).glob("*.md")
-)
+PAGES = [
+    "../README.md",
+    *sorted(
+        path.relative_to(Path(__file__).parents[2] / "docs").as_posix()
+        for folder in FOLDERS
+        for path in (Path(__file__).parents[2] / "docs" / folder).glob("*.md")
+    ),
+]
 
 
 def blocks(page: Path, language: str) -> list[tuple[str, str]]:
@@ -107,6 +111,10 @@ def test_commands_are_right(root, study, monkeypatch, page):
         monkeypatch.chdir(folder)
         if command == "poreflux":
             given = parsed_by_poreflux(words)
+            if words[0] == "init" and not (folder / words[1] / "config.yaml").exists():
+                # made for real; in the folder there are CIFs already
+                assert cli.main(["init", "fresh"]) == 0
+                shutil.copy(folder / "fresh" / "config.yaml", folder / words[1])
             if words[0] == "run":
                 words = list(given["words"])
                 if words and not words[0].startswith("-") and (folder / words[0]).is_dir():

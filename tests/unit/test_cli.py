@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 
@@ -58,6 +59,12 @@ def test_help_needs_none_of_the_libraries_of_the_science():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize("group", [[], ["store"]])
+def test_groups_explain_themselves_with_examples(group, capsys):
+    assert main([*group, "--help"]) == 0
+    assert "Examples:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -150,6 +157,38 @@ def test_a_mistake_of_ours_is_to_be_reported_and_traced_on_demand(monkeypatch, c
     assert "KeyError" in text and "report" in text and "Traceback" not in text
     assert main(["--debug", "init", "a"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (PermissionError(13, "Permission denied", "/a/b"), "/a/b: Permission denied"),
+        (ModuleNotFoundError("No module named 'x'", name="x"), "package x is not installed"),
+        (MemoryError(), "memory"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_mistake_of_ours(error, says, monkeypatch, capsys):
+    def broken(folder):
+        raise error
+
+    monkeypatch.setattr("poreflux.run.commands.init.init", broken)
+    assert main(["init", "a"]) == 1
+    text = capsys.readouterr().err
+    assert says in text and "mistake of Poreflux" not in text
+
+
+def test_commands_and_options_are_completed():
+    code = "import sys; from poreflux.run.cli import main; sys.exit(main())"
+    for words, number, found in (("geo", "1", "geometry"), ("uptake --te", "2", "--temperature")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+            env=os.environ | {
+                "COMP_WORDS": f"poreflux {words}", "COMP_CWORD": number,
+                "_POREFLUX_COMPLETE": "complete_bash",
+            },
+        )  # fmt: skip
+        assert done.stdout.split() == [found]
 
 
 def test_one_row_per_file_and_a_failed_one_with_its_reason(folder, capsys):

@@ -83,6 +83,18 @@ def test_snakemake_shows_itself_where_it_only_looks(words, found):
     assert launch.has_any(words, launch.WITH_OWN_OUTPUT) == found
 
 
+def test_all_words_reach_snakemake_as_they_are(monkeypatch):
+    words = [
+        *("uptake", "-c8", "-p", "--configfile", "a.yaml", "b.yaml", "--cores", "2", "-nq"),
+        *("--config", "study=mine", "predict={cifs: 'my/*.cif'}"),
+    ]
+    given = []
+    monkeypatch.setattr(launch, "run", lambda words: given.extend(words) or 3)
+    assert main(["run", *words]) == 3
+    assert given == words
+
+
+@pytest.mark.slow("starts Snakemake")
 def test_what_is_wrong_is_said_in_a_line_before_any_job(root, tmp_path):
     library = os.pathsep.join([str(root / "workflow"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -132,6 +144,12 @@ def test_the_study_is_announced_to_whom_started_snakemake(root, tmp_path, monkey
     assert "results/default/report/index.html" in told["pages"]
 
 
+def test_without_snakemake_it_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(launch, "find_spec", lambda name: None)
+    assert main(["run"]) == 1
+    assert "poreflux[study]" in capsys.readouterr().err
+
+
 def test_without_the_workflow_it_says_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(checkout, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -160,7 +178,7 @@ def logger(tmp_path, monkeypatch):
         handler.console.file.flush()
         return path.read_text().splitlines()
 
-    yield SimpleNamespace(tell=tell, shown=shown)
+    yield SimpleNamespace(tell=tell, shown=shown, running=lambda: handler.__rich__().plain)
     logging.getLogger("poreflux").removeHandler(handler)
 
 
@@ -173,8 +191,10 @@ def test_one_line_per_rule(logger):
     logger.tell(LogEvent.RUN_INFO, stats={"uptake_shard": 2, "uptake": 1, "total": 3})
     started(logger, 1, "uptake_shard")
     started(logger, 2, "uptake_shard")
+    assert logger.running().endswith("0/3 done: uptake (2 jobs)")
     logger.tell(LogEvent.JOB_FINISHED, job_id=1)
     assert len(logger.shown()) == 1
+    assert logger.running().endswith("1/3 done: uptake")
     logger.tell(LogEvent.JOB_FINISHED, job_id=2)
     # the target makes nothing
     started(logger, 3, "uptake", output=())
@@ -195,7 +215,9 @@ def test_a_job_that_failed_is_shown_with_its_log_and_no_traceback(logger, tmp_pa
     started(logger, 1, "collect_tables")
     error = {"level": logging.ERROR}
     logger.tell(LogEvent.ERROR, "RuleException: ...", exception="RuleException", **error)
-    logger.tell(LogEvent.JOB_ERROR, "Error in", rule_name="collect_tables", log=[log], **error)
+    logger.tell(
+        LogEvent.JOB_ERROR, "Error in", rule_name="collect_tables", jobid=1, log=[log], **error
+    )
     logger.tell(None, "Exiting because a job execution failed. Look above", **error)
     logger.tell(LogEvent.ERROR, "At least one job", exception="WorkflowError", **error)
     assert logger.shown()[1:] == [

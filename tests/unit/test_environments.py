@@ -197,6 +197,8 @@ assert poreflux.diffusion.self_diffusivity(cif, target_error=0.2).d_m2_s > 0
 assert poreflux.geometry.describe(cif).lcd_A > 0
 stack = get_learner("gp").load().from_bytes(open("gp.npz", "rb").read())
 assert np.isfinite(stack.predict(np.load("x.npy"))).all()
+from poreflux.run.cli import main
+assert main(["predict", cif]) == 0
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False

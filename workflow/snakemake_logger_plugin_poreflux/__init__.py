@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -42,6 +43,7 @@ class LogHandler(LogHandlerBase):
         self.todo: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.rule_of: dict[int, str] = {}
+        self.running: set[int] = set()
         self.started: dict[str, float] = {}
         self.start = time.monotonic()
         self.failed = False
@@ -109,16 +111,17 @@ class LogHandler(LogHandlerBase):
         self.todo.update({rule: n for rule, n in stats.items() if rule != "total"})
         self._say(f"{sum(self.todo.values())} jobs of {len(self.todo)} rules")
         if self.console.is_terminal:
-            self.status = Status("", console=self.console)
+            self.status = Status(self, console=self.console)
             self.status.start()
 
     def _job_started(self, job: int, rule: str) -> None:
         self.rule_of[job] = rule
+        self.running.add(job)
         self.started.setdefault(rule, time.monotonic())
-        self._update()
 
     def _job_finished(self, job: int) -> None:
         rule = self.rule_of.get(job)
+        self.running.discard(job)
         if rule is None:
             return
         self.done[rule] += 1
@@ -127,20 +130,18 @@ class LogHandler(LogHandlerBase):
             seconds = time.monotonic() - self.started[rule]
             so_far = f"{sum(self.done.values())}/{sum(self.todo.values())}"
             self._say(f"{in_words(rule):28s} {jobs:>9s} {duration(seconds):>9s}   {so_far:>9s}")
-        self._update()
 
-    def _update(self) -> None:
-        if self.status:
-            running = [
-                f"{in_words(rule)} {self.done[rule]}/{self.todo[rule]}"
-                for rule in self.started
-                if self.done[rule] < self.todo[rule]
-            ]
-            took = duration(time.monotonic() - self.start)
-            self.status.update(f"{took}: {', '.join(running[:5])}")
+    def __rich__(self) -> Text:
+        """What runs: the line that a terminal shows below the others, made anew at each look."""
+        rules = Counter(self.rule_of[job] for job in sorted(self.running))
+        jobs = [f"{in_words(rule)}{f' ({n} jobs)' if n > 1 else ''}" for rule, n in rules.items()]
+        took = duration(time.monotonic() - self.start)
+        done = f"{sum(self.done.values())}/{sum(self.todo.values())}"
+        return Text(f"{took}, {done} done: {', '.join(jobs)}", no_wrap=True, overflow="ellipsis")
 
     def _job_failed(self, record: logging.LogRecord) -> None:
         self.failed = True
+        self.running.discard(record.jobid)
         self._say(f"{in_words(record.rule_name)} failed", "red")
         for path in record.log or ():
             for line in last_lines(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from functools import cache
 from importlib import resources
@@ -10,11 +11,13 @@ from importlib.resources.abc import Traversable
 import pandas as pd
 
 from poreflux.base.errors import ConfigError
+from poreflux.base.tables import read_table
 from poreflux.data.features import GEOMETRY_COLUMNS, IDENTITY_COLUMNS, histogram_columns
 
 # What is slower is closed in effect: half an hour through a micrometre. Models tell it no further.
 SLOWEST_M2_S = 1e-16
 TABLE, README, CARD = "core2019.parquet", "README.md", "card.json"
+MODEL, FEATURES = "{}.model", "{}.features.csv.gz"
 
 
 def folder() -> Traversable:
@@ -38,7 +41,7 @@ def dataset() -> pd.DataFrame:
     True
     """
     with resources.as_file(folder() / TABLE) as path:
-        return pd.read_parquet(path)
+        return read_table(path)
 
 
 def describe() -> str:
@@ -71,13 +74,22 @@ def model(guest: str) -> bytes:
             f"no model ships for guest {guest!r}; there are: {', '.join(guests())}. "
             f"`poreflux diffusion --guest {guest}` simulates it in a second or two"
         )
-    return (folder() / f"{guest}.model").read_bytes()
+    return (folder() / MODEL.format(guest)).read_bytes()
 
 
 @cache
 def training_features(guest: str) -> pd.DataFrame:
-    """Features of the data set's structures, as :func:`poreflux.data.features.feature_table`."""
-    table = dataset().reset_index()
+    """Features (:func:`poreflux.data.features.feature_table`) of the structures of a model.
+
+    They lie beside the model as CSV: predictions do without the package that reads Parquet.
+    """
+    data = (folder() / FEATURES.format(guest)).read_bytes()
+    return pd.read_csv(io.BytesIO(data), compression="gzip")
+
+
+def features_of(table: pd.DataFrame, guest: str) -> pd.DataFrame:
+    """The features of a guest in the data set, under the names of the stages' tables."""
+    table = table.reset_index()
     own = {c: c.removeprefix(f"{guest}_") for c in table.columns if c.startswith(f"{guest}_")}
     columns = [*IDENTITY_COLUMNS, *GEOMETRY_COLUMNS, *histogram_columns(table)]
     return pd.concat([table[columns], table[list(own)].rename(columns=own)], axis=1)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from poreflux.base.errors import ConfigError
@@ -58,8 +59,13 @@ def run(words: Sequence[str]) -> int:
     Raises
     ------
     ConfigError
-        If there is no Snakefile, or no study in the folder.
+        If there is no Snakemake, no Snakefile, or no study in the folder.
     """
+    if find_spec("snakemake") is None:
+        raise ConfigError(
+            "Snakemake is not installed: `make setup` in the repository, or pip install "
+            "'poreflux[study]'"
+        )
     folder, words = split(words)
     snakefile = (checkout() / "Snakefile").absolute()
     os.chdir(folder)
