@@ -18,6 +18,7 @@ LONGEST = (
     "test_tables.py",
     "test_diffusion.py",
     "test_workflow.py",
+    "test_report.py",
     "test_uptake.py",
 )
 # Their tests have nothing costly in common but what all workers share: any worker takes any.

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_report import complete_facts, complete_tables, render_only
+from test_report_synthesis import facts as synthesis_facts
+from test_report_synthesis import one_case, together
 
 from poreflux import report
 from poreflux.data.labels import DIFFUSIVITY
+from poreflux.report import synthesis
 from poreflux.report.figures import interactive
 
 WIDE, TELEPHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
@@ -212,6 +215,17 @@ def test_without_scripts_the_drawings_stand_there(open_page):
     picture = found.page.locator("#figure-held_out img")
     assert picture.is_visible() and picture.bounding_box()["width"] <= TELEPHONE["width"]
     assert found.page.locator("#figure-held_out .plot").is_hidden()
+
+
+@pytest.mark.slow("opens a browser")
+@pytest.mark.parametrize("viewport", [WIDE, TELEPHONE], ids=["wide", "telephone"])
+def test_the_page_on_synthesis_is_not_cut_off_either(open_page, tmp_path, monkeypatch, viewport):
+    render_only(monkeypatch)
+    tables = together(one_case("alpha"))
+    path = synthesis.build(tables, synthesis_facts() | {"synthetic": True}, tmp_path)
+    found = open_page(viewport, path)
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert found.page.locator(".banner").inner_text().startswith("These data are synthetic")
 
 
 @pytest.mark.slow("draws a page of 24,000 structures")
