@@ -31,6 +31,33 @@ rule collect_costs:
         "../scripts/collect_costs.py"
 
 
+rule map_landscape:
+    """Map the energy of the guest in one target structure, and the guest's way through it."""
+    input:
+        structures=(
+            PLAN.shard_tables("structures", TARGET) if TARGET in PLAN.sets else []
+        ),
+        diffusion=PLAN.tables("diffusion", [TARGET]),
+    output:
+        table=PLAN.table("study", "landscape"),
+    log:
+        f"{PLAN.logs}/map_landscape/study.log",
+    conda:
+        "../envs/simulation.yaml"
+    resources:
+        mem_mb=more_each_attempt(2000),
+        runtime=30,
+    params:
+        *words(percolation=PLAN.stage_settings("percolation").model_dump(mode="json")),
+        *code_of("map_landscape"),
+        settings=for_script(PLAN.stage_settings("percolation")),
+        lineage=lineage_of,
+    message:
+        "Mapping the channels of one structure"
+    script:
+        "../scripts/map_landscape.py"
+
+
 rule build_report:
     """Write the page and its figures from the tables of the study."""
     input:
@@ -46,6 +73,7 @@ rule build_report:
         importance=PLAN.table("study", "importance"),
         held_out=PLAN.table("study", "held_out"),
         cost=PLAN.table("study", "cost"),
+        landscape=lambda wildcards: PLAN.landscape_tables(),
     output:
         html=report(
             PLAN.page(),

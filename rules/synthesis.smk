@@ -156,6 +156,7 @@ rule build_synthesis_report:
         *code_of("build_synthesis_report"),
         *template_words(),
         facts=for_script(SYNTHESIS_FACTS),
+        files=for_script([*PLAN.synthesis_files.values()]),
         lineage=lineage_of,
     message:
         "Writing the report on synthesis"

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from poreflux import report
-from poreflux.data.features import GEOMETRY_COLUMNS
+from poreflux.data.features import FEATURE_SETS, GEOMETRY_COLUMNS
+from poreflux.learning.learners import algorithms
 from poreflux.report import numbers
 from poreflux.report.figures import style
 from poreflux.report.rendering import render
@@ -26,6 +27,7 @@ from poreflux.report.sections.transfer import draw_learning_curves, draw_scores
 from poreflux.report.sources import with_source
 from poreflux.report.statistics import joint_deviation, rank_correlation
 from poreflux.report.study import Study
+from poreflux.report.words import learner_in_words
 from poreflux.run import config as poreflux_config
 from poreflux.run.plan import StudyPlan
 
@@ -37,6 +39,7 @@ SECTIONS = (
     "catalogue",
     "structures",
     "descriptors",
+    "channels",
     "uptake",
     "diffusion",
     "pretraining",
@@ -225,7 +228,19 @@ def complete_tables():
     cost.append(("diffusion", "target", 47, 940.0))
     tables["study/cost"] = pd.DataFrame(cost, columns=["stage", "set", "structures", "cpu_s"])
     tables["study/held_out"] = held_out(rng, target["diffusion"])
+    tables["study/landscape"] = landscape("core001")
     return tables | learnt(rng)
+
+
+def landscape(name):
+    """A channel along x in a box of 6 Å: a trough, its bottom and an atom beside it."""
+    axis = np.linspace(0, 6, 7)
+    x, y, z = (c.ravel() for c in np.meshgrid(axis, axis, axis, indexing="ij"))
+    energy = 400.0 * ((y - 3) ** 2 + (z - 3) ** 2) - 2000 + 300 * np.sin(np.pi * x / 2)
+    grid = pd.DataFrame({"part": "energy", "x_A": x, "y_A": y, "z_A": z, "energy_K": energy})
+    bottom = grid[(y == 3) & (z == 3)].assign(part="path")
+    atom = pd.DataFrame({"part": ["atom"], "x_A": 1.0, "y_A": 0.5, "z_A": 0.5, "element": "Zn"})
+    return pd.concat([grid, bottom, atom], ignore_index=True).assign(name=name)
 
 
 def held_out(rng, diffusion):
@@ -367,6 +382,7 @@ def test_complete_page_has_every_figure_and_nothing_missing(whole):
         "pretraining",
         "held_out",
         "structures",
+        "channels",
         "scores",
         "wins_mlp",
         "wins_xgboost",
@@ -563,6 +579,14 @@ def test_held_out_numbers_are_those_of_the_table(tables, whole):
     assert f"Farthest off: {table['name'][off.abs().idxmax()]} (" in text
 
 
+@pytest.mark.slow("draws a whole page")
+def test_the_channel_of_one_structure_is_described(whole):
+    # from -2300 to -1700 K is 600 K, 2.0 kT at 298 K; one kT above its top is -1402 K
+    assert "core001, the target structure whose" in whole[1].text
+    assert "may be at up to -1402 K" in whole[1].text.replace("−", "-")
+    assert "on which it climbs 2.0 kT at 298 K" in whole[1].text
+
+
 def test_all_structures_have_a_row(tables, facts, tmp_path):
     study = Study(tables, facts, tmp_path)
     table = all_structures(study).table.set_index("name")
@@ -620,7 +644,7 @@ TOGETHER = (
         "target/crosscheck_diffusion",
         "study/importance",
     ),
-    ("target/diffusion", "study/held_out"),
+    ("target/diffusion", "study/held_out", "study/landscape"),
 )
 
 
@@ -791,6 +815,11 @@ def test_importance_per_learner(tables, facts, tmp_path, quick):
     both = [tables["study/importance"].assign(learner=x) for x in ("mlp", "xgboost")]
     read = built(tables | {"study/importance": pd.concat(both)}, facts, tmp_path)
     assert "figure-importance_mlp" in read.ids and "figure-distances_xgboost" in read.ids
+
+
+@pytest.mark.parametrize("name", [*algorithms(), *(f"gp+{features}" for features in FEATURE_SETS)])
+def test_every_learner_has_words(name):
+    assert learner_in_words(name).endswith(f" ({name})")
 
 
 # ---- the numbers alone
@@ -1085,7 +1114,7 @@ def from_files(root, files):
 
 @pytest.mark.slow("draws pages")
 def test_tables_from_files_are_said_to_be_read(root, tables, tmp_path, quick):
-    some = {k: t for k, t in tables.items() if "crosscheck" not in k}
+    some = {k: t for k, t in tables.items() if "crosscheck" not in k and "landscape" not in k}
     files = {
         "source/uptake": ["a.csv.gz", "b.csv"],
         "target/uptake": ["c.csv"],

@@ -18,7 +18,7 @@ EVIL = '<img src=x onerror="document.title=1">'
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--enable-unsafe-swiftshader",
 ]  # fmt: skip
 
 
@@ -56,7 +56,8 @@ class Opened:
         self.context = browser.new_context(viewport=viewport, **options)
         self.page = self.context.new_page()
         self.complaints, self.requests = [], []
-        self.page.on("console", lambda m: self.complaints.append(m.text))
+        # warnings are of how WebGL is done without a graphics card
+        self.page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
         self.page.on("request", lambda r: self.requests.append(r.url))
         self.page.goto(path.as_uri())
@@ -191,6 +192,18 @@ def test_axes_are_chosen(open_page):
     plot = found.show("structures")
     found.page.get_by_label("Horizontal axis").select_option("lcd_A")
     plot.locator(".xtitle", has_text="LCD").wait_for()
+
+
+@pytest.mark.slow("opens a browser")
+def test_channels_turn_where_space_can_be_shown(open_page):
+    found = open_page(WIDE)
+    found.page.locator("#figure-channels").scroll_into_view_if_needed()
+    webgl = found.page.evaluate("Boolean(document.createElement('canvas').getContext('webgl'))")
+    if webgl:
+        found.page.wait_for_selector("#figure-channels .plot canvas")
+    # where it cannot, the drawing is left
+    assert found.page.locator("#figure-channels .plot").is_visible() == webgl
+    assert found.page.locator("#figure-channels img").is_visible() != webgl
 
 
 @pytest.mark.slow("opens a browser")

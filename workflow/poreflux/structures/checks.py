@@ -146,6 +146,35 @@ def merge(remarks: dict[str, str], warnings: dict[str, str]) -> dict[str, str]:
     }
 
 
+def bare_framework(structure: Structure) -> np.ndarray:
+    """Which atoms make up the framework, whatever solvent and hydrogens a file has beside it.
+
+    Parameters
+    ----------
+    structure : Structure
+
+    Returns
+    -------
+    ndarray (n_atoms,) bool
+        The atoms of periodic networks of bonds, but no hydrogen, and no oxygen of water, hydroxide
+        or oxide that hangs on one metal atom alone. Where there is no such atom, or the bonds
+        cannot be found: all atoms but hydrogen, or all.
+    """
+    atoms = _describe(structure)
+    heavy = ~atoms.hydrogen
+    kept = heavy
+    pairs, _ = _neighbours(structure, _search_radius(atoms, 0.0), 0.0)
+    if pairs is not None:
+        bonds, _ = _judge_pairs(atoms, pairs, 0.0, {})
+        label, periodic = _fragments(len(heavy), bonds)
+        inner = bonds.where(heavy[bonds.i] & heavy[bonds.j])
+        degree = np.bincount(inner.i, minlength=len(heavy))
+        on_metal = np.bincount(inner.i, weights=atoms.metal[inner.j], minlength=len(heavy))
+        hanging = (atoms.species == "O") & (degree == 1) & (on_metal == 1)
+        kept = heavy & periodic[label] & ~hanging
+    return next((mask for mask in (kept, heavy) if mask.any()), ~heavy)
+
+
 def fail_on(warnings: dict[str, str], codes) -> None:
     """Raise :class:`StructureError` for the first warning whose code is among ``codes``."""
     for code, text in warnings.items():

@@ -314,13 +314,28 @@
 
   function figure(spec) {
     const { axis, layout } = theme();
-    if (spec.literal) return [spec.data, { ...layout, ...spec.layout }];
+    if (spec.literal) return [spec.data.map(spread), { ...layout, ...spec.layout, scene: scene(spec, axis) }];
     const traces = filled(spec);
     const axes = Object.fromEntries(
       ["xaxis", "yaxis"].map((name) => [name, { ...axis, ...spec.layout[name], ...ticks(spec, name, traces) }]),
     );
     const parts = [...(spec.diagonal ? line(traces) : []), ...traces, circled(spec)];
     return [parts, { ...layout, ...spec.layout, ...axes }];
+  }
+
+  // The axes of a grid as plotly wants them: a coordinate for each of its points.
+  function spread(trace) {
+    if (!trace.axes) return trace;
+    const [xs, ys, zs] = trace.axes;
+    const points = xs.flatMap((x) => ys.flatMap((y) => zs.map((z) => [x, y, z])));
+    const { axes, ...rest } = trace;
+    return { ...rest, x: points.map((p) => p[0]), y: points.map((p) => p[1]), z: points.map((p) => p[2]) };
+  }
+
+  function scene(spec, axis) {
+    const { automargin, ...shared } = axis;
+    const themed = ["xaxis", "yaxis", "zaxis"].map((name) => [name, { ...shared, ...spec.layout.scene[name] }]);
+    return { ...spec.layout.scene, ...Object.fromEntries(themed) };
   }
 
   function draw(plot) {
@@ -356,6 +371,8 @@
 
   function start(element) {
     const plot = { element, spec: plots[element.dataset.plot] };
+    // the drawing stays where space cannot be shown
+    if (plot.spec.literal && !hasWebGL()) return null;
     element.hidden = false;
     if (plot.spec.diagonal) element.classList.add("square");
     if (plot.spec.choices && plot.spec.choices.length) chooser(plot);
