@@ -154,7 +154,7 @@ def _read(given: StructureLike) -> tuple[Structure, str]:
         structure, remarks = parse_with_remarks(read_bytes(given))
     else:
         structure, remarks = as_structure(given), {}
-    return structure, checks.join(remarks | checks.find_warnings(structure))
+    return structure, checks.join(checks.merge(remarks, checks.find_warnings(structure)))
 
 
 def _predicted(structure: Structure, name: str, guest: str, simulate: bool) -> dict:
