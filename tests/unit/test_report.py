@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import itertools
 import math
 import re
 import tomllib
@@ -20,6 +21,7 @@ from poreflux.report.figures import style
 from poreflux.report.rendering import render
 from poreflux.report.scores import score_summary
 from poreflux.report.sections.catalogue import all_structures
+from poreflux.report.sections.diffusion import draw_diffusivities
 from poreflux.report.sections.importance import draw_distances, importance_distances
 from poreflux.report.sections.pretraining import draw_pretraining
 from poreflux.report.sections.structures import complete_structures, failures, warning_counts
@@ -358,11 +360,66 @@ def tables():
     return complete_tables()
 
 
+def overprinted(figure):
+    """Pairs of labels of ticks that lie upon each other along an axis of a drawn figure."""
+    found = []
+    for axes in figure.axes:
+        for axis, side in ((axes.xaxis, "width"), (axes.yaxis, "height")):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+            shown = [
+                tick.label1
+                for tick in ticks
+                if low <= tick.get_loc() <= high and tick.label1.get_visible()
+            ]
+            labels = [
+                (label.get_window_extent(), label.get_text())
+                for label in shown
+                if label.get_text() and not label.get_rotation()
+            ]
+            start = "x0" if side == "width" else "y0"
+            labels.sort(key=lambda label: getattr(label[0], start))
+            for (box, text), (after, other) in itertools.pairwise(labels):
+                if getattr(box, start) + getattr(box, side) > getattr(after, start) + 0.5:
+                    found.append((axes.get_title(), axes.get_xlabel(), text, other))
+    return found
+
+
 @pytest.fixture(scope="module")
-def whole(tables, facts, tmp_path_factory):
+def crowded():
+    """Labels of ticks that lie upon each other, by the width of the figure, of ``whole``."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def whole(tables, facts, tmp_path_factory, crowded):
     """The report of the complete tables: its folder and its page."""
     folder = tmp_path_factory.mktemp("report")
-    return folder, built(tables, facts, folder)
+    draw = style._as_png
+
+    def draw_and_look(figure):
+        drawn = draw(figure)
+        crowded.setdefault(drawn.width, []).extend(overprinted(figure))
+        return drawn
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "_as_png", draw_and_look)
+        return folder, built(tables, facts, folder)
+
+
+@pytest.mark.slow("draws a whole page")
+def test_no_labels_lie_upon_each_other(whole, crowded):
+    assert {style.WIDTH, style.NARROW_WIDTH} <= set(crowded)
+    assert [text for texts in crowded.values() for text in texts] == []
+
+
+def test_labels_of_a_narrow_range_of_diffusivities_do_not_overprint():
+    """Two decades in half the width of a page, as of 100 CoRE MOFs."""
+    table = pd.DataFrame({"d_m2_s": np.geomspace(5e-10, 7e-8, 100), "d_err_m2_s": 1e-10})
+    made = draw_diffusivities(table.assign(diffusive=True))
+    for figure in (made, style.narrow_form(made)):
+        style._as_png(figure)
+        assert overprinted(figure) == []
 
 
 @pytest.mark.slow("draws a whole page")

@@ -236,6 +236,8 @@
         margin: { l: 10, r: 10, t: 30, b: 10 },
         legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
         hovermode: "closest",
+        modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: colour("--soft"),
+          activecolor: colour("--ink") },
         // on a telephone a finger scrolls the page
         dragmode: narrow.matches ? false : "zoom",
       },
