@@ -98,7 +98,7 @@ def write_files(page: Path, folder: Path) -> None:
                 (folder / title).write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "../README.md"])
 def test_commands_are_right(root, study, monkeypatch, page):
     """Every command is known, takes its options, and its configuration is right."""
     page = root / "docs" / page
@@ -149,6 +149,11 @@ def test_python_in_the_pages_runs(root, study, monkeypatch):
     assert found
     for text in found:
         exec(compile(text, "docs", "exec"), {})
+
+
+def test_the_first_prediction_shows_what_the_readme_shows(root):
+    shown = blocks(root / "docs" / "tutorials" / "first_prediction.md", "text")
+    assert shown and shown[0][1] in (root / "README.md").read_text(encoding="utf-8")
 
 
 def test_each_question_is_answered_and_linked(root):

@@ -150,11 +150,14 @@ def test_without_snakemake_it_says_what_to_do(monkeypatch, capsys):
     assert "poreflux[study]" in capsys.readouterr().err
 
 
-def test_without_the_workflow_it_says_what_to_do(tmp_path, monkeypatch, capsys):
+def test_without_the_workflow_it_says_what_to_do(root, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(checkout, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     assert main(["run"]) == 1
     assert "clone" in capsys.readouterr().err
+    # but in a folder of the repository, or below
+    monkeypatch.chdir(root / "docs")
+    assert checkout.checkout() == root
 
 
 # the logger
@@ -240,7 +243,8 @@ def test_an_error_of_the_configuration_is_shown_without_its_places(logger):
 
 
 def test_warnings_of_the_library_are_shown(logger):
-    logging.getLogger("poreflux.run.config").warning("the block %r is old", "md")
+    for _ in range(2):
+        logging.getLogger("poreflux.run.config").warning("the block %r is old", "md")
     assert logger.shown() == ["the block 'md' is old"]
 
 
@@ -296,7 +300,17 @@ def read_aif(monkeypatch):
 
 @pytest.mark.parametrize(
     ("guest", "meaning"),
-    [("CH4", "methane"), ("N2", "nitrogen"), ("Xe", "xenon"), ("He", "helium")],
+    [
+        ("CH4", "methane"),
+        ("H2", "hydrogen"),
+        ("N2", "nitrogen"),
+        ("O2", "oxygen"),
+        ("He", "helium"),
+        ("Ne", "neon"),
+        ("Ar", "argon"),
+        ("Kr", "krypton"),
+        ("Xe", "xenon"),
+    ],
 )
 def test_pygaps_reads_what_was_exported(tmp_path, read_aif, guest, meaning):
     name = "a b's=mof"

@@ -48,8 +48,6 @@ def test_the_catalogue_of_workflows_can_read_its_file(root):
     assert set(usage["mandatory-flags"]) == {"desc", "flags"}
     assert set(usage["software-stack-deployment"]) == {"conda", "apptainer", "apptainer+conda"}
     assert (root / "config" / "README.md").is_file()
-    readme = (root / "README.md").read_text().lower()
-    assert "snakemake" in readme and "workflow" in readme
 
 
 def test_licences_are_those_that_the_packages_state(root):

@@ -47,6 +47,7 @@ class LogHandler(LogHandlerBase):
         self.started: dict[str, float] = {}
         self.start = time.monotonic()
         self.failed = False
+        self.told: set[str] = set()
         self.status: Status | None = None
         # warnings of the library, in the process of the workflow
         logging.getLogger("poreflux").addHandler(self)
@@ -102,7 +103,10 @@ class LogHandler(LogHandlerBase):
 
     def _message(self, record: logging.LogRecord) -> None:
         text, is_warning = record.getMessage(), record.levelno >= logging.WARNING
-        if text.startswith(WORTH_TELLING) or (is_warning and not text.startswith(SAID_BETTER)):
+        worth = is_warning and not text.startswith(SAID_BETTER)
+        # Snakemake says some each time that a job ends
+        if (worth or text.startswith(WORTH_TELLING)) and text not in self.told:
+            self.told.add(text)
             self._say(text, "yellow" if is_warning else "")
 
     def _plan(self, stats: dict) -> None:

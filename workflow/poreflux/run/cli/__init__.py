@@ -53,11 +53,18 @@ def _poreflux(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and end."
+            "--version",
+            metavar="",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version and end.",
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error. Before the command.")
+        bool,
+        typer.Option(
+            "--debug", metavar="", help="Show the traceback of an error. Before the command."
+        ),
     ] = False,
 ) -> None:
     """Gas adsorption and diffusion in metal-organic frameworks, from CIF files.
