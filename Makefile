@@ -2,7 +2,9 @@
 # make quick  sets up .venv, checks style, runs the unit tests but the slow ones: a minute or so
 # make test   sets up .venv, checks style and rules, runs all tests: some ten minutes on two cores
 # make gpu    adds what the CUDA kernels need
-# make config-docs  writes config/schema.json, config/config.default.yaml, docs/configuration.md
+# make docs   builds the documentation as a site: site/index.html
+# make config-docs  writes config/schema.json, config/config.default.yaml, docs/configuration.md,
+#             docs/command_line.md
 # make lock   looks up the hashes after a change of envs/*.in; needs uv
 PYTHON ?= python3
 CORES ?= $(shell nproc)
@@ -20,12 +22,13 @@ endif
 HASHED := --require-hashes --no-deps
 PINS := envs/requirements.txt
 
-.PHONY: run test quick setup gpu lint style config-docs lock clean
+.PHONY: run test quick setup gpu lint style docs config-docs lock clean
 
 setup: $(STAMP)
 
 $(STAMP): $(PINS) pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned packages into $(VENV): about 3 GB, some minutes"
 	$(PIP) $(HASHED) -r envs/torch-cpu.txt || echo "torch will be that of PyPI"
 	$(PIP) $(HASHED) -r $(PINS) || { echo "Without hashes: make setup HASHED= PINS=envs/requirements.in"; exit 1; }
 	# and, where this build of torch asks for them, the CUDA libraries
@@ -54,6 +57,9 @@ style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 config-docs: $(STAMP)
 	$(BIN)/python -m poreflux.run.config_docs

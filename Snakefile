@@ -2,12 +2,17 @@
 # -> report.
 # The files under rules/ stand in the order in which data flow.
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
+# The folder of this file, also where another workflow uses this one as a module.
+ROOT = Path(str(workflow.current_basedir)).resolve()
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+
+configfile: ROOT / "config" / "config.yaml"
 
 
 include: "rules/common.smk"
@@ -23,56 +28,67 @@ check_targets_first(workflow)
 
 
 rule all:
+    """The pages of the study: everything that the configuration asks for."""
     default_target: True
     input:
         lambda wildcards: PLAN.default_pages(),
 
 
 rule geometry:
+    """Pore diameters, surface areas and void fractions of every set."""
     input:
         PLAN.tables("geometry"),
 
 
 rule energy:
+    """Energy histograms of every set."""
     input:
         PLAN.tables("energy"),
 
 
 rule percolation:
+    """Channels, barriers, mobilities and Henry coefficients of every set."""
     input:
         PLAN.tables("percolation"),
 
 
 rule descriptors:
+    """Geometry, energy and percolation of every set, on a page of their own; no simulation."""
     input:
         PLAN.page("descriptors"),
 
 
 rule uptake:
+    """Uptakes by grand canonical Monte Carlo of every set."""
     input:
         PLAN.tables("uptake"),
 
 
 rule diffusion:
+    """Self-diffusivities of every set that asks for them."""
     input:
         PLAN.tables("diffusion"),
 
 
 rule study:
+    """The learning: source models, direct and transfer learning, importance, held-out structures."""
     input:
         lambda wildcards: PLAN.study_tables(),
 
 
 rule synthesis:
+    """The study of synthesis conditions and particle size, with its page."""
     input:
         lambda wildcards: PLAN.synthesis_page(),
 
 
 rule predict:
+    """Diffusivities of CIFs of your own (predict.cifs), from the models of the study."""
     input:
         lambda wildcards: PLAN.predictions(),
 
 
 rule validate:
+    """A few structures again with RASPA3 and LAMMPS."""
     input:
         PLAN.crosscheck_tables(),

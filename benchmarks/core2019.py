@@ -27,7 +27,8 @@ import poreflux
 from poreflux import diffusion, geometry, percolation, uptake
 from poreflux.base.processes import run_isolated
 from poreflux.base.progress import Progress
-from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S, histogram_columns
+from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S, histogram_columns, select_features
+from poreflux.learning.learners import get_learner
 from poreflux.learning.predict import predict
 from poreflux.learning.study import run_size
 from poreflux.prediction import description, shipped
@@ -114,21 +115,27 @@ def assemble(options) -> pd.DataFrame:
     )
 
 
-def ship(table: pd.DataFrame) -> None:
-    """Write the data set, the models and their card into the package."""
+def ship(table: pd.DataFrame, drawn: int) -> None:
+    """Write the data set, the models and their card into the package; of so many drawn."""
     folder = Path(str(shipped.folder()))
     table.to_parquet(folder / shipped.TABLE, compression="zstd", compression_level=19)
     models = {}
     for guest in dict.fromkeys(guest for guest, _ in PARTS.values()):
         if f"{guest}_d_m2_s" not in table:
             continue
-        features = shipped.training_features.__wrapped__(guest)
+        features = description.features_of(table, guest)
         labels = labels_of(table, guest)
         if len(labels) < LEAST_LABELS:
             continue
         size = int(SHARE * len(labels))
         _, model = run_size(features, labels, [], size, DRAWS, learner=LEARNER, **TRAINING)
-        (folder / f"{guest}.model").write_bytes(model)
+        (folder / shipped.MODEL.format(guest)).write_bytes(model)
+        columns = select_features(features, get_learner(LEARNER).feature_set)
+        columns[columns["name"].isin(labels.index)].to_csv(
+            folder / shipped.FEATURES.format(guest),
+            index=False,
+            compression={"method": "gzip", "mtime": 0},
+        )
         models[guest] = {
             "label": f"log10 of D of {guest} at {TEMPERATURE_K:g} K, engine harmonic",
             "learner": LEARNER,
@@ -142,6 +149,7 @@ def ship(table: pd.DataFrame) -> None:
         "date": time.strftime("%Y-%m-%d"),
         "poreflux": poreflux.__version__,
         "licence": LICENCE,
+        "drawn": drawn,
         "structures": len(table),
         "models": models,
     }
@@ -176,8 +184,9 @@ def page(table: pd.DataFrame, facts: dict) -> list[str]:
         "# Diffusion and adsorption in the CoRE MOFs that CH4 passes through",
         "",
         f"Version {facts['version']} of {facts['date']}, made with Poreflux {facts['poreflux']}. "
-        f"{len(table)} structures of CoRE MOF 2019 (ASR, all solvent removed): of those drawn at "
-        "random from its 12,020, all through which CH4 gets at 298 K (a channel below 20 kT). "
+        f"{len(table)} structures of CoRE MOF 2019 (ASR, all solvent removed): of "
+        f"{facts['drawn']} drawn at random from its 12,020, all through which CH4 gets at 298 K "
+        "(a channel below 20 kT). "
         f"Diffusivities of {counts}.",
         "",
         "`poreflux.dataset()` gives the table, indexed by the name in CoRE MOF.",
@@ -286,7 +295,8 @@ def main() -> None:
     if options.part != "assemble":
         run(options.part, options)
         return
-    ship(assemble(options))
+    drawn = len(pd.read_csv(kept(options, "CH4"), usecols=["name"]))
+    ship(assemble(options), drawn)
 
 
 if __name__ == "__main__":

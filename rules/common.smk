@@ -5,7 +5,14 @@ import sys
 from functools import cache
 from pathlib import Path
 
-LIBRARY = str(Path(workflow.basedir) / "workflow")
+from snakemake.exceptions import WorkflowError
+
+LIBRARY = str(ROOT / "workflow")
+if not Path(LIBRARY).is_dir():
+    raise WorkflowError(
+        f"{ROOT} is no local folder: Poreflux needs its library beside its Snakefile. "
+        "Clone the repository and name the Snakefile of the clone."
+    )
 sys.path.insert(0, LIBRARY)
 
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -24,7 +31,7 @@ expose_library(LIBRARY)
 answer_sigterm_in_a_thread(JobScheduler)
 
 CONFIG = complete(config, workflow.configfiles)
-PLAN = StudyPlan(CONFIG, Path(workflow.basedir))
+PLAN = StudyPlan(CONFIG, ROOT)
 PLAN.check()
 announce(PLAN)
 
@@ -66,7 +73,7 @@ localrules:
 
 def code_of(script, learners=()):
     """Words for all the library code that a script draws on, and that of learners."""
-    path = Path(workflow.basedir) / "scripts" / f"{script}.py"
+    path = ROOT / "scripts" / f"{script}.py"
     return code_words(path, *(get_learner(name).module for name in learners))
 
 
@@ -121,7 +128,8 @@ def more_each_attempt(amount):
 def check_targets_first(workflow):
     """Let what is asked for and cannot be made say why, before Snakemake plans any job.
 
-    An input function that raises ends in an InputFunctionException with a traceback.
+    An input function that raises ends in an InputFunctionException with a traceback. Where this
+    workflow is a module, targets are those of another.
     """
     build = workflow._build_dag
 
@@ -130,5 +138,6 @@ def check_targets_first(workflow):
             PLAN.check_target(str(target))
         build()
 
-    if workflow.is_main_process:
+    is_own = Path(workflow.main_snakefile).resolve().parent == ROOT
+    if workflow.is_main_process and is_own:
         workflow._build_dag = check_and_build

@@ -58,6 +58,7 @@ rule pretrain_models:
         labels=PLAN.table(SOURCE, "labels"),
         # their scale, not their labels
         target_features=PLAN.table(TARGET, "features"),
+        groups=PLAN.groups(SOURCE),
     output:
         models=PLAN.source_models(),
         scores=PLAN.table("study", "pretraining/{learner}"),
@@ -112,6 +113,7 @@ rule finetune_models:
         features=PLAN.table(TARGET, "features"),
         labels=PLAN.table(TARGET, "labels"),
         source=PLAN.source_models(),
+        groups=PLAN.groups(TARGET),
     output:
         models=PLAN.target_models(),
         scores=PLAN.table("study", "scores/{learner}-{size}"),
@@ -240,7 +242,12 @@ rule predict_diffusivity:
         features=PLAN.table("predict", "features"),
         tables=lambda wildcards: PLAN.feature_tables("predict"),
     output:
-        csv=PLAN.predictions_csv,
+        csv=report(
+            PLAN.predictions_csv,
+            caption="captions/predictions.rst",
+            category="Predictions",
+            labels={"table": "predictions"},
+        ),
         table=PLAN.table("predict", "predictions"),
     log:
         f"{PLAN.logs}/predict_diffusivity/predict.log",

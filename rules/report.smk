@@ -31,6 +31,33 @@ rule collect_costs:
         "../scripts/collect_costs.py"
 
 
+rule map_landscape:
+    """Map the energy of the guest in one target structure, and the guest's way through it."""
+    input:
+        structures=(
+            PLAN.shard_tables("structures", TARGET) if TARGET in PLAN.sets else []
+        ),
+        diffusion=PLAN.tables("diffusion", [TARGET]),
+    output:
+        table=PLAN.table("study", "landscape"),
+    log:
+        f"{PLAN.logs}/map_landscape/study.log",
+    conda:
+        "../envs/simulation.yaml"
+    resources:
+        mem_mb=more_each_attempt(2000),
+        runtime=30,
+    params:
+        *words(percolation=PLAN.stage_settings("percolation").model_dump(mode="json")),
+        *code_of("map_landscape"),
+        settings=for_script(PLAN.stage_settings("percolation")),
+        lineage=lineage_of,
+    message:
+        "Mapping the channels of one structure"
+    script:
+        "../scripts/map_landscape.py"
+
+
 rule build_report:
     """Write the page and its figures from the tables of the study."""
     input:
@@ -44,10 +71,23 @@ rule build_report:
         pretraining=PLAN.table("study", "pretraining"),
         scores=PLAN.table("study", "scores"),
         importance=PLAN.table("study", "importance"),
+        held_out=PLAN.table("study", "held_out"),
         cost=PLAN.table("study", "cost"),
+        landscape=lambda wildcards: PLAN.landscape_tables(),
     output:
-        html=PLAN.page(),
-        figures=directory(f"{PLAN.results}/report/figures"),
+        html=report(
+            PLAN.page(),
+            caption="captions/page.rst",
+            category="Pages",
+            labels={"page": "study"},
+        ),
+        figures=report(
+            directory(f"{PLAN.results}/report/figures"),
+            patterns=["{figure}.png"],
+            caption="captions/figures.rst",
+            category="Figures of the study",
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{PLAN.logs}/build_report/report.log",
     benchmark:
@@ -77,8 +117,19 @@ rule build_descriptor_report:
         energy=PLAN.tables("energy"),
         percolation=PLAN.tables("percolation"),
     output:
-        html=PLAN.page("descriptors"),
-        figures=directory(f"{PLAN.results}/report/descriptors/figures"),
+        html=report(
+            PLAN.page("descriptors"),
+            caption="captions/descriptors.rst",
+            category="Pages",
+            labels={"page": "structures and descriptors"},
+        ),
+        figures=report(
+            directory(f"{PLAN.results}/report/descriptors/figures"),
+            patterns=["{figure}.png"],
+            caption="captions/descriptors.rst",
+            category="Figures of structures and descriptors",
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{PLAN.logs}/build_report/descriptors.log",
     conda:
@@ -91,7 +142,7 @@ rule build_descriptor_report:
         *code_of("build_report"),
         *template_words(),
         facts=for_script(FACTS),
-        sections=["structures", "descriptors"],
+        sections=["catalogue", "structures", "descriptors"],
         lineage=lineage_of,
     message:
         "Writing the report on structures and descriptors"

@@ -1,4 +1,4 @@
-"""Stage structures: CIFs and package names become checked structures with a content hash."""
+"""Stage structures: CIFs and package names become checked structures; near duplicates among them."""
 
 
 rule read_structures:
@@ -39,3 +39,29 @@ rule read_structures:
         "Reading structures: {wildcards.set}, shard {wildcards.shard}"
     script:
         "../scripts/read_structures.py"
+
+
+rule find_near_duplicates:
+    """Find the structures of a set that share a framework."""
+    input:
+        lambda wildcards: PLAN.shard_tables("structures", wildcards.set),
+    output:
+        table=PLAN.table("{set}", "groups"),
+    log:
+        f"{PLAN.logs}/find_near_duplicates/{{set}}.log",
+    conda:
+        "../envs/simulation.yaml"
+    threads: CONFIG.threads_per_shard
+    resources:
+        mem_mb=memory(800),
+        runtime=more_each_attempt(60),
+    params:
+        *words(limits=LIMITS_PER_STRUCTURE),
+        *code_of("find_near_duplicates"),
+        limits=for_script(LIMITS),
+        store=for_script(CONFIG.store),
+        lineage=lineage_of,
+    message:
+        "Finding near duplicates: {wildcards.set}"
+    script:
+        "../scripts/find_near_duplicates.py"

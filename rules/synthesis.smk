@@ -131,8 +131,19 @@ rule build_synthesis_report:
         if "new_conditions" in PLAN.synthesis_files
         else [],
     output:
-        html=PLAN.page("synthesis"),
-        figures=directory(f"{PLAN.results}/report/synthesis/figures"),
+        html=report(
+            PLAN.page("synthesis"),
+            caption="captions/synthesis.rst",
+            category="Pages",
+            labels={"page": "synthesis"},
+        ),
+        figures=report(
+            directory(f"{PLAN.results}/report/synthesis/figures"),
+            patterns=["{figure}.png"],
+            caption="captions/synthesis.rst",
+            category="Figures of synthesis",
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{PLAN.logs}/build_report/synthesis.log",
     conda:
@@ -145,6 +156,7 @@ rule build_synthesis_report:
         *code_of("build_synthesis_report"),
         *template_words(),
         facts=for_script(SYNTHESIS_FACTS),
+        files=for_script([*PLAN.synthesis_files.values()]),
         lineage=lineage_of,
     message:
         "Writing the report on synthesis"

@@ -18,6 +18,7 @@ models = target_models(
     label=job.params.label,
     draws=job.params.draws,
     same_members=job.params.same_members,
+    groups=read_table(job.input.groups) if job.input.groups else None,
     store=store_of(job),
     **job.params.training,
 )

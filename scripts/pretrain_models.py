@@ -14,6 +14,7 @@ models = pretrained_models(
     job.params.names,
     target_features=read_table(job.input.target_features),
     learner=job.wildcards.learner,
+    groups=read_table(job.input.groups) if job.input.groups else None,
     store=store_of(job),
     **job.params.training,
 )

@@ -18,11 +18,13 @@ LONGEST = (
     "test_tables.py",
     "test_diffusion.py",
     "test_workflow.py",
+    "test_report.py",
     "test_uptake.py",
 )
 # Their tests have nothing costly in common but what all workers share: any worker takes any.
 ONE_BY_ONE = {
     "test_diffusion_cuda.py",
+    "test_docs.py",
     "test_environments.py",
     "test_faults.py",
     "test_reruns.py",

@@ -89,6 +89,14 @@ def test_nothing_changed(flow):
     assert why(flow, "KUVJIW_clean", "uptake").startswith("source: uptake: stored as")
 
 
+def test_poreflux_run_is_snakemake_in_few_words(flow):
+    found = poreflux(flow, "run", small_study.TARGET, "--configfile", str(flow.config))
+    where, *following = found.splitlines()
+    assert where.endswith(str(flow.results)) or where.endswith("report/index.html")
+    assert following[0] == "Next:" and len(following) == 4
+    assert f"--configfile {flow.config}" in following[1]
+
+
 def test_an_uptake_parameter_and_back_again(flow):
     before = tables(flow)
     set_config(flow, "uptake", "equilibration_steps", 1000, 1100)

@@ -109,7 +109,13 @@ def test_scores_cover_every_model(workflow):
     assert scores.loc[direct, "source_pressure_bar"].isna().all()
     assert set(scores.loc[~direct, "source_pressure_bar"]) == {1.0, 65.0}
     importance = workflow.table("study/importance")
-    assert importance["feature"].nunique() == 55
+    # of the first learner, and of the one that predicts best
+    assert importance[importance["learner"] == "mlp"]["feature"].nunique() == 55
+    assert importance["learner"].nunique() <= 2
+    held_out = workflow.table("study/held_out")
+    labels = workflow.table("target/labels").set_index("name")["value"]
+    assert 2 <= len(held_out) <= len(labels)
+    assert (held_out["value"] == labels.loc[held_out["name"]].to_numpy()).all()
 
 
 def test_costs_are_those_of_the_artifacts(workflow):
@@ -127,17 +133,33 @@ def test_costs_are_those_of_the_artifacts(workflow):
 
 def test_report_is_whole(workflow):
     page = workflow.results / "report" / "index.html"
-    pictures = []
+    pictures, links = [], []
 
     class Reader(HTMLParser):
         def handle_starttag(self, tag, attributes):
             if tag == "img":
                 pictures.append(dict(attributes)["src"])
+            if tag == "a":
+                links.append(dict(attributes)["href"])
 
-    Reader().feed(page.read_text(encoding="utf-8"))
-    assert pictures
-    for picture in pictures:
-        assert (page.parent / picture).stat().st_size > 1000
+    text = page.read_text(encoding="utf-8")
+    Reader().feed(text)
+    assert pictures and all(p.startswith("data:image/png;base64,") for p in pictures)
+    beside = [link for link in links if link.startswith("figures/")]
+    # SVG and PNG
+    assert len(beside) == 2 * len(pictures)
+    for link in beside:
+        assert (page.parent / link).stat().st_size > 1000
+    # three draws of ten leave two test structures each
+    assert "This study is too small to judge" in text and "Nothing can be concluded yet" in text
+    assert "Written on 20" in text
+
+
+def test_snakemakes_own_report_has_captions_and_categories(workflow):
+    workflow.run("--report", "snakemake.html")
+    text = (workflow.folder / "snakemake.html").read_text(encoding="utf-8")
+    for words in ("Figures of the study", "Pages", "The study on one page: what was found"):
+        assert words in text
 
 
 def test_second_run_does_nothing(workflow):

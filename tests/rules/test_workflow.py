@@ -1,6 +1,7 @@
 """The workflow as Snakemake sees it: dry runs, wrong configurations, lint of each preset."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_dry_run_plans_every_stage(root, tmp_path, config):
         "pretrain_models",
         "finetune_models",
         "compute_importance",
+        "predict_held_out",
         "build_report",
     ):
         assert rule in done.stdout, rule
@@ -134,6 +136,7 @@ def test_results_of_an_earlier_run_hide_no_error(root, tmp_path, target, given, 
     done = snakemake(root, tmp_path, "-n", target, "--config", given)
     text = done.stdout + done.stderr
     assert done.returncode != 0 and message in text, text
+    assert "ConfigError" in text and "InputFunctionException" not in text
 
 
 @pytest.mark.parametrize("target", [["synthesis"], []])
@@ -209,3 +212,37 @@ def test_adding_a_cif_touches_one_shard(root, tmp_path, cifs):
         "collect_tables": 1,
         "total": 3,
     }
+
+
+def test_targets_say_what_they_make(root, tmp_path):
+    targets = re.findall(r"^rule (\w+):", (root / "Snakefile").read_text(), flags=re.MULTILINE)
+    done = snakemake(root, tmp_path, "--list-rules")
+    assert done.returncode == 0, done.stderr
+    told = dict(line.partition(" ")[::2] for line in done.stdout.splitlines())
+    assert len(targets) >= 11
+    assert [name for name in targets if not told[name].startswith("(")] == []
+
+
+def test_another_workflow_uses_this_one_as_a_module(root, tmp_path, cifs):
+    """As the docs show it; tables of its own, which carry no record, are made once."""
+    page = (root / "docs" / "howto" / "module.md").read_text(encoding="utf-8")
+    for name in ("Snakefile", "config.yaml"):
+        text = re.search(rf'```\w+ title="{name}"\n(.*?)```', page, flags=re.DOTALL)[1]
+        (tmp_path / name).write_text(text.replace("/path/to/poreflux", str(root)))
+    (tmp_path / "cifs").mkdir()
+    (tmp_path / "cifs" / "a.cif").symlink_to(cifs / "JIVFUQ_clean.cif")
+    command = [*SNAKEMAKE, "--snakefile", "Snakefile"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_parquet(tmp_path / "summary.parquet")["name"].tolist() == ["a"]
+    again = subprocess.run([*command, "-n"], cwd=tmp_path, capture_output=True, text=True)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_module_without_its_library_says_what_to_do(root, tmp_path):
+    for part in ("rules", "config"):
+        (tmp_path / part).symlink_to(root / part)
+    (tmp_path / "Snakefile").write_text((root / "Snakefile").read_text())
+    command = [*SNAKEMAKE, "--snakefile", str(tmp_path / "Snakefile"), "-n"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode and "Clone the repository" in done.stdout + done.stderr

@@ -371,6 +371,7 @@ def test_a_wrong_parameter_is_named_with_its_range(cif, name):
         ("energy_histogram", "n_bins", "bins"),
         ("pore_geometry", "void_probe", "void_probe_A"),
         ("percolation_energies", "cutoff", "cutoff_A"),
+        ("predict", "guests", "guest"),
     ],
 )
 def test_a_name_that_does_not_exist_is_told_the_nearest(name, wrong, meant):
@@ -386,6 +387,8 @@ def test_so_is_that_of_a_function_that_takes_settings(small):
         poreflux.diffusion.compute(small, temperature=300)
     with pytest.raises(ConfigError, match="did you mean 'temperature_K'"):
         poreflux.diffusion.from_cif(small, temperature=300)
+    with pytest.raises(ConfigError, match=r"'temperature_K'\. It takes structure, guest"):
+        poreflux.predict(small, temperature_K=300.0)
     with pytest.raises(ConfigError, match="by name: guest, temperature_K"):
         poreflux.self_diffusivity(small, 300)
     with pytest.raises(TypeError, match="structure"):

@@ -7,15 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
-from poreflux.learning import learners
+from poreflux.learning import learners, splits
+from poreflux.learning.learners import gp
 from poreflux.run import stages
 from poreflux.store.code import _file
 
@@ -115,6 +118,92 @@ def test_the_other_build_of_torch_is_of_the_same_version(root, pins):
     path = root / "envs" / "torch-cpu.txt"
     assert pins_of(path) == {"torch": pins["torch"] + "+cpu"}
     assert re.search(r"--hash=sha256:[0-9a-f]{64}$", path.read_text().strip())
+
+
+# What imports more than the light form of the library has, as soon as it is imported.
+HEAVY = {
+    "report": {"report"},
+    "study": {
+        "learning.boosting",
+        "learning.learners.ensemble",
+        "learning.learners.mlp",
+        "learning.learners.xgboost",
+        "learning.learners.xgboost_weighted",
+        "learning.variants",
+        "run.crosscheck",
+        "synthesis",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def forms(root):
+    """Packages by form of installation: ``""`` is the light one; extras hold it, too."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+
+    def names(requirements):
+        found = set()
+        for text in requirements:
+            name, extras = re.match(r"([\w.-]+)(?:\[(.*?)\])?", text).groups()
+            if name == "poreflux":
+                for extra in extras.split(","):
+                    found |= names(project["optional-dependencies"][extra])
+            else:
+                found.add(name.lower())
+        return found
+
+    light = names(project["dependencies"])
+    extras = project["optional-dependencies"].items()
+    return {"": light} | {extra: light | names(packages) for extra, packages in extras}
+
+
+def test_every_form_of_installation_is_pinned(forms, pins):
+    assert {"reference", "study", "report", "structures"} < set(forms)
+    assert {name for packages in forms.values() for name in packages} <= set(pins)
+
+
+def test_the_light_form_holds_what_it_imports(root, forms):
+    """Modules that need an extra are those listed; no other imports one at once."""
+    library = root / "workflow" / "poreflux"
+    heavy = {name: extra for extra, names in HEAVY.items() for name in names}
+    lacking = {}
+    for path in library.rglob("*.py"):
+        parts = path.relative_to(library).with_suffix("").parts
+        dotted = [".".join(parts[: n + 1]) for n in range(len(parts))]
+        extra = next((heavy[name] for name in dotted if name in heavy), "")
+        if missing := third_party(path) - forms[extra]:
+            lacking[".".join(parts)] = missing
+    assert not lacking
+
+
+def test_engines_and_predictions_run_in_the_light_form(root, forms, cifs, tmp_path):
+    """With all else that the tests have out of reach."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(30, 4))
+    split = splits.Split(np.arange(20), np.arange(20, 25), np.arange(25, 30))
+    (tmp_path / "gp.npz").write_bytes(gp.fit(x, x.sum(axis=1), [split], seeds=[1]).to_bytes())
+    np.save(tmp_path / "x.npy", x)
+    packages = set().union(*forms.values()) - forms[""]
+    modules = {PACKAGE: MODULE for MODULE, PACKAGE in PACKAGES.items()}
+    hidden = sorted(modules.get(name, name.replace("-", "_")) for name in packages)
+    script = f"""
+import sys
+sys.modules.update(dict.fromkeys({hidden!r}))
+import numpy as np
+import poreflux.diffusion, poreflux.energy, poreflux.geometry, poreflux.percolation, poreflux.uptake
+from poreflux.learning.learners import get_learner
+cif = {str(cifs / "JIVFUQ_clean.cif")!r}
+assert poreflux.diffusion.self_diffusivity(cif, target_error=0.2).d_m2_s > 0
+assert poreflux.geometry.describe(cif).lcd_A > 0
+stack = get_learner("gp").load().from_bytes(open("gp.npz", "rb").read())
+assert np.isfinite(stack.predict(np.load("x.npy"))).all()
+from poreflux.run.cli import main
+assert main(["predict", cif]) == 0
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -273,3 +273,39 @@ def test_an_isotherm_is_pretrained_as_the_learner_takes_it(tmp_path):
         protocol="fast", seed=0, device="auto", store=store,
     )  # fmt: skip
     assert joined.label == ISOTHERM and len(joined.load()) == 2
+
+
+def test_models_of_grouped_splits_are_others_and_know_who_belongs_together(tmp_path):
+    features, label = synthetic(30)
+    labels = pd.DataFrame({
+        "name": features["name"], "content_hash": features["content_hash"],
+        "label": "diffusivity", "value": label, "unit": "",
+    })  # fmt: skip
+    groups = features[["name", "content_hash"]].assign(group=[*range(10)] * 3)
+    store = Store(tmp_path)
+
+    def trained(splits, table):
+        models = training.target_models(
+            features, labels, [], label="diffusivity", learner="xgboost", size=15, draws=2,
+            protocol="fast", seed=0, device="cpu", store=store, splits=splits, groups=table,
+        )  # fmt: skip
+        return TrainedSize.from_bytes(models), len(store_entries(store))
+
+    plain, entries = trained("random", None)
+    assert plain.frameworks is None and entries == 1
+    known, entries = trained("random", groups)
+    # what is known of copies changes no model
+    assert len(set(known.frameworks)) == 10 and entries == 1
+    together, entries = trained("grouped", groups)
+    assert entries == 2
+    for parts in together.parts:
+        assert all(len(set(parts[together.frameworks == g])) == 1 for g in range(10))
+    # names of groups do not count, nor those of other structures
+    renamed = groups.assign(group=100 - groups["group"])
+    other = pd.DataFrame({"name": ["x"], "content_hash": ["f" * 64], "group": [7]})
+    again, entries = trained("grouped", pd.concat([other, renamed], ignore_index=True))
+    assert entries == 2 and (again.parts == together.parts).all()
+
+
+def store_entries(store):
+    return list(store.entries("finetune"))

@@ -162,6 +162,93 @@ def test_stored_models_hold_everything_needed_to_score_them(small_study, which):
             assert row["r2_rest"].item() == pytest.approx(r2_rest, abs=1e-3)
 
 
+def near_copies(features, label):
+    """Each structure three times over, with features and a label that hardly differ."""
+    stream = np.random.default_rng(4)
+    copies = []
+    for k in range(3):
+        copy = features.assign(
+            name=features["name"] + f"-{k}", content_hash=features["content_hash"] + f"{k}"
+        )
+        copy["void_fraction"] += stream.normal(scale=1e-4, size=len(copy))
+        copies.append(copy)
+    table = pd.concat(copies, ignore_index=True)
+    groups = dict(zip(table["content_hash"], [*range(len(features))] * 3, strict=True))
+    return (
+        table,
+        series(table, np.tile(label, 3) + stream.normal(scale=1e-3, size=len(table))),
+        groups,
+    )
+
+
+def test_near_duplicates_stay_on_one_side_where_asked_to():
+    """Labels without any reason: a model knows them of copies alone, and of nothing else."""
+    features, _ = synthetic(60)
+    label = np.random.default_rng(5).normal(size=60)
+    table, labels, groups = near_copies(features, label)
+    found = {}
+    for splits in ("random", "grouped"):
+        found[splits], models = study.run_size(
+            table, labels, [], 60, 8, learner="xgboost", splits=splits, groups=groups, **FAST
+        )
+        trained = TrainedSize.from_bytes(models)
+        torn = [
+            len(set(parts[trained.frameworks == group])) > 1
+            for parts in trained.parts
+            for group in set(groups.values())
+        ]
+        assert any(torn) == (splits == "random")
+        for row, parts in zip(found[splits].itertuples(), trained.parts, strict=True):
+            drawn = {
+                h[:-1] for h, p in zip(trained.content_hashes, parts, strict=True) if p != REST
+            }
+            new = [h[:-1] not in drawn for h in trained.content_hashes]
+            assert row.n_rest_new == sum(new)
+            np.testing.assert_array_equal(new, trained.new_to(row.draw))
+    leaking, honest = found["random"], found["grouped"]
+    # a draw of 60 of 180 holds a copy of about two in three frameworks
+    assert leaking["r2_rest"].median() > 0.1 > 0.0 > leaking["r2_rest_new"].median()
+    assert honest["r2_rest"].median() < 0.0 and honest["r2"].median() < 0.0
+    pd.testing.assert_series_equal(honest["r2_rest"], honest["r2_rest_new"], check_names=False)
+    pd.testing.assert_series_equal(
+        honest["n_rest"], honest["n_rest_new"], check_names=False, check_dtype=False
+    )
+
+
+def test_groups_count_in_scores_alone_where_splits_are_random():
+    target, label = synthetic(60, seed=2)
+    diffusion = series(target, label)
+    groups = dict.fromkeys(target["content_hash"][:20], 7)
+    without, with_groups = (
+        study.run_size(target, diffusion, [], 50, 2, learner="xgboost", groups=known, **FAST)[0]
+        for known in (None, groups)
+    )
+    assert without["r2_rest_new"].isna().all() and without["n_rest_new"].isna().all()
+    assert (with_groups["n_rest_new"] <= with_groups["n_rest"]).all()
+    shared = list(study.SCORE_COLUMNS[:-3])
+    pd.testing.assert_frame_equal(without[shared], with_groups[shared])
+
+
+def test_grouped_splits_need_groups():
+    target, label = synthetic(60, seed=2)
+    diffusion = series(target, label)
+    with pytest.raises(DataError, match="grouped splits need the groups"):
+        study.run_size(target, diffusion, [], 50, 1, learner="xgboost", splits="grouped", **FAST)
+
+
+def test_near_duplicates_stay_together_in_pretraining():
+    features, label = synthetic(40, prefix="source")
+    table, labels, groups = near_copies(features, uptake_label(label, 1.0))
+    torn = {}
+    for known in (None, groups):
+        model = study.pretrain(
+            table, labels, uptake_at(1.0), learner="xgboost", groups=known, **FAST
+        )
+        tested = {h[:-1] for h in model.test_hashes}
+        torn[known is None] = 3 * len(tested) != len(model.test_hashes)
+    assert torn == {True: True, False: False}
+
+
 def test_slow_movers_are_scored_apart():
     labels = np.array([-2.0, -1.4, 0.0, -3.0])
     predicted = labels + np.array([0.5, 0.1, 0.1, 9.9])

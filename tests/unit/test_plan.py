@@ -316,6 +316,20 @@ def test_what_a_study_lacks_is_named(plan_of, blocks, message):
         plan_of(**({"structures": BOTH} | blocks)).check_study()
 
 
+def test_near_duplicates_are_looked_for_where_they_count(plan_of, tmp_path):
+    assert plan_of(structures=BOTH).groups("target") == "results/s/target/groups.parquet"
+    assert plan_of(structures=BOTH).groups("source") == []
+    grouped = plan_of(structures=BOTH, learning={"splits": "grouped"})
+    grouped.check_study()
+    assert grouped.groups("source") == "results/s/source/groups.parquet"
+    assert grouped.training["splits"] == "grouped"
+    files = {"files": numbers(tmp_path / "d.csv"), "columns": {"d_m2_s": "d"}}
+    tables = {"target": {"tables": {"diffusion": files}}}
+    assert plan_of(structures=BOTH | tables).groups("target") == []
+    with pytest.raises(ConfigError, match="grouped needs the structures of the set target"):
+        plan_of(structures=BOTH | tables, learning={"splits": "grouped"}).check_study()
+
+
 def test_a_run_without_a_target_makes_the_pages_that_there_is_material_for(plan_of):
     assert plan_of(structures=BOTH).default_pages() == ["results/s/report/index.html"]
     alone = plan_of(structures={"mine": {"cifs": "tests/data/"}})

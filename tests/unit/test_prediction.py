@@ -95,7 +95,7 @@ def test_a_structure_of_the_data_set_is_known_by_its_content(table, member):
     assert found.d_low_m2_s < found.d_m2_s < found.d_high_m2_s
     known = table.loc[name]
     # the same engine and another seed: within the errors
-    error = np.hypot(known["CH4_d_err_m2_s"], found.simulated_err_m2_s)
+    error = np.hypot(known["CH4_d_err_m2_s"], found.simulated_d_err_m2_s)
     assert abs(found.simulated_d_m2_s - known["CH4_d_m2_s"]) < 4.0 * error
     assert abs(np.log10(found.d_m2_s / known["CH4_d_m2_s"])) < 4.0 * found.log10_d_std
     landscape = percolation.compute(read_cif(path))

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_report import complete_facts, complete_tables, render_only
+from test_report_synthesis import facts as synthesis_facts
+from test_report_synthesis import one_case, together
 
 from poreflux import report
 from poreflux.data.labels import DIFFUSIVITY
+from poreflux.report import synthesis
 from poreflux.report.figures import interactive
 
 WIDE, TELEPHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
@@ -18,7 +21,7 @@ EVIL = '<img src=x onerror="document.title=1">'
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--enable-unsafe-swiftshader",
 ]  # fmt: skip
 
 
@@ -56,7 +59,8 @@ class Opened:
         self.context = browser.new_context(viewport=viewport, **options)
         self.page = self.context.new_page()
         self.complaints, self.requests = [], []
-        self.page.on("console", lambda m: self.complaints.append(m.text))
+        # warnings are of how WebGL is done without a graphics card
+        self.page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
         self.page.on("request", lambda r: self.requests.append(r.url))
         self.page.goto(path.as_uri())
@@ -194,11 +198,34 @@ def test_axes_are_chosen(open_page):
 
 
 @pytest.mark.slow("opens a browser")
+def test_channels_turn_where_space_can_be_shown(open_page):
+    found = open_page(WIDE)
+    found.page.locator("#figure-channels").scroll_into_view_if_needed()
+    webgl = found.page.evaluate("Boolean(document.createElement('canvas').getContext('webgl'))")
+    if webgl:
+        found.page.wait_for_selector("#figure-channels .plot canvas")
+    # where it cannot, the drawing is left
+    assert found.page.locator("#figure-channels .plot").is_visible() == webgl
+    assert found.page.locator("#figure-channels img").is_visible() != webgl
+
+
+@pytest.mark.slow("opens a browser")
 def test_without_scripts_the_drawings_stand_there(open_page):
     found = open_page(TELEPHONE, java_script_enabled=False)
     picture = found.page.locator("#figure-held_out img")
     assert picture.is_visible() and picture.bounding_box()["width"] <= TELEPHONE["width"]
     assert found.page.locator("#figure-held_out .plot").is_hidden()
+
+
+@pytest.mark.slow("opens a browser")
+@pytest.mark.parametrize("viewport", [WIDE, TELEPHONE], ids=["wide", "telephone"])
+def test_the_page_on_synthesis_is_not_cut_off_either(open_page, tmp_path, monkeypatch, viewport):
+    render_only(monkeypatch)
+    tables = together(one_case("alpha"))
+    path = synthesis.build(tables, synthesis_facts() | {"synthetic": True}, tmp_path)
+    found = open_page(viewport, path)
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert found.page.locator(".banner").inner_text().startswith("These data are synthetic")
 
 
 @pytest.mark.slow("draws a page of 24,000 structures")

@@ -427,3 +427,11 @@ def test_every_name_has_its_words():
 )
 def test_intervals_as_text(made, text):
     assert made == text
+
+
+@pytest.mark.slow("draws pages")
+def test_synthetic_tables_are_called_so(tables, tmp_path, monkeypatch):
+    render_only(monkeypatch)
+    for synthetic in (True, False):
+        path = synthesis.build(tables, facts() | {"synthetic": synthetic}, tmp_path)
+        assert ("These data are synthetic" in path.read_text()) == synthetic

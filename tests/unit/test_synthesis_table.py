@@ -9,6 +9,7 @@ from poreflux.synthesis.table import (
     MISSING,
     Column,
     Schema,
+    are_synthetic,
     make_case,
     missing_values,
     read_table,
@@ -257,3 +258,14 @@ def test_too_few_conditions_or_articles_are_an_error(written):
     one = literature[literature["group"] == "10.1/a"]
     with pytest.raises(DataError, match="fewer than 2 groups"):
         make_case("x", one, own, SCHEMA)
+
+
+def test_tables_that_say_so_are_synthetic(root, tmp_path):
+    examples = sorted((root / "config" / "synthesis").glob("*.csv"))
+    assert are_synthetic(examples)
+    measured = tmp_path / "measured.csv"
+    measured.write_text("origin,size\nlaboratory,3\n,4\n")
+    without = tmp_path / "without.csv"
+    without.write_text("size\n3\n")
+    assert not are_synthetic([measured, without])
+    assert are_synthetic([without, examples[0]])

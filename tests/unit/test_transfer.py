@@ -1,5 +1,7 @@
 """A label of one's own: made-up labels with known truth on the structures of the data set."""
 
+# ruff: noqa: F811
+
 import re
 
 import numpy as np
@@ -28,7 +30,7 @@ def drawn(labels: pd.Series, n: int, stream) -> pd.Series:
 
 
 @pytest.fixture(scope="module")
-def found(data):  # noqa: F811
+def found(data):
     stream = np.random.default_rng(3)
     labels = expensive(data, stream)
     return labels, transfer(drawn(labels, 30, stream), data, label="rate")
@@ -56,7 +58,7 @@ def test_the_next_ones_are_new_and_like_the_labelled(found):
     assert (np.diff(one.next["information_bits"]) <= 1e-9).all()
 
 
-def test_thirty_labels_with_the_source_do_better_than_a_hundred_without(data):  # noqa: F811
+def test_thirty_labels_with_the_source_do_better_than_a_hundred_without(data):
     stream = np.random.default_rng(5)
     x = matrix(description.features_of(data, "CH4"), "mobility")[0]
     known = Material(x, {"d": description.sources_of(data)["CH4_d_m2_s"]})
@@ -75,7 +77,7 @@ def test_thirty_labels_with_the_source_do_better_than_a_hundred_without(data):  
     assert wins >= 3
 
 
-def test_random_labels_follow_nothing(data):  # noqa: F811
+def test_random_labels_follow_nothing(data):
     stream = np.random.default_rng(7)
     labels = drawn(pd.Series(stream.normal(size=len(data)), data.index), 40, stream)
     one = transfer(labels, data)
@@ -83,7 +85,7 @@ def test_random_labels_follow_nothing(data):  # noqa: F811
     assert abs(one.r2) < 0.25 and not one.source
 
 
-def test_what_is_no_label_is_told(data):  # noqa: F811
+def test_what_is_no_label_is_told(data):
     stream = np.random.default_rng(9)
     labels = drawn(expensive(data, stream), 20, stream)
     twice, none = labels.index[0], labels.index[1]
@@ -103,7 +105,7 @@ def test_what_is_no_label_is_told(data):  # noqa: F811
     assert table.loc[twice, "measured"] == pytest.approx(labels.iloc[0] * np.sqrt(3.0))
 
 
-def test_a_label_without_logarithm_is_refused_on_that_scale(data):  # noqa: F811
+def test_a_label_without_logarithm_is_refused_on_that_scale(data):
     labels = pd.Series(np.linspace(-1.0, 1.0, 20), data.index[:20])
     with pytest.raises(DataError, match="has no logarithm; take --scale linear"):
         transfer(labels, data, scale="log")
@@ -123,7 +125,7 @@ def test_variants_of_a_framework_are_one_group():
     assert reduced("C24 H12 Zn6") == reduced("C4 H2 Zn")
 
 
-def test_every_source_is_finite_where_it_was_computed(data):  # noqa: F811
+def test_every_source_is_finite_where_it_was_computed(data):
     sources = description.sources_of(data)
     assert {"CH4_d_m2_s", "CH4_mobility", "CH4_barrier_1_K", "pld_A", "void_fraction"} <= set(
         sources
@@ -150,7 +152,7 @@ def run(capsys, monkeypatch, tmp_path):
     return command
 
 
-def test_names_of_the_data_set_need_no_cifs(run, data, tmp_path):  # noqa: F811
+def test_names_of_the_data_set_need_no_cifs(run, data, tmp_path):
     stream = np.random.default_rng(1)
     labels = drawn(data["CH4_uptake_35bar_mol_kg"], 20, stream)
     csv = tmp_path / "labels.csv"
@@ -171,7 +173,7 @@ def test_names_of_the_data_set_need_no_cifs(run, data, tmp_path):  # noqa: F811
     assert page.index('class="finding"') < page.index("<section")
 
 
-def test_files_of_ones_own_and_a_broken_one(run, data, member, tmp_path):  # noqa: F811
+def test_files_of_ones_own_and_a_broken_one(run, data, member, tmp_path):
     """Of one good file nothing can be learnt, and that is said with the reason of each other."""
     _, path = member
     folder = tmp_path / "my"
@@ -184,7 +186,7 @@ def test_files_of_ones_own_and_a_broken_one(run, data, member, tmp_path):  # noq
     assert code == 1 and "1 labels can be used" in err and "Traceback" not in err
 
 
-def test_a_file_is_described_as_the_data_set_is(data, member, tmp_path):  # noqa: F811
+def test_a_file_is_described_as_the_data_set_is(data, member, tmp_path):
     """By way of the store and without: the row of the data set, but for its noise."""
     from poreflux.run.commands.transfer import describe_files
     from poreflux.store import Store

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -28,6 +29,7 @@ PROGRESS_FD = "POREFLUX_PROGRESS_FD"
 OF_A_JOB = ("RuleException", "CalledProcessError", "ChildProcessError")
 # Lines without an event that are worth a line.
 WORTH_TELLING = ("Nothing to be done", "Terminating processes", "Will exit after")
+SAID_BETTER = ("Exiting because a job execution failed",)
 LINES_OF_A_LOG = 3
 
 
@@ -41,9 +43,11 @@ class LogHandler(LogHandlerBase):
         self.todo: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.rule_of: dict[int, str] = {}
+        self.running: set[int] = set()
         self.started: dict[str, float] = {}
         self.start = time.monotonic()
         self.failed = False
+        self.told: set[str] = set()
         self.status: Status | None = None
         # warnings of the library, in the process of the workflow
         logging.getLogger("poreflux").addHandler(self)
@@ -85,17 +89,25 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.RUN_INFO:
             self._plan(record.stats)
         elif event == LogEvent.JOB_INFO:
-            self._job_started(record.jobid, record.rule_name)
+            # a target makes nothing itself
+            if record.output:
+                self._job_started(record.jobid, record.rule_name)
         elif event == LogEvent.JOB_FINISHED:
             self._job_finished(record.job_id)
         elif event == LogEvent.JOB_ERROR:
             self._job_failed(record)
         elif event == LogEvent.ERROR:
             self._error(record)
-        elif event is None and (
-            record.levelno >= logging.WARNING or str(record.msg).startswith(WORTH_TELLING)
-        ):
-            self._say(record.getMessage(), "yellow" if record.levelno >= logging.WARNING else "")
+        elif event is None:
+            self._message(record)
+
+    def _message(self, record: logging.LogRecord) -> None:
+        text, is_warning = record.getMessage(), record.levelno >= logging.WARNING
+        worth = is_warning and not text.startswith(SAID_BETTER)
+        # Snakemake says some each time that a job ends
+        if (worth or text.startswith(WORTH_TELLING)) and text not in self.told:
+            self.told.add(text)
+            self._say(text, "yellow" if is_warning else "")
 
     def _plan(self, stats: dict) -> None:
         if self.todo:
@@ -103,16 +115,17 @@ class LogHandler(LogHandlerBase):
         self.todo.update({rule: n for rule, n in stats.items() if rule != "total"})
         self._say(f"{sum(self.todo.values())} jobs of {len(self.todo)} rules")
         if self.console.is_terminal:
-            self.status = Status("", console=self.console)
+            self.status = Status(self, console=self.console)
             self.status.start()
 
     def _job_started(self, job: int, rule: str) -> None:
         self.rule_of[job] = rule
+        self.running.add(job)
         self.started.setdefault(rule, time.monotonic())
-        self._update()
 
     def _job_finished(self, job: int) -> None:
         rule = self.rule_of.get(job)
+        self.running.discard(job)
         if rule is None:
             return
         self.done[rule] += 1
@@ -121,20 +134,18 @@ class LogHandler(LogHandlerBase):
             seconds = time.monotonic() - self.started[rule]
             so_far = f"{sum(self.done.values())}/{sum(self.todo.values())}"
             self._say(f"{in_words(rule):28s} {jobs:>9s} {duration(seconds):>9s}   {so_far:>9s}")
-        self._update()
 
-    def _update(self) -> None:
-        if self.status:
-            running = [
-                f"{in_words(rule)} {self.done[rule]}/{self.todo[rule]}"
-                for rule in self.started
-                if self.done[rule] < self.todo[rule]
-            ]
-            took = duration(time.monotonic() - self.start)
-            self.status.update(f"{took}: {', '.join(running[:5])}")
+    def __rich__(self) -> Text:
+        """What runs: the line that a terminal shows below the others, made anew at each look."""
+        rules = Counter(self.rule_of[job] for job in sorted(self.running))
+        jobs = [f"{in_words(rule)}{f' ({n} jobs)' if n > 1 else ''}" for rule, n in rules.items()]
+        took = duration(time.monotonic() - self.start)
+        done = f"{sum(self.done.values())}/{sum(self.todo.values())}"
+        return Text(f"{took}, {done} done: {', '.join(jobs)}", no_wrap=True, overflow="ellipsis")
 
     def _job_failed(self, record: logging.LogRecord) -> None:
         self.failed = True
+        self.running.discard(record.jobid)
         self._say(f"{in_words(record.rule_name)} failed", "red")
         for path in record.log or ():
             for line in last_lines(path):

@@ -140,7 +140,7 @@ def plot(result: Result, ax: Axes | None = None) -> Axes:
     try:
         import matplotlib.pyplot as plt
     except ImportError:
-        raise ImportError("plot() needs matplotlib: pip install matplotlib") from None
+        raise ImportError("plot() needs matplotlib: pip install 'poreflux[report]'") from None
     if ax is None:
         _, ax = plt.subplots(layout="constrained")
     room = type(result).__module__.rpartition(".")[0]

@@ -25,10 +25,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow
 
 from poreflux.base.errors import DataError
-from poreflux.base.tables import cell_text
+from poreflux.base.tables import cell_text, load_pyarrow
 
 # Texts that stand for a missing value in the tables of others: those that pandas takes for it.
 MISSING = frozenset({
@@ -285,6 +284,7 @@ def _decode(path: str | Path, data: bytes) -> str:
 
 
 def _parquet(path: str | Path, data: bytes) -> ForeignTable:
+    pyarrow = load_pyarrow()
     try:
         return ForeignTable.of(path, pd.read_parquet(io.BytesIO(data)))
     except (OSError, ValueError, pyarrow.ArrowException) as error:

@@ -295,12 +295,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return by_lower[near[0]] if near else None
 
 
-def names_checked(model: type[Settings]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def names_checked(
+    model: type[Settings] | None = None,
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorator of a function: of an argument it does not have, it says which one was meant.
 
     Parameters
     ----------
-    model : type of Settings
+    model : type of Settings, optional
         The settings that the function takes, as its parameters or as one of them.
 
     Raises
@@ -333,16 +335,16 @@ def names_checked(model: type[Settings]) -> Callable[[Callable[P, T]], Callable[
     return decorate
 
 
-def _misnamed(function: str, known: list[str], model: type[Settings], given: Mapping) -> str:
+def _misnamed(function: str, known: list[str], model: type[Settings] | None, given: Mapping) -> str:
     """What to say of the first argument that a function does not have; empty if it has all."""
     for name in given:
         if name in known:
             continue
-        near = nearest(name, [*known, *model.model_fields])
+        near = nearest(name, [*known, *(model.model_fields if model else ())])
         if near and near not in known:
             near = f"settings={model.__name__}({near}=...)"
-        hint = f" did you mean {near}?" if near else ""
-        return f"{function}() has no parameter {name!r};{hint} It takes {', '.join(known)}"
+        hint = f"; did you mean {near}?" if near else "."
+        return f"{function}() has no parameter {name!r}{hint} It takes {', '.join(known)}"
     return ""
 
 

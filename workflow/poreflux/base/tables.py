@@ -8,10 +8,9 @@ import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
-import pyarrow
-from pyarrow import parquet
 
 from poreflux.base.errors import DataError
 from poreflux.base.files import write_atomically
@@ -26,17 +25,35 @@ KEY_COLUMNS = ("name", "content_hash", "status", "reason")
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 
+def load_pyarrow() -> ModuleType:
+    """The package that reads and writes Parquet; engines and predictions do without it.
+
+    Raises
+    ------
+    DataError
+        If it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        remedy = "pip install pyarrow, or poreflux[data]"
+        raise DataError(f"Parquet tables need the package pyarrow: {remedy}") from error
+    return pyarrow
+
+
 def write_table(table: pd.DataFrame, path: str | Path, record: Record | None = None) -> None:
     """Write a table whole or not at all; equal tables and records give equal bytes.
 
     Pages carry checksums, so that :func:`read_table` notices damage.
     """
+    pyarrow = load_pyarrow()
     written = pyarrow.Table.from_pandas(table, preserve_index=False)
     if record is not None:
         metadata = (written.schema.metadata or {}) | {KEY: record.to_bytes()}
         written = written.replace_schema_metadata(metadata)
     buffer = io.BytesIO()
-    parquet.write_table(written, buffer, write_page_checksum=True)
+    pyarrow.parquet.write_table(written, buffer, write_page_checksum=True)
     write_atomically(path, buffer.getvalue())
 
 
@@ -49,6 +66,7 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFra
         If the file cannot be read, is truncated, damaged, no Parquet file or lacks a column; the
         message names it and the remedy.
     """
+    pyarrow = load_pyarrow()
     try:
         return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
     except FileNotFoundError as error:

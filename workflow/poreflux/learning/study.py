@@ -12,7 +12,7 @@ Y. Lim, J. Kim, Mol. Syst. Des. Eng. 2022, doi:10.1039/d2me00082b.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from poreflux.data.features import labelled_rows, matrix
 from poreflux.data.labels import DIFFUSIVITY, kind_of, rank_of
 from poreflux.learning.learners import Checkpoint, get_learner
 from poreflux.learning.scoring import scores
-from poreflux.learning.splits import Split, content_seed, draws, split
+from poreflux.learning.splits import Split, content_seed, draws, group_numbers, split
 from poreflux.learning.stack import Stack
 from poreflux.learning.trained import (
     REST,
@@ -53,6 +53,9 @@ SCORE_COLUMNS = (
     "rmse_rest",
     "rmse_rest_slow",
     "n_rest",
+    "r2_rest_new",
+    "rmse_rest_new",
+    "n_rest_new",
 )
 PRETRAINING_COLUMNS = (
     "learner",
@@ -84,6 +87,7 @@ def pretrain(
     seed: int,
     device: str = "auto",
     scale_features: pd.DataFrame | None = None,
+    groups: Mapping[str, int] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Pretrained:
     """Train a model of one label on the source structures, split 72:8:20.
@@ -113,6 +117,8 @@ def pretrain(
         default those of the source's training share. Give the target's features, which need no
         labels: hypothetical structures are so much more open than real ones that on the source's
         scale all targets crowd into one corner, where the frozen layer cannot tell them apart.
+    groups : mapping of str to int, optional
+        By content hash; structures of one group go into one part of the split.
     checkpoint : Checkpoint, optional
         See :func:`poreflux.learning.learners.mlp.train_batch`.
 
@@ -130,7 +136,7 @@ def pretrain(
     x, names = matrix(rows, feature_set)
     hashes = rows["content_hash"].tolist()
     data_seed = content_seed(seed, hashes)
-    parts = split(len(y), seed_from(data_seed, "pretrain"))
+    parts = split(len(y), seed_from(data_seed, "pretrain"), groups=group_numbers(hashes, groups))
     model_seed = seed_from(data_seed, "pretrain", label)
     logger.info("pretraining %s on %s of %d structures", learner, label, len(y))
     reference = None
@@ -197,6 +203,8 @@ def run_size(
     seed: int,
     device: str = "auto",
     same_members: bool = False,
+    splits: str = "random",
+    groups: Mapping[str, int] | None = None,
     part: Callable[[Pretrained | None, range, Callable[..., bytes]], bytes] | None = None,
 ) -> tuple[pd.DataFrame, bytes]:
     """Direct and transfer learning of a label on the same random draws of one size.
@@ -218,6 +226,11 @@ def run_size(
         As in :func:`pretrain`.
     same_members : bool
         Draw only once and split anew each time, see :func:`poreflux.learning.splits.draws`.
+    splits : str
+        ``"random"``, or ``"grouped"``: near duplicates are in one part of a draw, or all outside.
+    groups : mapping of str to int, optional
+        Near duplicates have equal numbers, by content hash; structures that are not there have
+        none. ``"grouped"`` needs it; with ``"random"`` it only counts in the scores.
     part : callable, optional
         Given the source model (or None), the draws and a function that trains them, returns what
         that function returned, now or in an earlier run. The function takes a ``checkpoint``, see
@@ -228,8 +241,9 @@ def run_size(
     scores : DataFrame
         Columns :data:`SCORE_COLUMNS`, one row per trained model: scores on the draw's test share
         and on the rest, all labelled structures outside the draw (``rmse_rest_slow``, of the
-        diffusivity: those of them below 3e-10 m2/s); ``source_pressure_bar`` is NaN for ``dl``
-        and for sources that are no uptakes.
+        diffusivity: those of them below 3e-10 m2/s; ``r2_rest_new``, ``rmse_rest_new``: those
+        of which the draw holds no near duplicate, NaN without ``groups``);
+        ``source_pressure_bar`` is NaN for ``dl`` and for sources that are no uptakes.
     models : bytes
         A :class:`poreflux.learning.trained.TrainedSize` with every model.
 
@@ -247,14 +261,20 @@ def run_size(
     x, names = matrix(rows, get_learner(learner).feature_set)
     hashes = rows["content_hash"].tolist()
     data_seed = content_seed(seed, hashes)
-    splits = draws(len(y), size, n_draws, data_seed, same_members=same_members)
+    frameworks = group_numbers(hashes, groups)
+    together = None
+    if splits == "grouped":
+        if frameworks is None:
+            raise DataError("grouped splits need the groups of near duplicates")
+        together = frameworks
+    drawn = draws(len(y), size, n_draws, data_seed, same_members=same_members, groups=together)
     on_cpu = get_learner(learner).device(device) == "cpu"
     draws_in_part = DRAWS_IN_PART if on_cpu else n_draws
     sources = sorted(
         (source for source in pretrained if source.learner == learner),
         key=lambda source: rank_of(source.label),
     )
-    groups = []
+    trained_groups = []
     for i, source in enumerate([None, *sources]):
         kind, name = ("tl", source.label) if source else ("dl", "")
         if source:
@@ -276,7 +296,7 @@ def run_size(
                     learner,
                     x,
                     y,
-                    [splits[draw] for draw in numbers],
+                    [drawn[draw] for draw in numbers],
                     phase="finetune" if source else "direct",
                     label=label,
                     protocol=protocol,
@@ -290,10 +310,11 @@ def run_size(
 
             trained_part = part(source, numbers, train) if part else train()
             parts.append(Group.from_bytes(trained_part))
-        groups.append(Group.joined(parts))
+        trained_groups.append(Group.joined(parts))
     trained = TrainedSize(
-        size, label, tuple(names), tuple(hashes), y, parts_of(splits, len(y)), tuple(groups)
-    )
+        size, label, tuple(names), tuple(hashes), y, parts_of(drawn, len(y)), tuple(trained_groups),
+        frameworks,
+    )  # fmt: skip
     return scores_of(trained), trained.to_bytes()
 
 
@@ -386,6 +407,7 @@ def scores_of(trained: TrainedSize) -> pd.DataFrame:
                     **scores(trained.labels[test], predicted[test]),
                     "n_test": int(test.sum()),
                     **_rest_scores(trained, predicted, parts == REST),
+                    **_new_scores(trained, predicted, draw),
                 }
             )
     return pd.DataFrame(rows, columns=SCORE_COLUMNS)
@@ -402,6 +424,18 @@ def _rest_scores(trained: TrainedSize, predicted: np.ndarray, rest: np.ndarray) 
     if slow.any():
         found["rmse_rest_slow"] = scores(labels[slow], predicted[slow])["rmse"]
     return found | {"n_rest": int(rest.sum())}
+
+
+def _new_scores(trained: TrainedSize, predicted: np.ndarray, draw: int) -> dict[str, float]:
+    """Scores on the structures outside a draw that are no near duplicates of any in it."""
+    found = {"r2_rest_new": np.nan, "rmse_rest_new": np.nan, "n_rest_new": np.nan}
+    if trained.frameworks is None:
+        return found
+    new = trained.new_to(draw)
+    if new.sum() > 1:
+        on_new = scores(trained.labels[new], predicted[new])
+        found |= {"r2_rest_new": on_new["r2"], "rmse_rest_new": on_new["rmse"]}
+    return found | {"n_rest_new": float(new.sum())}
 
 
 def pretraining_table(pretrained: Iterable[Pretrained]) -> pd.DataFrame:

@@ -144,6 +144,8 @@ class TrainedSize:
         What each structure is to each draw: :data:`REST` (outside), :data:`TRAIN`,
         :data:`VALIDATION` or :data:`TEST`.
     groups : tuple of Group
+    frameworks : ndarray of int64, shape (n,), or None
+        Structures of equal numbers are near duplicates; None where that is not known.
     """
 
     size: int
@@ -153,10 +155,13 @@ class TrainedSize:
     labels: np.ndarray
     parts: np.ndarray
     groups: tuple[Group, ...]
+    frameworks: np.ndarray | None = None
 
     def to_bytes(self) -> bytes:
         """All of it as bytes that are equal for equal content."""
         arrays = {"labels": self.labels, "parts": self.parts}
+        if self.frameworks is not None:
+            arrays["frameworks"] = self.frameworks
         for i, group in enumerate(self.groups):
             arrays[f"group_{i:05d}"] = as_array(group.to_bytes())
         meta = {
@@ -180,6 +185,7 @@ class TrainedSize:
             labels=arrays["labels"],
             parts=arrays["parts"],
             groups=tuple(Group.from_bytes(arrays[name].tobytes()) for name in names),
+            frameworks=arrays.get("frameworks"),
         )
 
     def held_out(self) -> np.ndarray:
@@ -188,6 +194,19 @@ class TrainedSize:
         Validation rows are not among them: they chose when the training stopped.
         """
         return (self.parts == TEST) | (self.parts == REST)
+
+    def new_to(self, draw: int) -> np.ndarray:
+        """Structures outside a draw of which it holds no near duplicate, bool (n,).
+
+        Raises
+        ------
+        ValueError
+            If near duplicates are not known.
+        """
+        if self.frameworks is None:
+            raise ValueError("near duplicates are not known")
+        outside = self.parts[draw] == REST
+        return outside & ~np.isin(self.frameworks, self.frameworks[~outside])
 
 
 def parts_of(splits: Sequence[Split], n: int) -> np.ndarray:

@@ -153,7 +153,8 @@ def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     table = None
     for part, found in parts.items():
-        found = found[found["diffusion_d_m2_s"].notna()]
+        # where the window lies at the threshold, the grids of two stages may differ: left out
+        found = found[found["diffusion_dimensionality"] > 0]
         if table is None:
             table = found[[*OF_THE_STRUCTURE, *histogram_columns(found)]].copy()
             table["warnings"] = table["warnings"].fillna("")

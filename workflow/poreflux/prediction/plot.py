@@ -8,7 +8,7 @@ def draw(found, ax) -> None:
     ax.errorbar([0], [found.d_m2_s], [[below], [above]], marker="o", capsize=5)
     if found.simulated_d_m2_s == found.simulated_d_m2_s:
         names.append("simulated")
-        error = found.simulated_err_m2_s
+        error = found.simulated_d_err_m2_s
         ax.errorbar([1], [found.simulated_d_m2_s], [error], marker="s", capsize=5)
     ax.set_xticks(range(len(names)), names)
     ax.set_xlim(-0.5, len(names) - 0.5)

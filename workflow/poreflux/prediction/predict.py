@@ -14,6 +14,7 @@ from poreflux import diffusion, energy, geometry, percolation
 from poreflux.base.display import rounded
 from poreflux.base.errors import PorefluxError
 from poreflux.base.results import Result
+from poreflux.base.settings import names_checked
 from poreflux.data.features import feature_table
 from poreflux.learning.predict import predict as predict_from_features
 from poreflux.prediction import description, shipped
@@ -61,7 +62,7 @@ class Prediction(Result):
         Henry coefficient.
     heat_of_adsorption_kJ_mol : float
         At infinite dilution.
-    simulated_d_m2_s, simulated_err_m2_s : float
+    simulated_d_m2_s, simulated_d_err_m2_s : float
         Self-diffusivity from dynamics, and its standard error, where that was asked for.
     warnings : str
         What looks wrong in the structure, see :data:`poreflux.structures.checks.REMEDIES`.
@@ -86,7 +87,7 @@ class Prediction(Result):
     henry_mol_kg_bar: float = math.nan
     heat_of_adsorption_kJ_mol: float = math.nan
     simulated_d_m2_s: float = math.nan
-    simulated_err_m2_s: float = math.nan
+    simulated_d_err_m2_s: float = math.nan
     warnings: str = ""
 
     def shown(self) -> list[dict]:
@@ -100,6 +101,7 @@ class Prediction(Result):
 COLUMNS = tuple(field.name for field in fields(Prediction))
 
 
+@names_checked()
 def predict(
     structure: StructureLike,
     *,
@@ -154,7 +156,7 @@ def _read(given: StructureLike) -> tuple[Structure, str]:
         structure, remarks = parse_with_remarks(read_bytes(given))
     else:
         structure, remarks = as_structure(given), {}
-    return structure, checks.join(remarks | checks.find_warnings(structure))
+    return structure, checks.join(checks.merge(remarks, checks.find_warnings(structure)))
 
 
 def _predicted(structure: Structure, name: str, guest: str, simulate: bool) -> dict:
@@ -202,7 +204,7 @@ def _predicted(structure: Structure, name: str, guest: str, simulate: bool) -> d
     if simulate:
         settings = diffusion.DiffusionSettings(guest=guest, temperature_K=TEMPERATURE_K)
         run = diffusion.compute(structure, settings)
-        facts |= {"simulated_d_m2_s": run.d_m2_s, "simulated_err_m2_s": run.d_err_m2_s}
+        facts |= {"simulated_d_m2_s": run.d_m2_s, "simulated_d_err_m2_s": run.d_err_m2_s}
         if run.note:
             facts["note"] = "; ".join(filter(None, [facts.get("note"), f"dynamics: {run.note}"]))
     return facts

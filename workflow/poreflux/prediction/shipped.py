@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from functools import cache
 from importlib import resources
@@ -10,9 +11,10 @@ from importlib.resources.abc import Traversable
 import pandas as pd
 
 from poreflux.base.errors import ConfigError
-from poreflux.prediction.description import features_of
+from poreflux.base.tables import read_table
 
 TABLE, README, CARD = "core2019.parquet", "README.md", "card.json"
+MODEL, FEATURES = "{}.model", "{}.features.csv.gz"
 
 
 def folder() -> Traversable:
@@ -36,7 +38,7 @@ def dataset() -> pd.DataFrame:
     True
     """
     with resources.as_file(folder() / TABLE) as path:
-        return pd.read_parquet(path)
+        return read_table(path)
 
 
 def describe() -> str:
@@ -69,10 +71,14 @@ def model(guest: str) -> bytes:
             f"no model ships for guest {guest!r}; there are: {', '.join(guests())}. "
             f"`poreflux diffusion --guest {guest}` simulates it in a second or two"
         )
-    return (folder() / f"{guest}.model").read_bytes()
+    return (folder() / MODEL.format(guest)).read_bytes()
 
 
 @cache
 def training_features(guest: str) -> pd.DataFrame:
-    """Features of the data set's structures, as :func:`poreflux.data.features.feature_table`."""
-    return features_of(dataset(), guest)
+    """Features (:func:`poreflux.data.features.feature_table`) of the structures of a model.
+
+    They lie beside the model as CSV: predictions do without the package that reads Parquet.
+    """
+    data = (folder() / FEATURES.format(guest)).read_bytes()
+    return pd.read_csv(io.BytesIO(data), compression="gzip")

@@ -22,6 +22,8 @@ TEST_SHARE = 0.20
 # A study judges nothing with fewer test structures a draw, fewer draws, or quartiles of R2 of its
 # best model farther apart.
 LEAST_TESTS, LEAST_DRAWS, WIDEST_QUARTILES = 8, 5, 0.3
+# Chance is no explanation of wins that it gives more rarely.
+SIGNIFICANCE = 0.05
 # What score_summary() says of each model.
 SUMMARY_COLUMNS = [
     "learner",
@@ -163,9 +165,13 @@ class TransferVerdict:
         Draws with a higher R2 than direct learning, of how many.
     gain : float
         Median over draws of the difference in R2.
+    judged : bool
+        There are enough test structures, and draws that could tell a source that wins them all
+        from chance.
     helps : bool
-        It gains at least :data:`poreflux.report.statistics.LEAST_GAIN`, and chance alone would
-        win so many draws with a probability below 5 % over all sources together.
+        It is judged, gains at least :data:`poreflux.report.statistics.LEAST_GAIN`, and chance
+        alone would win so many draws with a probability below :data:`SIGNIFICANCE` over all
+        sources together.
     """
 
     learner: str
@@ -175,14 +181,19 @@ class TransferVerdict:
     wins: int
     pairs: int
     gain: float
+    judged: bool
     helps: bool
 
 
-def transfer_verdict(summary: pd.DataFrame, learner: str) -> TransferVerdict | None:
+def transfer_verdict(
+    scores: pd.DataFrame, summary: pd.DataFrame, learner: str
+) -> TransferVerdict | None:
     """Whether transfer helps a learner, by all of its sources; None where it was not tried.
 
     Parameters
     ----------
+    scores : DataFrame
+        As :func:`valid_scores` returns them.
     summary : DataFrame
         As :func:`score_summary` returns it.
     learner : str
@@ -198,7 +209,11 @@ def transfer_verdict(summary: pd.DataFrame, learner: str) -> TransferVerdict | N
         return None
     rows = rows[rows["size"] == rows["size"].max()]
     by_chance = np.array([_wins_by_chance(r.wins, r.pairs) for r in rows.itertuples()])
-    helping = rows[(by_chance * len(rows) < 0.05) & (rows["gain"] >= LEAST_GAIN)]
+    could_tell = _wins_by_chance(rows["pairs"].max(), rows["pairs"].max()) * len(rows)
+    tests = tests_in_a_draw(scores, int(rows["size"].max()))
+    judged = bool(could_tell < SIGNIFICANCE and tests >= LEAST_TESTS)
+    clear = (by_chance * len(rows) < SIGNIFICANCE) & (rows["gain"] >= LEAST_GAIN)
+    helping = rows[clear & judged]
     best = rows.loc[helping["gain"].idxmax() if len(helping) else rows["median"].idxmax()]
     return TransferVerdict(
         learner,
@@ -208,6 +223,7 @@ def transfer_verdict(summary: pd.DataFrame, learner: str) -> TransferVerdict | N
         int(best["wins"]),
         int(best["pairs"]),
         float(best["gain"]),
+        judged,
         len(helping) > 0,
     )
 

@@ -33,7 +33,8 @@ def build(tables: dict[str, pd.DataFrame], facts: dict, folder: str | Path) -> P
         missing or empty: the page says so.
     facts : dict
         ``study`` (name), ``config`` (the complete configuration), ``engines`` (versions of
-        packages by stage).
+        packages by stage), ``made`` (date, commit), ``synthetic`` (whether the tables say that
+        their rows are).
     folder : str or Path
         Made if need be. Figures of an earlier report that this one does not have are removed.
 

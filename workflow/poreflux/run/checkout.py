@@ -12,14 +12,15 @@ DEFAULT_CONFIG = Path("config", "config.yaml")
 
 
 def checkout() -> Path:
-    """The workflow's folder: the one that the library lies in, else the working folder.
+    """The workflow's folder: the one that the library lies in, else the working one or above it.
 
     Raises
     ------
     ConfigError
-        If neither holds the Snakefile.
+        If none of them holds the Snakefile.
     """
-    for folder in (ROOT, Path()):
+    here = Path.cwd()
+    for folder in (ROOT, here, *here.parents):
         if (folder / "Snakefile").is_file() and (folder / DEFAULT_CONFIG).is_file():
             return folder
     raise ConfigError(

@@ -1,8 +1,10 @@
-"""Writes what is known of the settings: JSON schema, commented default file, table for readers.
+"""Writes what the code says of itself: schema, commented default file, tables for readers.
 
     python -m poreflux.run.config_docs
 
-All three come from :class:`poreflux.run.settings.StudyConfig`, and a test holds them to it.
+JSON schema, defaults and table of keys come from :class:`poreflux.run.settings.StudyConfig`, the
+page on the command line from its commands (:mod:`poreflux.run.cli_docs`), that on the Python API
+from its docstrings (:mod:`poreflux.run.api_docs`); a test holds them to it.
 """
 
 from __future__ import annotations
@@ -20,13 +22,17 @@ from pydantic.fields import FieldInfo
 
 from poreflux.base.parameters import allowed, meaning
 from poreflux.base.settings import kinds_of, unit_of
+from poreflux.run import api_docs
+from poreflux.run.cli_docs import page
 from poreflux.run.settings import StudyConfig
 
 # Where each file lies in the checkout.
-SCHEMA, DEFAULTS, TABLE = (
+SCHEMA, DEFAULTS, TABLE, COMMANDS, API = (
     "config/schema.json",
     "config/config.default.yaml",
     "docs/configuration.md",
+    "docs/command_line.md",
+    "docs/api-reference.md",
 )
 WIDTH = 96
 COMMAND = "make config-docs"
@@ -186,11 +192,17 @@ def _cell(text: str) -> str:
 
 def files() -> dict[str, str]:
     """What each file should hold, by its place in the checkout."""
-    return {SCHEMA: schema(), DEFAULTS: defaults(), TABLE: table()}
+    return {
+        SCHEMA: schema(),
+        DEFAULTS: defaults(),
+        TABLE: table(),
+        COMMANDS: page(COMMAND),
+        API: api_docs.reference(),
+    }
 
 
 def main() -> None:
-    """Write the three files into the checkout that the library lies in."""
+    """Write the files into the checkout that the library lies in."""
     root = Path(__file__).parents[3]
     for name, text in files().items():
         (root / name).write_text(text, encoding="utf-8")

@@ -93,8 +93,9 @@ def _parse(cif: bytes | StructureError | str, checks: dict) -> dict:
     if isinstance(cif, StructureError):
         raise cif
     data = read_bytes(cif) if isinstance(cif, str) else cif
-    s, warnings = parse_with_remarks(data, symmetry=checks.get("symmetry", "expand"))
-    warnings |= quality.find_warnings(s, min_distance_A=checks.get("min_distance_A", 0.5))
+    s, remarks = parse_with_remarks(data, symmetry=checks.get("symmetry", "expand"))
+    found = quality.find_warnings(s, min_distance_A=checks.get("min_distance_A", 0.5))
+    warnings = quality.merge(remarks, found)
     quality.fail_on(warnings, checks.get("fail_on", ()))
     return {
         "content_hash": s.content_hash,

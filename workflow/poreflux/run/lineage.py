@@ -66,11 +66,12 @@ class Lineage:
     ----------
     rules : iterable of Snakemake's rules
         All of them, once every file of rules is included; of two that make a file the first
-        counts.
+        counts. Those without the param ``lineage`` are not ours, but of a workflow that uses this
+        one as a module: their files carry no records.
     """
 
     def __init__(self, rules: Iterable):
-        self.rules = list(rules)
+        self.rules = [rule for rule in rules if "lineage" in rule.params.keys()]
         self._words: dict[tuple, tuple[str, ...]] = {}
 
     def of_job(self, wildcards, input, output) -> Expected:
@@ -250,6 +251,8 @@ def stale_files(dag, persistence, lineage: Lineage) -> list[str]:
     stale: list[str] = []
     why: list[str] = []
     for job in dag.jobs:
+        if job.rule not in lineage.rules:
+            continue
         outputs = [str(path) for path in job.output if is_stamped(path)]
         if dag.needrun(job) or not outputs or not all(map(os.path.exists, outputs)):
             continue

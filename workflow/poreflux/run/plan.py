@@ -205,6 +205,7 @@ class StudyPlan:
                 f"a study needs the sets source and target; {' and '.join(sorted(missing))} not "
                 "found under structures: in the configuration"
             )
+        self._check_splits()
         for name in (SOURCE, TARGET):
             self.feature_tables(name)
             self.label_tables(name)
@@ -445,11 +446,35 @@ class StudyPlan:
             )
         return dict(zip(self.sizes, asked, strict=True))
 
+    def groups(self, name: str) -> str | list:
+        """The near duplicates of a set, where its learning asks for them: else nothing.
+
+        The target's always, for they tell what the scores are worth, and the source's where splits
+        keep them together. A set that is known by tables alone has none.
+        """
+        of_set = self.sets.get(name)
+        wanted = name == TARGET or self.config.learning.splits == "grouped"
+        if of_set is None or of_set.is_tables_alone or not wanted:
+            return []
+        return self.table(name, "groups")
+
+    def _check_splits(self) -> None:
+        if self.config.learning.splits == "grouped" and not self.groups(TARGET):
+            raise ConfigError(
+                "learning.splits: grouped needs the structures of the set target, which is known "
+                "by tables alone: give it CIFs or a package (structures.target), or set random"
+            )
+
     @property
     def training(self) -> dict:
         """What every training job needs to know besides its data."""
         asked = self.config.learning
-        return {"protocol": asked.protocol, "seed": self.config.seed, "device": asked.device}
+        return {
+            "protocol": asked.protocol,
+            "seed": self.config.seed,
+            "device": asked.device,
+            "splits": asked.splits,
+        }
 
     def source_model(self, label: str, learner: str = "{learner}") -> str:
         """Path (or its pattern) of a source model."""
@@ -540,6 +565,12 @@ class StudyPlan:
         """The tables of the learning, if there is something to learn from and to transfer to."""
         self.check_study()
         return [self.table("study", n) for n in ("pretraining", "scores", "importance", "held_out")]
+
+    def landscape_tables(self) -> list[str]:
+        """The table behind the picture of one target structure's channels, where it has CIFs."""
+        target = self.sets[TARGET]
+        pictured = "diffusion" in target.stages and not target.is_tables_alone
+        return [self.table("study", "landscape")] if pictured else []
 
     @property
     def predictions_csv(self) -> str:

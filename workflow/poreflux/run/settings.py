@@ -172,6 +172,9 @@ class StructureChecks(Settings):
             "dummy_atoms",
             "charged_labels",
             "deuterium",
+            "labels",
+            "coordinates",
+            "contradiction",
             "density",
             "overlapping_atoms",
             "close_contacts",
@@ -390,6 +393,12 @@ class Learning(Settings):
         False,
         description="draw structures once and only split them anew, as the published code does; "
         "false: true random draws",
+    )
+    splits: Literal["random", "grouped"] = Field(
+        "random",
+        description="how structures are drawn and split: random, or grouped: near duplicates (the "
+        "same framework with other solvent, protons or strain) are all in one part of a draw or "
+        "all outside it",
     )
     pfi_repeats: int = Field(
         10, ge=1, description="shuffles of each feature in the permutation importance"

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from poreflux.base.tables import table_digest
 from poreflux.data.features import labelled_rows, select_features
 from poreflux.data.labels import ISOTHERM, isotherms_of, values_of
 from poreflux.learning.learners import get_learner
+from poreflux.learning.splits import group_numbers
 from poreflux.learning.study import DRAWS_IN_PART, join_sources, pretrain, run_size
 from poreflux.learning.trained import Pretrained
 from poreflux.store import Ingredients, Store, package_version
@@ -37,6 +38,8 @@ def pretrained_models(
     seed: int,
     device: str,
     store: Store,
+    splits: str = "random",
+    groups: pd.DataFrame | None = None,
 ) -> list[Pretrained]:
     """Source models of one learner, one per label, from the store or trained.
 
@@ -44,10 +47,15 @@ def pretrained_models(
     ``isotherm`` is all of its uptakes: one model learns them, or their models are joined. The
     rest is as in :func:`poreflux.learning.study.pretrain`. ``target_features`` (no labels among
     them) set the scale of the inputs, for hypothetical MOFs are far more open than experimental
-    ones and would crowd those into one corner of the frozen layer.
+    ones and would crowd those into one corner of the frozen layer. ``groups`` is the table of
+    near duplicates of the source, which ``splits: grouped`` keeps together; without it, as where
+    the source is known by tables alone, it is split at random.
     """
     features, target_features = seen_by(learner, features, target_features)
-    ingredients_of = source_ingredients(features, target_features, learner, protocol, seed)
+    together = kept_together(splits, groups)
+    ingredients_of = source_ingredients(
+        features, target_features, learner, protocol, seed, together
+    )
 
     def model_of(label: str, values: pd.Series | pd.DataFrame) -> Pretrained:
         ingredients = ingredients_of(label, values)
@@ -62,6 +70,7 @@ def pretrained_models(
                 seed=seed,
                 device=device,
                 scale_features=target_features,
+                groups=together,
                 checkpoint=checkpoint,
             ).to_bytes()
 
@@ -105,6 +114,7 @@ def source_ingredients(
     learner: str,
     protocol: str,
     seed: int,
+    together: Mapping[str, int] | None = None,
 ) -> Callable[[str, pd.Series | pd.DataFrame], Ingredients]:
     """What makes a source model, given its label and the values."""
     inputs = {"target_features": table_digest(target_features.drop(columns="name"))}
@@ -113,7 +123,8 @@ def source_ingredients(
     def of(label: str, values: pd.Series | pd.DataFrame) -> Ingredients:
         subject = _digest_of_labelled(features, values)
         params = {"learner": learner, "protocol": protocol, "seed": seed, "label": label}
-        return Ingredients("pretrain", subject, inputs, params, code, engines)
+        kept = _inputs_of_groups(features, values, together)
+        return Ingredients("pretrain", subject, inputs | kept, params, code, engines)
 
     return of
 
@@ -132,13 +143,16 @@ def target_models(
     device: str,
     store: Store,
     same_members: bool = False,
+    splits: str = "random",
+    groups: pd.DataFrame | None = None,
 ) -> bytes:
     """Direct and transfer models of one learner and size, from the store or trained.
 
     A draw cannot hold more structures than are labelled: a larger ``size`` is reduced to
     that number, with a warning, so that a few failed structures do not cost the study. Every few
     draws are an artifact of their own: an interrupted training goes on from there, and further
-    draws or source labels train only what is new.
+    draws or source labels train only what is new. ``groups`` is the table of near duplicates of
+    the target, see :func:`poreflux.learning.study.run_size`.
 
     Returns
     -------
@@ -161,8 +175,9 @@ def target_models(
         Pretrained.from_bytes(data).label: hashlib.sha256(data).hexdigest() for data in pretrained
     }
     ingredients_of = part_ingredients(
-        features, values, learner, protocol, seed, size, same_members, label
-    )
+        features, values, learner, protocol, seed, size, same_members, label,
+        kept_together(splits, groups),
+    )  # fmt: skip
     on_gpu = get_learner(learner).device(device) == "cuda"
 
     def part(source: Pretrained | None, numbers: range, train: Callable[..., bytes]) -> bytes:
@@ -181,6 +196,8 @@ def target_models(
         seed=seed,
         device=device,
         same_members=same_members,
+        splits=splits,
+        groups=_by_hash(groups),
         part=part,
     )
     return models
@@ -195,6 +212,7 @@ def part_ingredients(
     size: int,
     same_members: bool,
     label: str,
+    together: Mapping[str, int] | None = None,
 ) -> Callable[[str, range], Ingredients]:
     """What makes some draws of a size, given the digest of the source model (or ``""``)."""
     subject = _digest_of_labelled(features, values)
@@ -211,9 +229,31 @@ def part_ingredients(
             "label": label,
         }
         inputs = {"source": source} if source else {}
+        inputs |= _inputs_of_groups(features, values, together)
         return Ingredients("finetune", subject, inputs, params, code, engines)
 
     return of
+
+
+def kept_together(splits: str, groups: pd.DataFrame | None) -> dict[str, int] | None:
+    """The groups, by content hash, that splits keep together; None where they are random."""
+    return _by_hash(groups) if splits == "grouped" else None
+
+
+def _by_hash(groups: pd.DataFrame | None) -> dict[str, int] | None:
+    if groups is None:
+        return None
+    return dict(zip(groups["content_hash"], groups["group"].tolist(), strict=True))
+
+
+def _inputs_of_groups(
+    features: pd.DataFrame, values: pd.Series | pd.DataFrame, together: Mapping[str, int] | None
+) -> dict[str, str]:
+    """Digest of who is kept together among the structures that are learnt from."""
+    if together is None:
+        return {}
+    numbers = group_numbers(labelled_rows(features, values)[0]["content_hash"], together)
+    return {"groups": hashlib.sha256(numbers.astype("<i8").tobytes()).hexdigest()}
 
 
 def parts_of_draws(draws: int) -> list[range]:

@@ -16,10 +16,12 @@ from poreflux.base.tables import read_table
 from poreflux.data.features import labelled_rows, select_features
 from poreflux.data.labels import values_of
 from poreflux.learning.learners import get_learner
+from poreflux.run.duplicates import STAGE, group_ingredients
 from poreflux.run.intake import build_ingredients
 from poreflux.run.plan import PREDICT, SOURCE, TARGET, SetPlan, StudyPlan
 from poreflux.run.stages import ingredients
 from poreflux.run.training import (
+    kept_together,
     part_ingredients,
     parts_of_draws,
     seen_by,
@@ -99,6 +101,7 @@ def _of_structures(plan: StudyPlan, store: Store) -> list[tuple[str, str, set[Pa
     known = False
     for name, of_set in plan.sets.items():
         known |= of_set.is_tables_alone
+        hashes: list[str] = []
         for path in Path(plan.results).glob(f"{name}/shards/structures/*.parquet"):
             known = True
             columns = ["name", "content_hash", "status", "listed"]
@@ -107,9 +110,12 @@ def _of_structures(plan: StudyPlan, store: Store) -> list[tuple[str, str, set[Pa
                 built = {store.path(build_ingredients(row["name"])) for row in rows}
                 found.setdefault((name, "build"), set()).update(built)
             rows = [row for row in rows if row["status"] == "ok"]
+            hashes += [row["content_hash"] for row in rows]
             for title, stage, settings in _computed(plan, of_set):
                 made = {store.path(ingredients(stage, row, settings)) for row in rows}
                 found.setdefault((name, title), set()).update(made)
+        if hashes and plan.groups(name):
+            found[name, STAGE] = {store.path(group_ingredients(hashes))}
     if not known:
         raise DataError(
             f"no tables {plan.results}/*/shards/structures/*.parquet; run the study first"
@@ -139,10 +145,10 @@ def _source_models(plan: StudyPlan) -> Iterator[Ingredients]:
     if not all(path.exists() for path in paths):
         return
     features, labels, target_features = map(read_table, paths)
-    asked = plan.training
+    asked, together = plan.training, _kept_together(plan, SOURCE)
     for learner in plan.learners:
         mine = seen_by(learner, features, target_features)
-        of = source_ingredients(*mine, learner, asked["protocol"], asked["seed"])
+        of = source_ingredients(*mine, learner, asked["protocol"], asked["seed"], together)
         parts = (trained_for(name, labels, learner) for name in plan.source_labels)
         for label, values in dict(part for some in parts for part in some).items():
             yield of(label, values)
@@ -158,6 +164,7 @@ def _target_models(plan: StudyPlan) -> Iterator[Ingredients]:
         return
     features, labels = map(read_table, paths)
     asked, same_members = plan.training, plan.config.learning.same_members
+    together = _kept_together(plan, TARGET)
     for learner in plan.learners:
         mine = select_features(features, get_learner(learner).feature_set)
         values = values_of(labels, plan.target_label)
@@ -171,8 +178,15 @@ def _target_models(plan: StudyPlan) -> Iterator[Ingredients]:
         for size, draws in sizes:
             of = part_ingredients(
                 mine, values, learner, asked["protocol"], asked["seed"], size, same_members,
-                plan.target_label,
+                plan.target_label, together,
             )  # fmt: skip
             for source in sources:
                 for numbers in parts_of_draws(draws):
                     yield of(source, numbers)
+
+
+def _kept_together(plan: StudyPlan, name: str) -> dict[str, int] | None:
+    """The groups that the splits of a set keep together, where there is a table of them."""
+    path = plan.groups(name)
+    table = read_table(path) if path and Path(path).exists() else None
+    return kept_together(plan.training["splits"], table)

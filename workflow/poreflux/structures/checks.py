@@ -32,6 +32,9 @@ REMEDIES = {
     "dummy_atoms": "delete their lines if this is wrong",
     "charged_labels": "no force field here uses them",
     "deuterium": "write H if mass matters",
+    "labels": "correct the type symbols or the labels of these atoms",
+    "coordinates": "correct these coordinates",
+    "contradiction": "correct the cell, the atoms or what is said of them",
     "density": "check cell and atoms",
     "overlapping_atoms": "delete all but one of the atoms that exclude each other",
     "close_contacts": "correct these atoms or relax the structure",
@@ -122,7 +125,7 @@ def find_warnings(structure: Structure, *, min_distance_A: float = 0.5) -> dict[
     if not low <= structure.density_g_cm3 <= high:
         found["density"] = f"{structure.density_g_cm3:.3g} g/cm3, not {low:g} to {high:g}"
     if not atoms.metal.any():
-        found["no_metal"] = "no metal atom"
+        found["no_metal"] = "all atoms are hydrogen" if atoms.hydrogen.all() else "no metal atom"
     pairs, reason = _neighbours(structure, _search_radius(atoms, min_distance_A), min_distance_A)
     if pairs is None:
         found |= reason
@@ -132,6 +135,44 @@ def find_warnings(structure: Structure, *, min_distance_A: float = 0.5) -> dict[
             found["missing_hydrogens"] = text
         _judge_fragments(atoms, bonds, found)
     return {code: found[code] for code in REMEDIES if code in found}
+
+
+def merge(remarks: dict[str, str], warnings: dict[str, str]) -> dict[str, str]:
+    """Remarks on the reading and warnings, the texts of a code that both have joined."""
+    return {
+        code: ", ".join(found[code] for found in (remarks, warnings) if code in found)
+        for code in REMEDIES
+        if code in remarks or code in warnings
+    }
+
+
+def bare_framework(structure: Structure) -> np.ndarray:
+    """Which atoms make up the framework, whatever solvent and hydrogens a file has beside it.
+
+    Parameters
+    ----------
+    structure : Structure
+
+    Returns
+    -------
+    ndarray (n_atoms,) bool
+        The atoms of periodic networks of bonds, but no hydrogen, and no oxygen of water, hydroxide
+        or oxide that hangs on one metal atom alone. Where there is no such atom, or the bonds
+        cannot be found: all atoms but hydrogen, or all.
+    """
+    atoms = _describe(structure)
+    heavy = ~atoms.hydrogen
+    kept = heavy
+    pairs, _ = _neighbours(structure, _search_radius(atoms, 0.0), 0.0)
+    if pairs is not None:
+        bonds, _ = _judge_pairs(atoms, pairs, 0.0, {})
+        label, periodic = _fragments(len(heavy), bonds)
+        inner = bonds.where(heavy[bonds.i] & heavy[bonds.j])
+        degree = np.bincount(inner.i, minlength=len(heavy))
+        on_metal = np.bincount(inner.i, weights=atoms.metal[inner.j], minlength=len(heavy))
+        hanging = (atoms.species == "O") & (degree == 1) & (on_metal == 1)
+        kept = heavy & periodic[label] & ~hanging
+    return next((mask for mask in (kept, heavy) if mask.any()), ~heavy)
 
 
 def fail_on(warnings: dict[str, str], codes) -> None:

@@ -17,6 +17,7 @@ import gemmi
 import numpy as np
 
 from poreflux.base.errors import StructureError
+from poreflux.structures.checks import DENSITY_RANGE_G_CM3
 from poreflux.structures.cif_items import Items, as_number, to_float
 from poreflux.structures.cif_repair import repair
 from poreflux.structures.cif_text import (
@@ -30,6 +31,11 @@ from poreflux.structures.cif_text import (
     printable,
     show,
 )
+from poreflux.structures.consistency import (
+    cartesian_contradiction,
+    contradictions,
+    missing_hydrogens,
+)
 from poreflux.structures.crystal import (
     MAX_ATOMS,
     Structure,
@@ -37,12 +43,19 @@ from poreflux.structures.crystal import (
     check_width,
     make_structure,
 )
-from poreflux.structures.elements import element, is_charged
+from poreflux.structures.elements import element, is_charged, may_name
 from poreflux.structures.sites import Atoms, fill_cell, is_complete
 from poreflux.structures.symmetry import Symmetry, misfit, read_symmetry
+from poreflux.structures.units import wrong_unit
 
-# Beyond this a coordinate has lost the digits that place it in the cell.
-MAX_COORDINATE = 1000.0
+# Atoms of molecules are listed in cells around the first, up to 1.8 of an edge away (CoRE MOF and
+# the CSD); dynamics without wrapping leads farther, but not that far.
+USUAL_COORDINATE = 2.0
+MAX_COORDINATE = 100.0
+# A longer edge is not in Å; a shorter one is of no crystal.
+EDGES_A = (0.1, 1000.0)
+# In degrees a cell with such an angle is flat.
+RADIANS = 3.2
 
 
 def read_cif(path, *, symmetry: str = "expand") -> Structure:
@@ -64,8 +77,9 @@ def read_cif(path, *, symmetry: str = "expand") -> Structure:
     ------
     StructureError
         With the reason and, where there is one, the remedy: unreadable, empty, no cell or atoms,
-        partial occupancy, unknown element, several elements on one site, a space group of which
-        the file gives neither the operators nor all atoms.
+        several values of one item, a cell not in Å, coordinates that are no fractions, partial
+        occupancy, unknown element, several elements on one site, a space group of which the file
+        gives neither the operators nor all atoms.
     """
     return parse_cif(read_bytes(path), symmetry=symmetry)
 
@@ -102,7 +116,8 @@ def parse_with_remarks(
     Structure
     dict of str to str
         Remarks by code: ``repaired``, ``several_structures``, ``dummy_atoms``, ``disorder``,
-        ``charged_labels``, ``deuterium``, ``symmetry``, ``merged``.
+        ``charged_labels``, ``deuterium``, ``labels``, ``coordinates``, ``symmetry``, ``merged``,
+        ``missing_hydrogens``, ``contradiction``.
 
     Raises
     ------
@@ -125,26 +140,46 @@ def parse_with_remarks(
 
 def _parse(text: str, symmetry: str) -> tuple[Structure, dict[str, str]]:
     items, others, remarks = _block_with_atoms(text)
-    lengths = [_number(items, tag) for tag in CELL_LENGTHS]
-    angles = [_number(items, tag) for tag in CELL_ANGLES]
-    # Numbers that cell_matrix would divide by
-    if 0 < min(lengths) < 0.1:
-        raise StructureError(f"the cell is collapsed: an edge of {min(lengths):g} Å; {EXPORT}")
-    if min(map(math.sin, map(math.radians, angles))) < 1e-6:
-        raise StructureError(f"cell angles {angles} enclose no volume; {EXPORT}")
-    atoms = _listed_atoms(items.atoms, remarks)
+    lengths, angles = _cell(items, others)
+    atoms, columns = _listed_atoms(items, remarks)
     cell = cell_matrix(lengths, angles)
-    check_width(lengths, angles)
-    if symmetry == "as-listed":
-        species, frac = fill_cell(atoms, [gemmi.Op()], cell, remarks)
-    else:
-        stated = _symmetry(items, others, angles)
-        species, frac = fill_cell(atoms, stated.operators, cell, remarks)
+    stated = None if symmetry == "as-listed" else _symmetry(items, others, angles)
+    operators = stated.operators if stated else [gemmi.Op()]
+    try:
+        check_width(lengths, angles)
+        species, frac = fill_cell(atoms, operators, cell, remarks)
+        structure = make_structure(lengths, angles, species, frac)
+    except StructureError as error:
+        reason = wrong_unit(atoms, operators, lengths, angles)
+        raise StructureError(reason or str(error)) from None
+    _check_units(atoms, operators, structure, remarks)
+    if stated:
         doubts = stated.remarks + _check_complete(stated, species, frac, cell)
-        doubts += misfit(stated.operators, cell) + _multiplicities(items, stated)
+        doubts += misfit(operators, cell) + _multiplicities(items, stated)
         if doubts:
             remarks["symmetry"] = ", ".join(doubts)
-    return make_structure(lengths, angles, species, frac), remarks
+    if text := missing_hydrogens(columns, atoms.frac, structure):
+        remarks["missing_hydrogens"] = text
+    said = contradictions(items, structure) + cartesian_contradiction(columns, atoms.frac, cell)
+    if said:
+        remarks["contradiction"] = ", ".join(said)
+    return structure, remarks
+
+
+def _check_units(atoms: Atoms, operators, structure: Structure, remarks: dict) -> None:
+    """Refuse a cell or coordinates in another unit, remark on coordinates far from the cell."""
+    low, high = DENSITY_RANGE_G_CM3
+    far = (np.abs(atoms.frac) > USUAL_COORDINATE).any(axis=1)
+    if far.any() or not low <= structure.density_g_cm3 <= high:
+        if reason := wrong_unit(atoms, operators, structure.lengths_A, structure.angles_deg):
+            raise StructureError(reason)
+    if far.any():
+        first = int(np.argmax(far))
+        remarks["coordinates"] = (
+            f"{far.sum()} of {len(far)} listed atoms are more than {USUAL_COORDINATE:g} cells "
+            f"away, {show(atoms.labels[first], 12)} at "
+            f"{' '.join(f'{x:g}' for x in atoms.frac[first])} for one"
+        )
 
 
 # --- from text to a block ----------------------------------------------------------------------
@@ -161,7 +196,14 @@ def _block_with_atoms(text: str) -> tuple[Items, list[Items], dict[str, str]]:
     if found:
         several = f"{len(found)} data blocks have atoms, {show(found[0].name)} was read"
         remarks = {"several_structures": several} if len(found) > 1 else {}
+        if found[0].frames:
+            remarks["several_structures"] = f"save frame {show(found[0].frames[0])} was not read"
         return found[0], [b for b in blocks if not b.atoms], remarks
+    if frames := [frame for b in blocks for frame in b.frames]:
+        raise StructureError(
+            f"the structure stands in save frame {show(frames[0])}, which CIFs of structures do "
+            f"not have; delete the lines save_{printable(frames[0])} and save_"
+        )
     if any(b.has_cartesian for b in blocks):
         raise StructureError(
             "no fractional coordinates: atoms are given in Å (_atom_site_Cartn_x) only; "
@@ -181,17 +223,65 @@ def _fault(message: str, text: str) -> str:
     return f"line {number}: {what}" + (f": {show(line)}" if line else "")
 
 
-def _number(items: Items, tag: str) -> float:
+def _cell(items: Items, others: list[Items]) -> tuple[list[float], list[float]]:
+    """Edges (Å) and angles (degrees), looked at so that each fault is named with its item."""
+    lengths = [_number(items, others, tag) for tag in CELL_LENGTHS]
+    angles = [_number(items, others, tag) for tag in CELL_ANGLES]
+    low, high = EDGES_A
+    for tag, x in zip(CELL_LENGTHS, lengths, strict=True):
+        if x <= 0:
+            raise StructureError(f"cell lengths must be positive: {tag} is {x:g}; correct it")
+        if x < low:
+            raise StructureError(
+                f"the cell is collapsed: {tag} is {x:g} Å; correct it, or give it in Å"
+            )
+        if x > high:
+            raise StructureError(
+                f"cell lengths must be in (0, {high:g}] Å: {tag} is {x:g}; give it in Å (100 pm "
+                "are 1 Å)"
+            )
+    for tag, x in zip(CELL_ANGLES, angles, strict=True):
+        if not 0 < x < 180:
+            raise StructureError(
+                f"cell angles must be between 0 and 180 degrees: {tag} is {x:g}; correct it"
+            )
+        if x < RADIANS:
+            raise StructureError(
+                f"{tag} is {x:g}, no angle of a cell in degrees; give degrees, not radians"
+            )
+    flat = min(math.sin(math.radians(x)) for x in angles) < 1e-6
+    if flat or 2 * max(angles) >= sum(angles) or sum(angles) >= 360:
+        raise StructureError(
+            f"cell angles {angles} enclose no volume: each is less than the sum of the two others, "
+            "and all three are less than 360; correct them"
+        )
+    return lengths, angles
+
+
+def _number(items: Items, others: list[Items], tag: str) -> float:
     text = items.first(tag)
-    if text is None:
-        raise StructureError(f"no {tag} in the file; {EXPORT} with its cell")
-    return to_float(text, tag)
+    if text is not None:
+        return to_float(text, tag)
+    elsewhere = next((b for b in others if b.first(tag) is not None), None)
+    if elsewhere:
+        raise StructureError(
+            f"the cell stands in data block {show(elsewhere.name, 20)}, the atoms in "
+            f"{show(items.name, 20)}; put them into one"
+        )
+    if items.frames:
+        raise StructureError(
+            f"no {tag} beside the atoms, only in save frame {show(items.frames[0])}; delete the "
+            f"lines save_{printable(items.frames[0])} and save_"
+        )
+    raise StructureError(f"no {tag} in the file; {EXPORT} with its cell")
 
 
 # --- atoms -------------------------------------------------------------------------------------
 
 
-def _listed_atoms(columns: dict[str, list[str]], remarks: dict) -> Atoms:
+def _listed_atoms(items: Items, remarks: dict) -> tuple[Atoms, dict[str, list[str]]]:
+    """The atoms of the loop and their other columns, dummy atoms left out."""
+    columns = items.atoms
     n = len(columns["x"])
     if not n or not {"x", "y", "z"} <= set(columns):
         raise StructureError(
@@ -199,38 +289,65 @@ def _listed_atoms(columns: dict[str, list[str]], remarks: dict) -> Atoms:
         )
     if n > MAX_ATOMS:
         raise StructureError(f"{n} atoms in the file, more than {MAX_ATOMS}")
-    symbols, labels = _names(columns, n)
     # Dummy atoms (centroids of rings) are no atoms by the CIF core dictionary.
-    flags = columns.get("flag")
-    real = [i for i in range(n) if not (flags and _plain(flags[i]).lower() == "dum")]
-    if len(real) < n:
-        remarks["dummy_atoms"] = f"{n - len(real)} dummy atoms left out"
-        if not real:
-            raise StructureError("no atoms: all are dummy atoms (_atom_site_calc_flag dum)")
+    if "flag" in columns:
+        real = [i for i in range(n) if _plain(columns["flag"][i]).lower() != "dum"]
+        if len(real) < n:
+            remarks["dummy_atoms"] = f"{n - len(real)} dummy atoms left out"
+            if not real:
+                raise StructureError("no atoms: all are dummy atoms (_atom_site_calc_flag dum)")
+            columns = {kind: [column[i] for i in real] for kind, column in columns.items()}
+    symbols, labels = _names(columns, len(columns["x"]))
     places = [columns[axis] for axis in "xyz"]
-    frac = np.array([[as_number(c[i]) for c in places] for i in real])
+    frac = np.array([[as_number(text) for text in row] for row in zip(*places, strict=True)])
     bad = ~(np.abs(frac) <= MAX_COORDINATE)
     if bad.any():
         row, axis = np.argwhere(bad)[0]
-        _bad_coordinate(places[axis][real[row]], "xyz"[axis], labels[real[row]])
+        _bad_coordinate(places[axis][row], "xyz"[axis], labels[row])
     if "occupancy" in columns:
-        _check_occupancies([columns["occupancy"][i] for i in real], [labels[i] for i in real])
-    species = [element(symbols[i], labels[i]) for i in real]
+        _check_occupancies(columns["occupancy"], labels)
+    species = list(map(element, symbols, labels))
     if "D" in species:
         remarks["deuterium"] = f"{species.count('D')} D atoms taken as H"
         species = ["H" if s == "D" else s for s in species]
-    charged = sorted({symbols[i] for i in real if is_charged(symbols[i])})
+    charged = sorted({s for s in symbols if is_charged(s)})
     if charged:
         more = ", ..." if len(charged) > 5 else ""
         remarks["charged_labels"] = f"charges of {printable(', '.join(charged[:5]))}{more} ignored"
-    if groups := columns.get("disorder_group"):
-        in_groups = [labels[i] for i in real if _plain(groups[i]) not in ("", "0")]
-        if in_groups:
-            remarks["disorder"] = (
-                f"{len(in_groups)} of {len(real)} atoms are in disorder groups, "
-                f"{show(in_groups[0], 12)} for one"
+    other = [
+        i
+        for i, s in enumerate(species)
+        if labels[i].rstrip("0123456789") != s and not may_name(labels[i], s)
+    ]
+    if other:
+        remarks["labels"] = (
+            f"labels of {len(other)} of {len(species)} listed atoms name another element than "
+            f"their type symbols, {show(labels[other[0]], 12)} of {species[other[0]]} for one"
+        )
+    if text := _disorder(columns, labels, items.like_occupancy):
+        remarks["disorder"] = text
+    if len(models := set(columns.get("model", ()))) > 1:
+        remarks["several_structures"] = f"atoms of {len(models)} models were read as one structure"
+    return Atoms(species, frac, labels), columns
+
+
+def _disorder(columns, labels, like_occupancy) -> str:
+    """Remark on groups or assemblies of disorder, and on what may be occupancies."""
+    said = []
+    for kind, text in (("disorder_group", "groups"), ("disorder_assembly", "assemblies")):
+        column = columns.get(kind, ())
+        inside = [labels[i] for i, x in enumerate(column) if _plain(x) not in ("", "0")]
+        # atoms of a group are of an assembly, too
+        if inside and not said:
+            said.append(
+                f"{len(inside)} of {len(labels)} atoms are in disorder {text}, "
+                f"{show(inside[0], 12)} for one"
             )
-    return Atoms(species, frac, [labels[i] for i in real])
+    for tag, column in like_occupancy:
+        partial = [x for x in column if x not in (".", "?") and as_number(x) != 1.0]
+        if partial:
+            said.append(f"{printable(tag, 60)} not read, {show(partial[0], 12)} for one")
+    return ", ".join(said)
 
 
 def _names(columns: dict[str, list[str]], n: int) -> tuple[list[str], list[str]]:
@@ -260,7 +377,10 @@ def _bad_coordinate(text: str, axis: str, label: str) -> None:
         raise StructureError(
             f"{what} is {show(text)}, not a number; place the atom or delete its line"
         )
-    raise StructureError(f"{what} is {to_float(text, what):g}: not a fraction of the cell")
+    raise StructureError(
+        f"{what} is {to_float(text, what):g}: not a fraction of the cell; correct it or delete "
+        "the atom's line"
+    )
 
 
 def _check_occupancies(texts: list[str], labels: list[str]) -> None:
@@ -270,12 +390,20 @@ def _check_occupancies(texts: list[str], labels: list[str]) -> None:
     for text, label in zip(texts, labels, strict=True):
         if text in (".", "?"):
             continue
-        occupancy = to_float(text, f"occupancy of atom {show(label, 12)}")
-        if abs(occupancy - 1.0) > 1e-3:
+        atom = f"atom {show(label, 12)}"
+        occupancy = to_float(text, f"occupancy of {atom}")
+        if abs(occupancy - 1.0) <= 1e-3:
+            continue
+        if not 0 <= occupancy <= 1:
             raise StructureError(
-                f"disordered: atom {show(label, 12)} has occupancy {occupancy:g}; "
-                "resolve the disorder in the CIF first"
+                f"{atom} has occupancy {occupancy:g}, not between 0 and 1; correct "
+                "_atom_site_occupancy: a fraction, no percentage or multiplicity"
             )
+        if occupancy == 0:
+            raise StructureError(f"{atom} has occupancy 0: it is not there; delete its line")
+        raise StructureError(
+            f"disordered: {atom} has occupancy {occupancy:g}; resolve the disorder in the CIF first"
+        )
 
 
 # --- symmetry ----------------------------------------------------------------------------------
@@ -323,6 +451,8 @@ def _check_complete(stated: Symmetry, species, frac, cell) -> list[str]:
 def _multiplicities(items: Items, stated: Symmetry) -> list[str]:
     numbers = [as_number(text) for text in items.atoms.get("multiplicity", ())]
     most = max((m for m in numbers if np.isfinite(m)), default=1)
-    if most <= 1 or len(stated.operators) > 1 or stated.larger:
+    n = len(stated.operators)
+    if most <= n or stated.larger:
         return []
-    return [f"atoms have multiplicities up to {most:g}, but no symmetry was applied"]
+    applied = "no symmetry was applied" if n == 1 else f"only {n} operators were applied"
+    return [f"atoms have multiplicities up to {most:g}, but {applied}"]

@@ -10,8 +10,10 @@ import re
 
 from poreflux.base.errors import StructureError
 from poreflux.structures.cif_text import (
+    LIKE_OCCUPANCY,
     MAGNETIC_OPERATORS,
     OPERATORS,
+    SUMMARY,
     MalformedError,
     is_needed,
     normal_tag,
@@ -23,6 +25,8 @@ from poreflux.structures.cif_text import (
 _ASCII = str.maketrans("−–‐‑\u00a0\u2009", "----  ")
 _TOKEN = re.compile(r"""'(?:[^']|'(?=\S))*'(?=\s|$)|"(?:[^"]|"(?=\S))*"(?=\s|$)|#.*|\S+""")
 _KEYWORD = re.compile(r"(data_|loop_|save_|stop_|global_)", re.IGNORECASE)
+# Columns that say what the atoms of another loop are
+_DECIDING = {"_atom_site_occupancy", "_atom_site_type_symbol", "_atom_site_disorder_group"}
 # Lines that programs put after the last atom
 _END = re.compile(r"\W*(end|eof|stop)?\b[\s\W]*(of)?\s*(file|data|cif)?\W*", re.IGNORECASE)
 
@@ -46,29 +50,31 @@ def repair(text: str) -> str:
             continue
         names = [normal_tag(tag) for tag in tags]
         atoms = [n for n in names if n.startswith("_atom_site_") and "aniso" not in n]
-        if not atoms and not any(map(is_needed, names)):
+        needed = any(map(is_needed, names))
+        is_pair = len(names) == 1 and not isinstance(values, list)
+        if not atoms and not needed and not (is_pair and names[0] in SUMMARY):
             continue
         if not out:
             out.append("data_unnamed")
         if len(set(names)) < len(names):
             twice = next(n for n in names if names.count(n) > 1)
             raise StructureError(f"line {number}: {show(twice)} is a column twice; delete one")
-        if len(names) == 1 and not isinstance(values, list):
+        if is_pair:
             if not values:
                 continue
-            if names[0] in pairs and pairs[names[0]] != values:
+            known = pairs.get(names[0], values)
+            if known != values and needed:
                 raise StructureError(
                     f"line {number}: {printable(tags[0], 40)} is given twice, as "
-                    f"{show(pairs[names[0]], 20)} and as {show(values, 20)}; delete one"
+                    f"{show(known, 20)} and as {show(values, 20)}; delete one"
                 )
             if names[0] not in pairs:
                 pairs[names[0]] = values
                 out.append(f"{names[0]} {_quoted(values)}")
             continue
         if atoms:
-            if "_atom_site_fract_x" not in names and not (
-                {"_atom_site_occupancy", "_atom_site_type_symbol", "_atom_site_disorder_group"}
-                & set(names)
+            if "_atom_site_fract_x" not in names and not any(
+                n in _DECIDING or LIKE_OCCUPANCY.match(n) for n in names
             ):
                 continue
             if atoms_seen:

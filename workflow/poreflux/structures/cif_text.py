@@ -63,6 +63,18 @@ SYMMETRY_DETAILS = re.compile(
 )
 CELL_LENGTHS = tuple(f"_cell_length_{x}" for x in "abc")
 CELL_ANGLES = tuple(f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma"))
+# What a file says of its cell as a whole; the cell and the atoms are held against it.
+VOLUME = "_cell_volume"
+FORMULA_UNITS = "_cell_formula_units_z"
+FORMULA = "_chemical_formula_sum"
+WEIGHT = "_chemical_formula_weight"
+DENSITY = "_exptl_crystal_density_diffrn"
+ELEMENTS = "_atom_type_symbol"
+NUMBERS_IN_CELL = "_atom_type_number_in_cell"
+ELECTRONS = "_exptl_crystal_f_000"
+SUMMARY = (
+    VOLUME, FORMULA_UNITS, FORMULA, WEIGHT, DENSITY, ELECTRONS, ELEMENTS, NUMBERS_IN_CELL,
+)  # fmt: skip
 # Columns of the loop of atoms, by what they hold
 ATOM_COLUMNS = {
     "_atom_site_fract_x": "x",
@@ -74,10 +86,26 @@ ATOM_COLUMNS = {
     "_atom_site_occupancy": "occupancy",
     "_atom_site_disorder_group": "disorder_group",
     "_atom_site_label_alt_id": "disorder_group",
+    "_atom_site_disorder_assembly": "disorder_assembly",
+    "_atom_site_pdbx_pdb_model_num": "model",
+    "_atom_site_attached_hydrogens": "attached_hydrogens",
+    "_atom_site_cartn_x": "cartesian_x",
+    "_atom_site_cartn_y": "cartesian_y",
+    "_atom_site_cartn_z": "cartesian_z",
     "_atom_site_calc_flag": "flag",
     "_atom_site_symmetry_multiplicity": "multiplicity",
     "_atom_site_site_symmetry_multiplicity": "multiplicity",
+    "_atom_site_wyckoff_multiplicity": "multiplicity",
+    "_atom_site_site_multiplicity": "multiplicity",
+    "_atom_site_multiplicity": "multiplicity",
 }
+# Tags of no dictionary that may count hydrogen atoms which have no place
+LIKE_HYDROGENS = re.compile(r"_atom_site_\w*(hydrogen|attached_h|implicit_h|h_count)")
+# Tags of no dictionary that may tell how much of an atom is there
+LIKE_OCCUPANCY = re.compile(
+    r"_atom_site_(?!(occupancy(_su|_esd)?|refinement_flags_occupancy)$)"
+    r"\w*(occ|popul|fraction|partial|weight|probab|sof$)"
+)
 
 
 def normal_tag(tag: str) -> str:

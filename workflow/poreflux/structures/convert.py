@@ -137,7 +137,7 @@ def to_ase(structure: Structure) -> ase.Atoms:
     try:
         import ase
     except ImportError:
-        raise ImportError("to_ase() needs ASE: pip install ase") from None
+        raise ImportError("to_ase() needs ASE: pip install 'poreflux[structures]'") from None
     species, frac = _as_given(structure)
     return ase.Atoms(species, scaled_positions=frac, cell=structure.cell, pbc=True)
 
@@ -148,7 +148,9 @@ def to_pymatgen(structure: Structure) -> pymatgen.core.Structure:
         from pymatgen.core import Lattice
         from pymatgen.core import Structure as PymatgenStructure
     except ImportError:
-        raise ImportError("to_pymatgen() needs pymatgen: pip install pymatgen") from None
+        raise ImportError(
+            "to_pymatgen() needs pymatgen: pip install 'poreflux[structures]'"
+        ) from None
     species, frac = _as_given(structure)
     return PymatgenStructure(Lattice(structure.cell), species, frac)
 

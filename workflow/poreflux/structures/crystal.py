@@ -250,7 +250,7 @@ def cell_matrix(lengths_A, angles_deg) -> np.ndarray:
     y = (ca - cb * cg) / sg
     z2 = 1 - cb**2 - y**2
     if z2 <= 1e-6:
-        raise StructureError(f"cell angles {angles.tolist()} enclose no volume")
+        raise StructureError(f"cell angles {angles.tolist()} enclose no volume; correct them")
     a, b, c = lengths
     return np.array([[a, 0, 0], [b * cg, b * sg, 0], [c * cb, c * y, c * np.sqrt(z2)]])
 
@@ -299,7 +299,7 @@ def check_width(lengths_A, angles_deg) -> None:
     if widths.min() < MIN_WIDTH_A:
         raise StructureError(
             f"the cell is collapsed: opposite faces {widths.min():.3g} Å apart "
-            f"(lengths {list(lengths_A)} Å, angles {list(angles_deg)} degrees)"
+            f"(lengths {list(lengths_A)} Å, angles {list(angles_deg)} degrees); correct the cell"
         )
 
 

@@ -66,18 +66,36 @@ def element(symbol: str, label: str) -> str:
 
 
 def _from_label(label: str) -> str | None:
+    named = _readings(label)
+    if len(named) > 1:
+        raise StructureError(
+            f"atom {show(label, 12)} may be {named[0]} or {named[1]}; add _atom_site_type_symbol"
+        )
+    return named[0] if named else None
+
+
+def _readings(label: str) -> list[str]:
+    """Elements that a label may name: ``Ca1`` is calcium, ``CA1`` that or an alpha carbon."""
     # "Wat1" names a molecule, not tungsten.
     match = re.match(r"[A-Za-z]{1,2}", label)
     if not match or re.match(r"[A-Z][a-z]{2}", label):
-        return None
+        return []
     letters = match.group()
     pair = _known(letters) if len(letters) == 2 else None
-    # "Ca1" is calcium, "CA1" may be that or an alpha carbon.
-    if pair and letters[1].isupper() and _known(letters[0]):
-        raise StructureError(
-            f"atom {show(label, 12)} may be {letters[0]} or {pair}; add _atom_site_type_symbol"
-        )
-    return pair or _known(letters[0])
+    single = _known(letters[0])
+    if pair and letters[1].isupper() and single:
+        return [single, pair]
+    return [found for found in [pair or single] if found]
+
+
+@lru_cache(maxsize=65536)
+def may_name(label: str, symbol: str) -> bool:
+    """Whether a label may be one of an atom of this element, that is if it names no other.
+
+    ``Cl1`` is chlorine, ``CL1`` chlorine or a carbon; ``X1``, ``Wat1`` and ``T1`` name nothing.
+    """
+    named = _readings(label)
+    return not named or symbol in named or (symbol == "H" and "D" in named)
 
 
 def _is_mixed(text: str) -> bool:

@@ -165,7 +165,7 @@ def _without_doubles(atoms: Atoms, rotations, shifts, cell, remarks) -> list[int
         if a != b:
             raise StructureError(
                 f"disordered: {a} and {b} on one site (atoms {show(atoms.labels[i], 12)} and "
-                f"{show(atoms.labels[j], 12)}, {d:.3f} Å apart); keep one of them in the CIF"
+                f"{show(atoms.labels[j], 12)}, {d:.3f} Å apart); keep one of them"
             )
         if i not in dropped:
             dropped[j] = min(d, dropped.get(j, np.inf))

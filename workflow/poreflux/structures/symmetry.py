@@ -274,6 +274,8 @@ def _statements(items: Items, angles: list[float], remarks: list[str]) -> list[S
         *((tag, _by_magnetic_name) for tag in MAGNETIC_NAMES),
         *((tag, _unread) for tag in UNREAD_GROUPS),
     ):
+        if tag in _SINGLE:
+            items.first(tag)
         for text in dict.fromkeys(items.texts(tag)):
             said = f"{printable(items.tags[tag], 60)} {show(text)}"
             if text.lower() in _NO_NAME or (read is _by_type and text == "0"):
@@ -290,6 +292,10 @@ _READ = {
     *OPERATORS, MAGNETIC_OPERATORS, MAGNETIC_CENTRINGS, *HALL, *HERMANN_MAUGUIN, *GROUP_TYPE,
     *MAGNETIC_NAMES, *UNREAD_GROUPS,
 }  # fmt: skip
+
+
+# A group may have several names, but one Hall symbol and one number.
+_SINGLE = {*HALL, *GROUP_TYPE[:2], *MAGNETIC_NAMES}
 
 
 def _by_hall(said: str, text: str, angles, code: str) -> Statement:

@@ -9,7 +9,7 @@ dropped and reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,6 +185,20 @@ def read_table(
     rows.insert(1, "condition", _conditions(rows, schema))
     order = ["condition", "target", "row"] if target else ["row"]
     return rows.sort_values(order, kind="stable", ignore_index=True), dropped
+
+
+def are_synthetic(paths: Iterable[str | Path]) -> bool:
+    """Whether any of these tables says in a column ``origin`` that its rows are synthetic.
+
+    Examples are, and whoever makes up rows should say so: their numbers are no measurements.
+    """
+    for path in paths:
+        table = foreign_tables.read_table(path)
+        if "origin" in table.columns:
+            told = table.texts("origin", {""})
+            if any(str(text).startswith("synthetic") for text in told):
+                return True
+    return False
 
 
 def _outside(values: np.ndarray, column: Column) -> dict[int, str]:

@@ -47,6 +47,8 @@ class Column:
         Its axis is logarithmic.
     listed : bool
         It is shown in the table, and not in figures alone.
+    places : int or None
+        Decimal places in the table; None for three significant digits.
     """
 
     key: str
@@ -54,6 +56,7 @@ class Column:
     kind: str = "number"
     log: bool = False
     listed: bool = True
+    places: int | None = None
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,12 @@ def grid(rows: int, columns: int, *, height: float, ratios=None, **share):
     return figure, axes.reshape(rows, columns)
 
 
+def panel_layout(n: int, most: int) -> tuple[int, int]:
+    """Rows and columns of ``n`` panels, ``most`` beside each other; one on a telephone."""
+    columns = 1 if is_narrow() else min(most, n)
+    return -(-n // columns), columns
+
+
 def single(width: float, height: float):
     """A figure of one panel, inches, no wider than the page; with its axes."""
     width = min(width, NARROW_WIDTH if is_narrow() else WIDTH)

@@ -7,6 +7,7 @@ uptake and diffusion. The topics of the other page are in ``synthesis``.
 
 from poreflux.report.sections import (
     catalogue,
+    channels,
     descriptors,
     diffusion,
     held_out,
@@ -23,6 +24,7 @@ SECTIONS = {
     "catalogue": catalogue.section,
     "structures": structures.section,
     "descriptors": descriptors.section,
+    "channels": channels.section,
     "uptake": uptake.section,
     "diffusion": diffusion.section,
     "pretraining": pretraining.section,

@@ -24,8 +24,8 @@ POCKET_SHARE = 0.01
 _NUMBERS = {
     "structures": (Column("density_g_cm3", "Density (g cm⁻³)", listed=False),),
     "geometry": (
-        Column("lcd_A", "LCD (Å)"),
-        Column("pld_A", "PLD (Å)"),
+        Column("lcd_A", "LCD (Å)", places=2),
+        Column("pld_A", "PLD (Å)", places=2),
         Column("void_fraction", "Void fraction", listed=False),
         Column("asa_m2_cm3", "Surface area (m² cm⁻³)", listed=False),
     ),
@@ -127,12 +127,12 @@ def _columns(study: Study) -> list[Column]:
     uptake = [Column("uptake", f"Uptake, {pressure:g} bar (cm³(STP) cm⁻³)")] if pressure else []
     diffusion = [
         Column("d_m2_s", "D (m² s⁻¹)", "power", log=True),
-        Column("d_error", "± (%)"),
+        Column("d_error", "± (%)", places=1),
     ]
     if study.target_label == DIFFUSIVITY:
         learnt = [
             Column("predicted", "Predicted D (m² s⁻¹)", "power", log=True),
-            Column("deviation", "Deviation (decades)"),
+            Column("deviation", "Deviation (decades)", places=2),
         ]
     else:
         learnt = _label_columns(study)

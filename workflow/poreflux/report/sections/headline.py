@@ -45,7 +45,7 @@ def headline(study: Study) -> Markup:
         best=best,
         finding=None if best is None else _finding(study, scores, summary, best),
         too_small=[] if best is None else why_too_small(scores, best["row"]),
-        wins=[] if summary is None else _wins(summary),
+        wins=[] if summary is None else _wins(scores, summary),
         checks=checks,
         together=_together(verdicts),
         cost=_cost(study),
@@ -55,13 +55,13 @@ def headline(study: Study) -> Markup:
 def _finding(study: Study, scores: pd.DataFrame, summary: pd.DataFrame, best: dict) -> dict:
     """What the first sentence says: which learner, how well, from how many, and transfer."""
     learner = best["learner"]
-    transfer = transfer_verdict(summary, learner)
+    transfer = transfer_verdict(scores, summary, learner)
     row = best["row"]
-    if transfer is None or not transfer.helps:
-        # the best source in hindsight is no better than none: direct learning speaks
-        largest = summary[(summary["learner"] == learner) & (summary["size"] == row["size"])]
-        direct = largest[largest["kind"] == "dl"]
-        row = direct.iloc[0] if len(direct) else row
+    largest = summary[(summary["learner"] == learner) & (summary["size"] == row["size"])]
+    # where transfer adds nothing, the best source in hindsight is no better than none
+    helps = transfer is not None and transfer.helps
+    speaks = largest[largest["source"] == transfer.source if helps else largest["kind"] == "dl"]
+    row = speaks.iloc[0] if len(speaks) else row
     known = study.quantity(study.target_label)
     words = learner_in_words(learner)
     return {
@@ -115,7 +115,7 @@ def _best(scores: pd.DataFrame, summary: pd.DataFrame) -> dict:
     }
 
 
-def _wins(summary: pd.DataFrame) -> list[dict]:
+def _wins(scores: pd.DataFrame, summary: pd.DataFrame) -> list[dict]:
     """Transfer against direct learning of each learner, at the largest size with pairs."""
     ends, found = best_and_worst(summary), []
     for learner in dict.fromkeys(ends["learner"]):
@@ -126,7 +126,7 @@ def _wins(summary: pd.DataFrame) -> list[dict]:
         row = rows[-1].best
         sources = summary[(summary["learner"] == learner) & (summary["kind"] == "tl")]
         low, high = wilson(row["wins"], row["pairs"])
-        judged = transfer_verdict(summary, learner)
+        judged = transfer_verdict(scores, summary, learner)
         found.append(
             {
                 "learner": learner,
@@ -139,7 +139,7 @@ def _wins(summary: pd.DataFrame) -> list[dict]:
                 "low": low,
                 "high": high,
                 "gain": row["gain"],
-                "helps": judged is not None and judged.helps,
+                "verdict": judged,
             }
         )
     return found

@@ -156,7 +156,7 @@ def _gains(study: Study, table: pd.DataFrame, learner: str):
         return empty, 0, None
     size = int(rows["size"].max())
     rows = rows[rows["size"] == size].merge(table, on="source")
-    return rows[empty.columns], size, transfer_verdict(summary, learner)
+    return rows[empty.columns], size, transfer_verdict(scores, summary, learner)
 
 
 def importance_distances(importance: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

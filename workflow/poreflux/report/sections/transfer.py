@@ -22,7 +22,7 @@ from poreflux.report.figures.style import (
     TRANSFER,
     WIDTH,
     grid,
-    is_narrow,
+    panel_layout,
     plain,
     styled,
 )
@@ -75,7 +75,7 @@ def section(study: Study) -> Section:
         published=_beside_published(study, summary, ends),
         scores=study.draw("scores", draw_scores(summary, learnt.symbol)),
         cut_off=(summary["q1"] < R2_FLOOR).any(),
-        learners=[_learner(study, name, summary, ends, pairs) for name in learners],
+        learners=[_learner(study, name, scores, summary, ends, pairs) for name in learners],
         curves=study.draw("learning_curves", _curves(study, learners, ends)),
         single_size=summary["size"].nunique() == 1,
         floor=R2_FLOOR,
@@ -206,7 +206,7 @@ def _wins_beside_published(summary: pd.DataFrame) -> list[dict]:
     return found
 
 
-def _learner(study: Study, learner: str, summary, ends, pairs) -> dict:
+def _learner(study: Study, learner: str, scores, summary, ends, pairs) -> dict:
     """What transfer did for one learner, and its figure ``wins`` where both kinds have scores."""
     own = pairs[pairs["learner"] == learner]
     chosen = {}
@@ -217,7 +217,7 @@ def _learner(study: Study, learner: str, summary, ends, pairs) -> dict:
     name = safe_name(learner)
     return {
         "name": learner,
-        "verdict": transfer_verdict(summary, learner),
+        "verdict": transfer_verdict(scores, summary, learner),
         "wins": study.draw(f"wins_{name}", draw_wins(own, chosen)) if chosen else None,
         "below_floor": (own[["r2_tl", "r2_dl"]] < R2_FLOOR).to_numpy().any(),
     }
@@ -278,8 +278,7 @@ def draw_scores(summary: pd.DataFrame, symbol: str) -> Figure:
     learners = list(dict.fromkeys(summary["learner"]))
     sizes, sources = sorted(summary["size"].unique()), sources_of(summary)
     places = {source: k + 1 for k, source in enumerate(sources)}
-    n_columns = min(MAX_PANELS, len(learners))
-    n_rows = -(-len(learners) // n_columns)
+    n_rows, n_columns = panel_layout(len(learners), MAX_PANELS)
     height = n_rows * (1.0 + 0.24 * (len(sources) + 1))
     figure, axes = grid(n_rows, n_columns, height=height, sharey=True)
     for axis in axes.flat[len(learners) :]:
@@ -317,8 +316,7 @@ def draw_wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
     chosen : dict of int to tuple of 2
         By size: the best and the worst source (equal: one is drawn).
     """
-    n_columns = 1 if is_narrow() else min(MAX_PANELS, len(chosen))
-    n_rows = -(-len(chosen) // n_columns)
+    n_rows, n_columns = panel_layout(len(chosen), MAX_PANELS)
     width = {1: NARROW_WIDTH, 2: 6.4}.get(n_columns, WIDTH)
     figure = Figure(figsize=(width, n_rows * (width / n_columns + 0.45)), layout="constrained")
     FigureCanvasAgg(figure)

@@ -19,14 +19,15 @@
   const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   const raised = (n) => String(n).replace("-", "⁻").replace(/\d/g, (d) => SUPERSCRIPTS[d]);
 
-  function printed(value, kind) {
+  function printed(value, { kind, places }) {
     if (value === null || value === undefined || value === "") return "–";
     if (kind === "text") return value;
     if (kind === "power" && value !== 0) {
       const [mantissa, exponent] = value.toExponential(2).split("e");
       return `${mantissa} × 10${raised(Number(exponent))}`.replace(/^-/, "−");
     }
-    return String(Number(value.toPrecision(3))).replace("-", "−");
+    const text = places === null ? String(Number(value.toPrecision(3))) : value.toFixed(places);
+    return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
   }
 
   // ---- the table
@@ -68,7 +69,7 @@
       button.addEventListener("click", () => choose(row));
       td.append(button);
     } else {
-      td.textContent = printed(data[c.key][row], c.kind);
+      td.textContent = printed(data[c.key][row], c);
       if (c.kind !== "text") td.className = "n";
     }
     return td;
@@ -193,7 +194,7 @@
     const rest = columns.filter((c) => c.listed && c.key !== "name" && data[c.key][row] !== null);
     const facts = rest.filter((c) => data[c.key][row] !== "").map((c) => {
       const span = document.createElement("span");
-      span.textContent = `${c.title}: ${printed(data[c.key][row], c.kind)}`;
+      span.textContent = `${c.title}: ${printed(data[c.key][row], c)}`;
       return span;
     });
     const link = document.createElement("a");
@@ -235,11 +236,18 @@
         margin: { l: 10, r: 10, t: 30, b: 10 },
         legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
         hovermode: "closest",
+        modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: colour("--soft"),
+          activecolor: colour("--ink") },
         // on a telephone a finger scrolls the page
         dragmode: narrow.matches ? false : "zoom",
       },
     };
   }
+
+  // Lighter forms of the colours of groups, for a dark page.
+  const LIGHTER = { "#0072B2": "#56B4E9", "#D55E00": "#FF9A4D", "#009E73": "#3DDCAA" };
+  const shown = (marker) => (dark.matches && LIGHTER[marker.color]
+    ? { ...marker, color: LIGHTER[marker.color] } : marker);
 
   const usable = (value, log) => value !== null && (!log || value > 0);
 
@@ -267,7 +275,7 @@
       const shade = trace.marker.color;
       const marker = shade.column
         ? { ...trace.marker, color: rows.map((row) => data[shade.column][row]) }
-        : trace.marker;
+        : shown(trace.marker);
       return {
         ...trace,
         marker,
@@ -308,13 +316,28 @@
 
   function figure(spec) {
     const { axis, layout } = theme();
-    if (spec.literal) return [spec.data, { ...layout, ...spec.layout }];
+    if (spec.literal) return [spec.data.map(spread), { ...layout, ...spec.layout, scene: scene(spec, axis) }];
     const traces = filled(spec);
     const axes = Object.fromEntries(
       ["xaxis", "yaxis"].map((name) => [name, { ...axis, ...spec.layout[name], ...ticks(spec, name, traces) }]),
     );
     const parts = [...(spec.diagonal ? line(traces) : []), ...traces, circled(spec)];
     return [parts, { ...layout, ...spec.layout, ...axes }];
+  }
+
+  // The axes of a grid as plotly wants them: a coordinate for each of its points.
+  function spread(trace) {
+    if (!trace.axes) return trace;
+    const [xs, ys, zs] = trace.axes;
+    const points = xs.flatMap((x) => ys.flatMap((y) => zs.map((z) => [x, y, z])));
+    const { axes, ...rest } = trace;
+    return { ...rest, x: points.map((p) => p[0]), y: points.map((p) => p[1]), z: points.map((p) => p[2]) };
+  }
+
+  function scene(spec, axis) {
+    const { automargin, ...shared } = axis;
+    const themed = ["xaxis", "yaxis", "zaxis"].map((name) => [name, { ...shared, ...spec.layout.scene[name] }]);
+    return { ...spec.layout.scene, ...Object.fromEntries(themed) };
   }
 
   function draw(plot) {
@@ -350,6 +373,8 @@
 
   function start(element) {
     const plot = { element, spec: plots[element.dataset.plot] };
+    // the drawing stays where space cannot be shown
+    if (plot.spec.literal && !hasWebGL()) return null;
     element.hidden = false;
     if (plot.spec.diagonal) element.classList.add("square");
     if (plot.spec.choices && plot.spec.choices.length) chooser(plot);

@@ -17,6 +17,7 @@ import typer
 from poreflux import __version__
 from poreflux.base.errors import PorefluxError
 from poreflux.run.cli import doctor, files, predict, store, study, transfer
+from poreflux.run.cli.words import examples
 
 # In the order in which ``--help`` shows them.
 GROUPS = (predict, files, transfer, study, store, doctor)
@@ -29,10 +30,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=(
-        "Exit codes: 0 done, 1 an error or a structure that failed, 2 wrong usage.\n\n"
-        "Complete commands with the Tab key: poreflux --install-completion"
-    ),
+    epilog=examples(
+        "poreflux predict my.cif",
+        "poreflux diffusion my.cif --guest Xe --temperature 350",
+        "poreflux init my-study && poreflux run my-study",
+    )
+    + "\n\nExit codes: 0 done, 1 an error or a structure that failed, 2 wrong usage."
+    "\n\nComplete commands with the Tab key: poreflux --install-completion",
 )
 for group in GROUPS:
     group.register(app)
@@ -49,11 +53,18 @@ def _poreflux(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and end."
+            "--version",
+            metavar="",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version and end.",
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error. Before the command.")
+        bool,
+        typer.Option(
+            "--debug", metavar="", help="Show the traceback of an error. Before the command."
+        ),
     ] = False,
 ) -> None:
     """Gas adsorption and diffusion in metal-organic frameworks, from CIF files.
@@ -96,9 +107,13 @@ def _before_the_command(arguments: list[str]) -> list[str]:
 def _in_words(error: Exception) -> str:
     if isinstance(error, PorefluxError):
         return str(error)
-    # a file or folder that the user named
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    # a file that cannot be used, a full disk, a package left out: not for us to mend
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(filter(None, (str(error.filename or ""), error.strerror)))
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"the package {error.name} is not installed; `poreflux doctor` says what to do"
+    if isinstance(error, MemoryError):
+        return "not enough memory; compute fewer structures at once (--cores)"
     return (
         f"unexpected {type(error).__name__}: {error}\n"
         "This is a mistake of Poreflux. Please report it as an issue of the repository, with what "

@@ -39,7 +39,9 @@ Csv = Annotated[
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print all columns as JSON, no table.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--json", metavar="", help="Print all columns as JSON, no table.", rich_help_panel=OUTPUT
+    ),
 ]
 Plot = Annotated[
     Path | None,

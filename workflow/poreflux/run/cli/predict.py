@@ -14,13 +14,16 @@ def predict(
     files: Files,
     simulate: Annotated[
         bool,
-        typer.Option("--simulate", help="Run the molecular dynamics, too: a second or two each."),
+        typer.Option(
+            "--simulate", metavar="", help="Run the molecular dynamics, too: a second or two each."
+        ),
     ] = False,
     guest: Annotated[str, typer.Option(help="A guest that a model ships for.")] = "CH4",
     card: Annotated[
         bool,
         typer.Option(
             "--card",
+            metavar="",
             is_eager=True,
             help="Show what the model learnt from and how good it is, then go on.",
             rich_help_panel=OUTPUT,

@@ -64,7 +64,9 @@ def prune(
     unused_by: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Not used by it; may be repeated.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, remove nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Count, remove nothing.")
+    ] = False,
 ) -> None:
     """Remove entries to which all that is said applies, and what was left behind."""
     from poreflux.run.commands import store

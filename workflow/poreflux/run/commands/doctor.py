@@ -41,7 +41,7 @@ INSTALL = "make setup, or pip install -r envs/requirements.txt"
 # Runs in a process of its own: what it loads may end the process.
 KERNEL = """
 import numba
-@numba.njit(cache=False)
+@numba.jit(nopython=True)
 def twice(x):
     return 2 * x
 assert twice(2) == 4

@@ -124,15 +124,21 @@ def aif(name: str, points: pd.DataFrame, guest: str, temperature_K: float) -> st
         "_simltn_code": f"Poreflux {__version__}" + (f", engine {engine}" if engine else ""),
         "_units_temperature": "K",
         "_units_pressure": "bar",
-        "_units_mass": "kg",
         "_units_loading": "mol/kg",
     }
     for tag, value in pairs.items():
-        block.set_pair(tag, cif.quote(value))
+        block.set_pair(tag, _quoted(value))
     columns = {c: tag for c, tag in LOOP.items() if c in points and points[c].notna().all()}
     loop = block.init_loop("_adsorp_", list(columns.values()))
     loop.set_all_values([[_number(x) for x in points[c]] for c in columns])
     return document.as_string()
+
+
+def _quoted(value: str) -> str:
+    """A value of CIF, in single quotes where it can be: pyGAPS takes no others off."""
+    quoted = cif.quote(value)
+    can_be = quoted.startswith('"') and "' " not in value and not value.endswith("'")
+    return f"'{value}'" if can_be else quoted
 
 
 def _number(value: float) -> str:

@@ -68,9 +68,10 @@ def run(
     chosen = settings_of(stage, settings, other, single=len(members) == 1)
     if plot:
         pictures.check(plot)
+    if csv not in (None, "-") and not can_be_written(Path(csv).parent):
+        raise ConfigError(f"--csv {csv}: {Path(csv).parent} is no folder that can be written")
     workers = min(cores or len(os.sched_getaffinity(0)), len(members))
-    log_progress(several=len(members) > 1)
-    with usable_store(store) as kept:
+    with progress_shown(several=len(members) > 1), usable_store(store) as kept:
         table = compute(stage, members, chosen, kept, workers)
     failed = table.loc[table["status"] != "ok", "name"].nunique()
     # before the picture, which may fail
@@ -189,13 +190,22 @@ def can_be_written(folder: Path) -> bool:
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
-def log_progress(several: bool) -> None:
+@contextmanager
+def progress_shown(several: bool) -> Iterator[None]:
     """Progress of several files to standard error; what fails is in the table."""
     log = logging.getLogger("poreflux")
-    log.handlers = [logging.StreamHandler(sys.stderr)]
-    log.propagate = False
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(lambda record: record.levelno != logging.WARNING)
+    before = log.level, log.propagate
     log.setLevel(logging.INFO if several else logging.ERROR)
-    log.handlers[0].addFilter(lambda record: record.levelno != logging.WARNING)
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before[0])
+        log.propagate = before[1]
 
 
 def _print(stage: str, table: pd.DataFrame, settings, csv: str | None, as_json: bool) -> None:

@@ -47,5 +47,5 @@ def init(folder: Path) -> None:
 
 def study_name(folder: Path) -> str:
     """The name of a study in a folder: the folder's, in letters that paths and rules take."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-.")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name)[:100].strip("-.")
     return name or "study"

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from poreflux.base.errors import ConfigError
@@ -58,8 +59,13 @@ def run(words: Sequence[str]) -> int:
     Raises
     ------
     ConfigError
-        If there is no Snakefile, or no study in the folder.
+        If there is no Snakemake, no Snakefile, or no study in the folder.
     """
+    if find_spec("snakemake") is None:
+        raise ConfigError(
+            "Snakemake is not installed: `make setup` in the repository, or pip install "
+            "'poreflux[study]'"
+        )
     folder, words = split(words)
     snakefile = (checkout() / "Snakefile").absolute()
     os.chdir(folder)
@@ -156,10 +162,14 @@ def _say_what_next(study: dict, words: Sequence[str]) -> None:
     if not pages and study:
         say(f"Results: {os.path.abspath(study['results'])}")
     config = _config_of(words)
+    use = (
+        f"poreflux run predict{config} --config 'predict={{cifs: \"my/*.cif\"}}'"
+        if study.get("learns")
+        else f"poreflux crate{config}"
+    )
     say("Next:")
-    say(f"  poreflux export csv/{config}                   # tables as CSV, isotherms as AIF")
-    say(f"  poreflux run predict{config} --config 'predict={{cifs: \"my/*.cif\"}}'")
-    say("  poreflux init my-study                  # a study of CIFs of your own")
+    for command in (f"poreflux export csv/{config}", use, "poreflux init my-study"):
+        say(f"  {command}")
 
 
 def _config_of(words: Sequence[str]) -> str:

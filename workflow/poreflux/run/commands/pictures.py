@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 
@@ -24,8 +24,10 @@ def check(path: Path) -> None:
     Raises
     ------
     ConfigError
-        If the format is unknown, or there is no such folder.
+        If the format is unknown, there is no such folder, or matplotlib is not installed.
     """
+    if find_spec("matplotlib") is None:
+        raise ConfigError("--plot needs matplotlib: pip install matplotlib, or poreflux[report]")
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(f"--plot {path}: the name must end in one of {', '.join(FORMATS)}")
     if not path.absolute().parent.is_dir():
@@ -46,6 +48,8 @@ def draw(stage: str, table: pd.DataFrame, settings, path: Path) -> None:
     path : Path
         Where the picture goes; its ending is the format.
     """
+    import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

@@ -108,7 +108,7 @@ def _facts(found: Prediction) -> list[tuple[str, str]]:
         interval = f"90 %: {found.d_low_m2_s:.1e} to {found.d_high_m2_s:.1e}"
         facts.append(("D, predicted", f"[bold]{found.d_m2_s:.1e}[/] m²/s  ({interval}); {where}"))
         if not math.isnan(found.simulated_d_m2_s):
-            error = f"± {found.simulated_err_m2_s:.0e}"
+            error = f"± {found.simulated_d_err_m2_s:.0e}"
             facts.append(("D, simulated", f"[bold]{found.simulated_d_m2_s:.2e}[/] m²/s {error}"))
         similar = "like" if found.in_domain else "[yellow]unlike[/]"
         domain = f"{similar} those learnt from; nearest: {found.nearest}"

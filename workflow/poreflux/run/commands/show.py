@@ -80,7 +80,9 @@ def print_table(stage: str, table: pd.DataFrame, settings) -> None:
     ready = _with_histograms(table, settings) if stage == "energy" else table
     if stage == "uptake":
         shown = _by_pressure(ready)
-        if table["name"].nunique() == 1 or console.measure(shown).maximum > console.width:
+        unbounded = console.options.update(width=10_000)
+        widest = console.measure(shown, options=unbounded).maximum
+        if table["name"].nunique() == 1 or widest > console.width:
             shown = _rows(stage, ready)
     else:
         shown = _rows(stage, ready)

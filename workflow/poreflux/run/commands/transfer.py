@@ -28,8 +28,8 @@ from poreflux.prediction.description import (
 from poreflux.prediction.transfer import Transfer, transfer
 from poreflux.run.artifacts import Limits
 from poreflux.run.commands.files import (
-    log_progress,
     members_of,
+    progress_shown,
     usable_store,
     will_compile,
 )
@@ -83,8 +83,7 @@ def run(
     if cifs:
         members = members_of(cifs)
         workers = min(cores or len(os.sched_getaffinity(0)), len(members))
-        log_progress(several=len(members) > 1)
-        with usable_store(store) as kept:
+        with progress_shown(several=len(members) > 1), usable_store(store) as kept:
             rows, lost = describe_files(members, kept, workers)
         data = f"Labels of {path.name}, structures of {len(members)} CIF files"
     else:
@@ -197,7 +196,10 @@ def describe_files(
     # a structure that a later part lost is lost
     facts = {part: table.loc[own.index] for part, table in facts.items()}
     facts[FIRST] = facts[FIRST].join(own)
-    return joined(facts), lost
+    rows = joined(facts)
+    reason = f"its narrowest window lies at the threshold for {FIRST}, and stages differ"
+    lost |= dict.fromkeys(own.index.difference(rows.index), ("closed", reason))
+    return rows, lost
 
 
 def _failed(table: pd.DataFrame) -> dict[str, tuple[str, str]]:

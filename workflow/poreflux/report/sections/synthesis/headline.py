@@ -36,6 +36,7 @@ def headline(study: SynthesisStudy) -> Markup:
     mean = comparisons_of(study, "mean", "transfer")
     return render(
         "synthesis/headline",
+        synthetic=bool(study.facts.get("synthetic")),
         cases=len(moved),
         why=study.why("comparisons"),
         better=counts[YES],

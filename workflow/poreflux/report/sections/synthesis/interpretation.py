@@ -18,7 +18,16 @@ from poreflux.report.figures.axes import (
     log_ticks,
     rows_axis,
 )
-from poreflux.report.figures.style import DIRECT, GREY, INK, TRANSFER, grid, plain, styled
+from poreflux.report.figures.style import (
+    DIRECT,
+    GREY,
+    INK,
+    TRANSFER,
+    grid,
+    panel_layout,
+    plain,
+    styled,
+)
 from poreflux.report.numbers import decimal, percent, whole_or_dash
 from poreflux.report.rendering import Section, Table, missing_section, render
 from poreflux.report.statistics import finite
@@ -235,8 +244,7 @@ def draw_dependence(
     logarithmic : bool
         The vertical axis.
     """
-    n_columns = min(MAX_COLUMNS, len(features))
-    n_rows = -(-len(features) // n_columns)
+    n_rows, n_columns = panel_layout(len(features), MAX_COLUMNS)
     figure, axes = grid(n_rows, n_columns, height=0.5 + 2.25 * n_rows, sharey=True)
     for axis in axes.flat[len(features) :]:
         axis.remove()
