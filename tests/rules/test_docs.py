@@ -12,6 +12,7 @@ import typer
 import yaml
 from snakemake.cli import get_argument_parser
 
+from poreflux.prediction import dataset
 from poreflux.run import cli
 from poreflux.run.config import complete
 from poreflux.run.plan import StudyPlan
@@ -87,6 +88,8 @@ def study(root, cifs, tmp_path):
         for name in ("my", "cifs"):
             (folder / name).mkdir(parents=True)
             (folder / name / "mof.cif").symlink_to(cifs / "JIVFUQ_clean.cif")
+    labels = dataset()["CH4_d_m2_s"].rename("permeability").sample(30, random_state=1)
+    labels.to_csv(tmp_path / "labels.csv", index_label="name")
     return tmp_path
 
 
