@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from poreflux import __version__
 from poreflux.base.files import write_atomically
 from poreflux.prediction.transfer import LOG, Transfer
-from poreflux.report.figures.axes import log_ticks
-from poreflux.report.figures.style import BLUE, GREY, INK, plain, single, styled
+from poreflux.report.figures.axes import equal_axes
+from poreflux.report.figures.style import BLUE, GREY, plain, single, styled
 from poreflux.report.numbers import decimal, significant, whole
 from poreflux.report.rendering import MAX_ROWS, Section, Table, document, render
 from poreflux.report.study import Study
@@ -141,16 +141,6 @@ def draw_held_out(table: pd.DataFrame, label: str, is_log: bool) -> Figure:
     x, y = table["measured"].to_numpy(float), table["predicted"].to_numpy(float)
     axis.vlines(x, table["low"], table["high"], color=GREY, lw=0.7, alpha=0.45, zorder=1)
     axis.plot(x, y, "o", color=BLUE, ls="none", mec="white", mew=0.3)
-    ends = np.concatenate([x, y])
-    if is_log:
-        limits = ends.min() / 1.6, ends.max() * 1.6
-        axis.set(xscale="log", yscale="log")
-        for side in (axis.xaxis, axis.yaxis):
-            log_ticks(side, ends)
-    else:
-        margin = 0.06 * ((ends.max() - ends.min()) or 1.0)
-        limits = ends.min() - margin, ends.max() + margin
-    axis.plot(limits, limits, color=INK, lw=0.9, zorder=0)
-    axis.set(xlim=limits, ylim=limits, aspect="equal")
+    equal_axes(axis, np.concatenate([x, y]), is_log=is_log)
     axis.set(xlabel=f"Measured: {plain(label)}", ylabel=f"Predicted: {plain(label)}")
     return figure

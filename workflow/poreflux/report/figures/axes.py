@@ -56,6 +56,21 @@ def legend_above(figure, handles, most: int = 4) -> None:
     figure.legend(handles=handles, loc="outside upper left", ncols=ncols)
 
 
+def equal_axes(axes, values, *, is_log: bool) -> None:
+    """Both axes alike around all values, and the line on which they are equal."""
+    low, high = np.min(values), np.max(values)
+    if is_log:
+        limits = low / 1.6, high * 1.6
+        axes.set(xscale="log", yscale="log")
+        for side in (axes.xaxis, axes.yaxis):
+            log_ticks(side, values)
+    else:
+        margin = 0.06 * ((high - low) or 1.0)
+        limits = low - margin, high + margin
+    axes.plot(limits, limits, color=INK, lw=0.9, zorder=0)
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
+
+
 def log_ticks(axis, values) -> None:
     """Ticks at 1, 2 and 5, at 1 and 3, or at every power of ten: as many as do not overprint."""
     low, high = np.min(values), np.max(values)

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S
 from poreflux.data.labels import DIFFUSIVITY
-from poreflux.report.figures.axes import legend_above, log_ticks
+from poreflux.report.figures.axes import equal_axes, legend_above
 from poreflux.report.figures.interactive import scatter
-from poreflux.report.figures.style import GREY, INK, MARKERS, PALETTE, rasterise, single, styled
+from poreflux.report.figures.style import GREY, MARKERS, PALETTE, rasterise, single, styled
 from poreflux.report.rendering import Section, missing_section, render
 from poreflux.report.scores import valid_scores
 from poreflux.report.statistics import finite, usable
@@ -124,19 +124,9 @@ def draw_held_out(table: pd.DataFrame, symbol: str, unit: str, is_diffusivity: b
             label=f"{words} (n = {int(np.sum(mask))})",
         )
         rasterise(points, len(table))
-    ends = np.concatenate([x, y])
-    if is_diffusivity:
-        limits = ends.min() / 1.6, ends.max() * 1.6
-        axis.set(xscale="log", yscale="log")
-        for side in (axis.xaxis, axis.yaxis):
-            log_ticks(side, ends)
-    else:
-        margin = 0.06 * ((ends.max() - ends.min()) or 1.0)
-        limits = ends.min() - margin, ends.max() + margin
-    axis.plot(limits, limits, color=INK, lw=0.9, zorder=0)
+    equal_axes(axis, np.concatenate([x, y]), is_log=is_diffusivity)
     unit = "m² s⁻¹" if is_diffusivity else unit
     label = f"{symbol} ({unit})" if unit else symbol
-    axis.set(xlim=limits, ylim=limits, aspect="equal")
     axis.set(xlabel=f"Simulated: {label}", ylabel=f"Predicted: {label}")
     legend_above(figure, axis.get_legend_handles_labels()[0], most=1)
     return figure

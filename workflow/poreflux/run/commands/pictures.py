@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from poreflux.base.errors import ConfigError
-from poreflux.run.commands.show import histogram_columns
+from poreflux.data.features import histogram_columns
 
 FORMATS = (".png", ".svg", ".pdf")
 # More lines than these cannot be told apart, more bars not read.

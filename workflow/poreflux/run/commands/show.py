@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from poreflux.data.features import histogram_columns
+
 # Widest output where there is no terminal that has a width.
 WIDTH = 120
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -217,12 +219,6 @@ def _with_histograms(table: pd.DataFrame, settings) -> pd.DataFrame:
         attractive=table[below].sum(axis=1, min_count=1),
         histogram=[_bars(row) for row in table[bins].to_numpy(float)],
     )
-
-
-def histogram_columns(table: pd.DataFrame) -> list[str]:
-    """The columns ``h00``, ``h01``, ... in their order."""
-    names = [c for c in table if c[0] == "h" and c[1:].isdigit()]
-    return sorted(names, key=lambda name: int(name[1:]))
 
 
 def _bars(shares, cells: int = 25) -> str:
