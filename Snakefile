@@ -41,15 +41,15 @@ rule geometry:
 
 
 rule energy:
-    """Energy histograms of every set."""
+    """Energy histograms of every set and guest."""
     input:
-        PLAN.tables("energy"),
+        PLAN.all_tables("energy"),
 
 
 rule percolation:
-    """Channels, barriers, mobilities and Henry coefficients of every set."""
+    """Channels, barriers, mobilities and Henry coefficients of every set, guest and temperature."""
     input:
-        PLAN.tables("percolation"),
+        PLAN.all_tables("percolation"),
 
 
 rule descriptors:
@@ -59,15 +59,15 @@ rule descriptors:
 
 
 rule uptake:
-    """Uptakes by grand canonical Monte Carlo of every set."""
+    """Uptakes by grand canonical Monte Carlo of every set, guest and temperature."""
     input:
-        PLAN.tables("uptake"),
+        PLAN.all_tables("uptake"),
 
 
 rule diffusion:
-    """Self-diffusivities of every set that asks for them."""
+    """Self-diffusivities of every set that asks for them, guest and temperature."""
     input:
-        PLAN.tables("diffusion"),
+        PLAN.all_tables("diffusion"),
 
 
 rule study:

@@ -42,7 +42,7 @@ LIMITS_PER_STRUCTURE = {k: LIMITS[k] for k in ("seconds", "memory_mb")}
 
 wildcard_constraints:
     set="|".join(map(re.escape, PLAN.sets)),
-    stage="|".join(["structures", *STAGES]),
+    stage="|".join(map(re.escape, ["structures", *PLAN.gases.variants])),
     shard=r"\d+",
     learner="|".join(map(re.escape, PLAN.learners)),
     size=r"\d+",

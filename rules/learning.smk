@@ -18,6 +18,7 @@ rule build_features:
         runtime=10,
     params:
         *code_of("build_features"),
+        stages=lambda wildcards, input: list(PLAN.feature_variants),
         lineage=lineage_of,
     message:
         "Building features of {wildcards.set}"

@@ -2,21 +2,22 @@
 
 from poreflux.base.stage_names import COMPARED
 
-for stage in STAGES.values():
-    settings = PLAN.stage_settings(stage.name)
+# for every guest and temperature of the study
+for variant in PLAN.gases.variants.values():
+    stage, settings = STAGES[variant.stage], variant.settings
     device = getattr(settings, "device", "cpu")
 
     rule:
         name:
-            f"{stage.name}_shard"
+            f"{variant.table}_shard"
         input:
             structures=PLAN.shard_table("structures"),
         output:
-            table=PLAN.shard_table(stage.name),
+            table=PLAN.shard_table(variant.table),
         log:
-            f"{PLAN.logs}/{stage.name}/{{set}}-{{shard}}.log",
+            f"{PLAN.logs}/{variant.table}/{{set}}-{{shard}}.log",
         benchmark:
-            f"{PLAN.logs}/{stage.name}/{{set}}-{{shard}}.benchmark.tsv"
+            f"{PLAN.logs}/{variant.table}/{{set}}-{{shard}}.benchmark.tsv"
         conda:
             "../envs/simulation.yaml"
         threads: CONFIG.threads_per_shard
@@ -32,7 +33,7 @@ for stage in STAGES.values():
             store=for_script(CONFIG.store),
             lineage=lineage_of,
         message:
-            f"{stage.doing}: {{wildcards.set}}, shard {{wildcards.shard}}"
+            f"{stage.doing}{variant.words}: {{wildcards.set}}, shard {{wildcards.shard}}"
         script:
             "../scripts/run_stage.py"
 
@@ -74,6 +75,33 @@ for stage_name in PLAN.crosschecks:
             f"Repeating target structures with {compared.title}"
         script:
             "../scripts/crosscheck_stage.py"
+
+
+for table, behind in PLAN.gases.activations.items():
+
+    rule:
+        name:
+            f"fit_{table}"
+        input:
+            [PLAN.table("{set}", name) for name in behind.values()],
+        output:
+            table=PLAN.table("{set}", table),
+        log:
+            f"{PLAN.logs}/fit_activation_energies/{{set}}-{table}.log",
+        conda:
+            "../envs/learning.yaml"
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            *words(temperatures_K=list(behind)),
+            *code_of("fit_activation_energies"),
+            temperatures_K=for_script(list(behind)),
+            lineage=lineage_of,
+        message:
+            "Fitting activation energies of {wildcards.set}"
+        script:
+            "../scripts/fit_activation_energies.py"
 
 
 rule import_table:

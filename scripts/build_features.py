@@ -9,7 +9,7 @@ from poreflux.run.job import start_job
 
 job = snakemake  # noqa: F821
 results = start_job(job)
-tables = {Path(path).stem: read_table(path) for path in job.input}
+tables = dict(zip(job.params.stages, map(read_table, job.input), strict=True))
 features = feature_table(**tables)
 # what is to be predicted may fail as a whole: the predictions say so, a row per structure
 if features.empty and job.wildcards.set != "predict":

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 import small_study
@@ -139,6 +140,47 @@ def test_an_md_parameter(flow):
     rest = {k: v for k, v in LEARNING.items() if k != "pretrain_models"}
     assert jobs == {RULES["diffusion"]: 2, "collect_tables": 1, "build_labels": 1, **rest}
     assert computed == {"diffusion": 6, "finetune": 2}
+
+
+def test_a_further_guest_and_temperature(flow):
+    """Their tables stand beside those of the study, which stay as they are."""
+    before = tables(flow)
+    gases = "study: small\nguests: [CH4, N2]\ntemperatures_K: [298, 400]\n"
+    text = flow.config.read_text().replace("study: small\n", gases)
+    flow.config.write_text(f"{text}  source_labels: [uptake_65bar, henry_N2, henry_N2_400K]\n")
+    jobs, computed, _ = ran(flow)
+    further = {"percolation_N2_shard": 2, "percolation_N2_400K_shard": 2}
+    assert jobs == {**further, "collect_tables": 2, "build_labels": 1, **LEARNING}
+    assert computed == {"percolation": 12, "pretrain": 2, "finetune": 2}
+    after = tables(flow)
+    kept = {path for path in before if path.parent.name != "study"}
+    assert {path for path in kept if after[path] != before[path]} == {
+        path for path in kept if path.name == "labels.parquet" and path.parent.name == "source"
+    }
+    labels = flow.table("source/labels").pivot(index="name", columns="label", values="value")
+    table = flow.table("source/percolation_N2").set_index("name")
+    assert 10.0 ** labels["henry_N2"].to_numpy() == pytest.approx(table["henry_mol_kg_bar"])
+    # van 't Hoff: gas that adsorbs with heat adsorbs less where it is warm
+    fall = (labels["henry_N2"] - labels["henry_N2_400K"]) * np.log(10)
+    heats = [
+        flow.table(f"source/{name}")["heat_of_adsorption_kJ_mol"]
+        for name in ("percolation_N2", "percolation_N2_400K")
+    ]
+    found = fall.to_numpy() * 8.314462618e-3 / (1 / 298 - 1 / 400)
+    assert found == pytest.approx(np.mean(heats, axis=0), abs=0.3)
+    sources = set(flow.table("study/scores")["source_label"].dropna()) - {""}
+    assert sources == {"uptake_65bar", "henry_N2", "henry_N2_400K"}
+
+    # and what no label needs, because it is asked for
+    jobs, _ = flow.run(f"results/{small_study.STUDY}/target/activation.parquet")
+    assert jobs["diffusion_CH4_400K_shard"] == 2 and "diffusion_shard" not in jobs
+    found = flow.table("target/activation")
+    assert (found["status"] == "ok").sum() >= 4
+    energy, error = found["activation_energy_kJ_mol"], found["activation_energy_err_kJ_mol"]
+    assert (energy.dropna() > 0).all() and (error.dropna() < 3).all()
+    # all of this is the study's
+    unused = poreflux(flow, "store", "prune", "--unused-by", str(flow.config))
+    assert unused.startswith("removed 0 entries")
 
 
 def test_a_training_parameter(flow):

@@ -21,7 +21,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import poreflux
-from poreflux.base.display import UNITS, html, rounded, unit
+from poreflux.base.display import html, rounded
+from poreflux.base.endings import UNITS, unit
 from poreflux.base.errors import ConfigError, StructureError, StructureWarning
 from poreflux.diffusion.settings import DiffusionSettings
 from poreflux.energy.settings import EnergySettings

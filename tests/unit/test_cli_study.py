@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -345,6 +346,24 @@ def test_every_table_becomes_a_csv(tmp_path, monkeypatch, capsys):
         "target/uptake.csv",
     ]
     assert pd.read_csv("out/target/uptake.csv")["uptake_mol_kg"].tolist()[0] == 0.25
+
+
+def test_isotherms_of_every_guest_and_temperature_say_which(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "my.yaml"
+    config.write_text("study: gases\nguests: [CH4, N2]\ntemperatures_K: [298, 350]\n")
+    for table in ("uptake", "uptake_N2", "uptake_N2_350K"):
+        write_table(isotherm("one"), tmp_path / "results" / "gases" / "target" / f"{table}.parquet")
+    assert main(["export", "out", "--configfile", str(config)]) == 0
+    for folder, guest, temperature in (
+        ("isotherms", "CH4", "298"),
+        ("isotherms_N2", "N2", "298"),
+        ("isotherms_N2_350K", "N2", "350"),
+    ):
+        text = (tmp_path / "out" / "target" / folder / "one.aif").read_text()
+        assert f"adsorptive {guest}" in text and re.search(
+            rf"_exptl_temperature\s+{temperature}\b", text
+        )
 
 
 def test_names_that_no_file_can_have_stay_apart():

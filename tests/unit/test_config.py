@@ -153,6 +153,32 @@ def test_defaults_fill_at_any_depth_and_numbers_are_normal():
     assert json.dumps(plain(config)) == json.dumps(plain(complete(plain(config))))
 
 
+def test_the_first_guest_and_temperature_are_those_of_every_stage():
+    config = complete({"guests": ["N2", "CH4"], "temperatures_K": [350, 298]})
+    for stage in ("energy", "percolation", "uptake", "diffusion"):
+        assert config.settings_of(stage).guest == "N2"
+        assert getattr(config.settings_of(stage), "temperature_K", 350.0) == 350.0
+    assert complete(plain(config)) == config
+    # without them each block has its own
+    config = complete({"diffusion": {"guest": "Kr"}})
+    assert (config.diffusion.guest, config.uptake.guest) == ("Kr", "CH4")
+    for given, message in (
+        (
+            {"guests": ["N2"], "uptake": {"guest": "CH4"}},
+            r"uptake\.guest must be 'N2', the first of",
+        ),
+        (
+            {"temperatures_K": [350], "percolation": {"temperature_K": 298}},
+            r"percolation\.temperature_K must be 350\.0, the first of temperatures_K",
+        ),
+        ({"guests": ["N2", "N2"]}, "guests must not hold a value twice"),
+        ({"guests": ["CO2"]}, r"^[^\n]*guests\.0 must be a guest of the library[^\n]*$"),
+        ({"temperatures_K": [0]}, r"^[^\n]*temperatures_K\.0 must be above 0 K[^\n]*$"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            complete(given)
+
+
 def test_a_part_that_may_be_null_is_filled_where_it_is_given():
     assert complete({}).synthesis is None
     column = {"name": "size", "unit": "nm"}

@@ -15,12 +15,10 @@ from poreflux.data.features import (
     PERCOLATION_ENERGIES,
     PERCOLATION_SHARES,
     columns_of,
-    diffusion_labels,
     feature_table,
     labelled_rows,
     matrix,
     select_features,
-    uptake_labels,
     why_none,
 )
 
@@ -105,35 +103,6 @@ def test_unusable_tables_are_refused(change, message):
 def test_unknown_feature_set_names_the_known_ones():
     with pytest.raises(DataError, match="paper55"):
         matrix(feature_table(*stage_tables()), "paper56")
-
-
-def test_uptake_labels_take_one_pressure_and_good_rows():
-    uptake = pd.DataFrame(
-        {
-            "name": ["a", "b", "a", "b"],
-            "status": ["ok", "failed", "ok", "ok"],
-            "pressure_bar": [5.8, 5.8, 100.0, 100.0],
-            "uptake_cm3stp_cm3": [10.0, np.nan, 200.0, 210.0],
-        }
-    )
-    assert uptake_labels(uptake, 5.8).to_dict() == {"a": 10.0}
-    assert uptake_labels(uptake, 100).to_dict() == {"a": 200.0, "b": 210.0}
-    with pytest.raises(DataError, match=r"no uptake at 65 bar.*5\.8, 100 bar"):
-        uptake_labels(uptake, 65.0)
-
-
-def test_diffusion_labels_are_logarithms_of_real_diffusivities():
-    diffusion = pd.DataFrame(
-        {
-            "name": ["fast", "slow", "caged", "failed"],
-            "status": ["ok", "ok", "ok", "failed"],
-            "diffusive": [True, True, False, None],
-            "d_m2_s": [1e-7, 1e-10, 1e-12, np.nan],
-        }
-    )
-    labels = diffusion_labels(diffusion)
-    assert labels.index.tolist() == ["fast", "slow"]
-    np.testing.assert_allclose(labels, [1.0, -2.0])
 
 
 def test_labelled_rows_are_unique_by_content_and_free_of_order():

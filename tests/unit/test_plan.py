@@ -263,6 +263,167 @@ def test_a_table_from_a_file_must_have_what_the_features_need(plan_of, tmp_path)
     check(d_half_ps_m2_s="d", d_1_ps_m2_s="d", d_2_ps_m2_s="d")
 
 
+GASES = {"guests": ["CH4", "N2", "Kr"], "temperatures_K": [298, 400]}
+
+
+def test_further_guests_and_temperatures_have_tables_of_their_own(plan_of):
+    plan = plan_of(structures=BOTH, **GASES)
+    variants = plan.gases.variants
+    # those of the study's own are where they were, with the settings that they had
+    before = plan_of(structures=BOTH)
+    assert list(variants)[:5] == list(before.gases.variants)
+    for stage in before.gases.variants:
+        assert variants[stage].settings == before.stage_settings(stage), stage
+    assert {t for t, v in variants.items() if v.stage == "geometry"} == {"geometry"}
+    # the histogram knows no temperature
+    assert {t for t, v in variants.items() if v.stage == "energy"} == {
+        "energy", "energy_N2", "energy_Kr"
+    }  # fmt: skip
+    assert {t for t, v in variants.items() if v.stage == "diffusion"} == {
+        "diffusion", "diffusion_CH4_400K", "diffusion_N2", "diffusion_N2_400K", "diffusion_Kr",
+        "diffusion_Kr_400K",
+    }  # fmt: skip
+    warm = variants["diffusion_N2_400K"].settings
+    assert warm == before.stage_settings("diffusion").changed(guest="N2", temperature_K=400.0)
+    # a target of the workflow makes those of every set that passes the stage
+    few = {"cifs": "tests/data/", "stages": ["uptake"]}
+    plan = plan_of(structures={"source": few, "other": few}, guests=["N2", "Kr"])
+    assert plan.all_tables("uptake") == [
+        f"results/s/{name}/{table}.parquet"
+        for table in ("uptake", "uptake_Kr")
+        for name in ("source", "other")
+    ]
+    assert plan.stage_settings("uptake").guest == "N2" and plan.all_tables("energy") == []
+
+
+def gas_study(plan_of, source, target, **blocks):
+    learning = {"source_labels": source, "target_label": target, "learners": ["xgboost"]}
+    learning |= blocks.pop("learning", {})
+    return plan_of(**({"structures": BOTH, "learning": learning} | GASES | blocks))
+
+
+def test_labels_of_further_guests_and_temperatures_and_the_tables_behind_them(plan_of):
+    source = ["diffusivity_N2", "henry_Kr_400K", "heat_CH4", "barrier_1_K", "uptake_N2", "pld"]
+    plan = gas_study(
+        plan_of, source, "diffusivity_CH4_298K", learning={"source_pressures_bar": [65]}
+    )
+    plan.check_study()
+    # the study's own guest and temperature need not be said
+    assert plan.target_label == "diffusivity"
+    assert plan.label_tables("source") == {
+        "diffusivity_N2": "results/s/source/diffusion_N2.parquet",
+        "henry_Kr_400K": "results/s/source/percolation_Kr_400K.parquet",
+        "heat": "results/s/source/percolation.parquet",
+        "barrier_1": "results/s/source/percolation.parquet",
+        "uptake_65bar_N2": "results/s/source/uptake_N2.parquet",
+        "pld": "results/s/source/geometry.parquet",
+    }
+    assert plan.further_tables("source") == ["diffusion_N2", "percolation_Kr_400K", "uptake_N2"]
+    assert plan.further_tables("target") == []
+    plan = gas_study(plan_of, ["diffusivity_400K", "diffusivity_CH4_400K", "diffusivity"], "henry")
+    assert plan.source_labels == ["diffusivity_CH4_400K", "diffusivity"]
+
+
+def test_a_set_need_not_pass_a_stage_for_what_is_of_another_guest(plan_of):
+    few = {"cifs": "tests/data/", "stages": ["geometry", "energy"]}
+    sets = {"source": few, "target": BOTH["target"]}
+    gas_study(plan_of, ["diffusivity_N2"], "diffusivity", structures=sets).check_study()
+    with pytest.raises(ConfigError, match="needs the stage diffusion, which the set source does"):
+        gas_study(plan_of, ["diffusivity"], "diffusivity", structures=sets).check_study()
+
+
+def test_an_activation_energy_is_made_of_diffusivities_at_every_temperature(plan_of):
+    plan = gas_study(plan_of, ["activation_energy_N2"], "activation_energy")
+    plan.check_study()
+    assert plan.label_tables("target") == {
+        "activation_energy": "results/s/target/activation.parquet"
+    }
+    assert plan.gases.activations["activation"] == {
+        298.0: "diffusion", 400.0: "diffusion_CH4_400K"
+    }  # fmt: skip
+    assert plan.further_tables("source") == ["diffusion_N2", "diffusion_N2_400K"]
+    assert plan.further_tables("target") == ["diffusion_CH4_400K"]
+    with pytest.raises(ConfigError, match="activation_energy needs diffusivities at two or more"):
+        gas_study(plan_of, ["henry"], "activation_energy", temperatures_K=[298]).check_study()
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("diffusivity_Xe", r'diffusivity_Xe is of none of the study.s guests \(\["CH4"'),
+        ("henry_350K", r"henry_350K is of none of the study.s temperatures_K \(\[298"),
+        ("pld_N2", "pld does not depend on the guest; write pld"),
+        ("h07_N2_400K", "h07 does not depend on the temperature; write h07_N2"),
+        ("activation_energy_N2_400K", "does not depend on the temperature; write activation_en"),
+        ("mobilty_N2", "did you mean mobility_N2"),
+    ],
+)
+def test_labels_that_a_study_cannot_have_say_what_to_do(plan_of, label, message):
+    for source, target in ((["henry"], label), ([label], "diffusivity")):
+        with pytest.raises(ConfigError, match=message):
+            gas_study(plan_of, source, target).check()
+
+
+def test_a_guest_that_is_liquid_stops_only_who_asks_for_it(plan_of):
+    cold = {"temperatures_K": [298, 120]}
+    plan = gas_study(plan_of, ["henry_N2_120K"], "diffusivity_CH4_120K", **cold)
+    plan.check_study()
+    assert {"uptake_N2", "diffusion_N2_120K"} <= set(plan.gases.variants)
+    with pytest.raises(ConfigError, match=r"no table uptake_CH4_120K: uptake\.pressures_bar.*liq"):
+        gas_study(plan_of, ["uptake_65bar_120K"], "diffusivity", **cold).check_study()
+
+
+def test_a_set_of_tables_alone_has_no_other_guests(plan_of, tmp_path):
+    table = {"files": numbers(tmp_path / "d.csv"), "columns": {"d_m2_s": "d"}}
+    sets = BOTH | {"source": {"tables": {"diffusion": table}}}
+    with pytest.raises(ConfigError, match=r"diffusion_N2, which the set source, known by tables"):
+        gas_study(plan_of, ["diffusivity_N2"], "diffusivity", structures=sets).label_tables(
+            "source"
+        )
+
+
+def test_features_are_of_the_guest_that_is_learnt(plan_of):
+    learning = {"learners": ["gp+mobility"]}
+    plan = gas_study(plan_of, ["uptake_65bar"], "diffusivity_N2_400K", learning=learning)
+    plan.check_study()
+    for name in ("source", "target"):
+        assert [Path(p).stem for p in plan.feature_tables(name)] == [
+            "geometry", "energy_N2", "percolation_N2_400K"
+        ]  # fmt: skip
+    assert plan.further_tables("source") == ["energy_N2", "percolation_N2_400K"]
+    own = gas_study(plan_of, ["diffusivity_N2"], "diffusivity", learning=learning)
+    assert [Path(p).stem for p in own.feature_tables("source")] == [
+        "geometry", "energy", "percolation"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("label", "learner"),
+    [
+        ("pld", "xgboost"), ("h07", "xgboost"), ("mobility", "gp+mobility"),
+        ("barrier_2", "gp+percolation"), ("mobility_N2", "gp+mobility"),
+        ("diffusivity_N2", "gp+harmonic"), ("d_1_ps", "gp+harmonic"),
+    ],
+)  # fmt: skip
+def test_no_target_is_learnt_from_itself(plan_of, label, learner):
+    learning = {"learners": [learner]}
+    with pytest.raises(ConfigError, match=rf"{re.escape(learner)} would learn the label {label}"):
+        gas_study(plan_of, ["henry"], label, learning=learning).check_study()
+
+
+def test_a_feature_may_be_a_source_and_is_said_to_add_nothing(plan_of, caplog):
+    learning = {"learners": ["xgboost", "gp+mobility"]}
+    source = ["mobility", "mobility_N2", "henry"]
+    gas_study(plan_of, source, "diffusivity", learning=learning).check_study()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1 and "mobility is a feature of gp+mobility" in said[0]
+    # early diffusivities of one gas may help with another
+    learning = {"learners": ["gp+harmonic"]}
+    with pytest.raises(ConfigError, match="label diffusivity of the set source from itself"):
+        gas_study(plan_of, ["diffusivity"], "henry", learning=learning).check_study()
+    gas_study(plan_of, ["diffusivity_N2"], "henry", learning=learning).check_study()
+
+
 def test_an_isotherm_is_one_model_of_many_numbers(plan_of):
     learning = {"source_labels": ["isotherm"], "source_pressures_bar": [1, 65]}
     plan = plan_of(structures=BOTH, learning=learning)

@@ -7,36 +7,16 @@ import math
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from poreflux.base.endings import unit
 from poreflux.base.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Units by the end of a name, the longer before those that end alike.
-UNITS = {
-    "_mol_kg_bar": "mol/(kg bar)",
-    "_mol_kg": "mol/kg",
-    "_kJ_mol": "kJ/mol",
-    "_cm3stp_cm3": "cm³(STP)/cm³",
-    "_m2_cm3": "m²/cm³",
-    "_m2_g": "m²/g",
-    "_m2_s": "m²/s",
-    "_molecules_per_cell": "molecules/cell",
-    "_bar": "bar",
-    "_ps": "ps",
-    "_A2": "Å²",
-    "_A": "Å",
-    "_K": "K",
-}
 # Of numbers whose error is not known.
 DIGITS = 4
 # Beside one of the same unit a number that is smaller by this is none: a component of a tensor.
 NOTHING = 1e-12
-
-
-def unit(name: str) -> str:
-    """Unit of a column by the end of its name, empty where it has none."""
-    return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
 
 
 def rounded(value: float, error: float | None = None, digits: int = DIGITS) -> str:

@@ -305,60 +305,6 @@ def select_features(features: pd.DataFrame, feature_set: str) -> pd.DataFrame:
     return features[[*IDENTITY_COLUMNS, *matrix(features.head(0), feature_set)[1]]]
 
 
-def uptake_labels(uptake: pd.DataFrame, pressure_bar: float) -> pd.Series:
-    """Uptake at one pressure by structure.
-
-    Parameters
-    ----------
-    uptake : DataFrame
-        Columns name, status, pressure_bar, uptake_cm3stp_cm3.
-    pressure_bar : float
-        In bar.
-
-    Returns
-    -------
-    Series
-        cm3(STP)/cm3 indexed by name; rows that are not ``ok`` are left out.
-
-    Raises
-    ------
-    DataError
-        If the table has no row at that pressure.
-    """
-    at_pressure = np.isclose(uptake["pressure_bar"].to_numpy(dtype=np.float64), pressure_bar)
-    if not at_pressure.any():
-        known = ", ".join(f"{p:g}" for p in np.sort(uptake["pressure_bar"].dropna().unique()))
-        raise DataError(f"there is no uptake at {pressure_bar:g} bar; the table has: {known} bar")
-    rows = uptake[at_pressure & (uptake["status"] == "ok").to_numpy()]
-    return _by_name(rows, rows["uptake_cm3stp_cm3"])
-
-
-def diffusion_labels(diffusion: pd.DataFrame) -> pd.Series:
-    """log10 of the self-diffusivity by structure.
-
-    Parameters
-    ----------
-    diffusion : DataFrame
-        Columns name, status, diffusive (bool), d_m2_s.
-
-    Returns
-    -------
-    Series
-        log10 of D in 1e-8 m2/s indexed by name. A row whose mean squared displacement does not
-        grow with time (``diffusive`` false) has no diffusivity and is left out like a failed one.
-    """
-    good = (diffusion["status"] == "ok") & diffusion["diffusive"].eq(True)
-    rows = diffusion[good & (diffusion["d_m2_s"] > 0.0)]
-    return _by_name(rows, np.log10(rows["d_m2_s"].astype(np.float64) / DIFFUSIVITY_UNIT_M2_S))
-
-
-def _by_name(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
-    repeated = rows.loc[rows["name"].duplicated(), "name"]
-    if len(repeated):
-        raise DataError(f"more than one label for {', '.join(repeated[:5])}")
-    return pd.Series(values.to_numpy(dtype=np.float64), index=pd.Index(rows["name"], name="name"))
-
-
 def labelled_rows(
     features: pd.DataFrame, labels: pd.Series | pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray]:

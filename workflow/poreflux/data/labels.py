@@ -1,23 +1,29 @@
 """Labels by name: what a model learns, from a stage's table or from a file of the user's own.
 
-A label is one number per structure. ``uptake_65bar``, ``henry`` and ``diffusivity`` come from our
-stages; others are columns of CSV files that the configuration names under ``labels:``. Learning
-knows only names and numbers, so that any label can be the source and any other the target.
+A label is one number per structure. Every number in a stage's table is one: ``diffusivity``,
+``uptake_65bar``, ``mobility``, ``pld``; of another guest and at another temperature with these
+after it: ``henry_Kr``, ``diffusivity_CH4_400K``. Others are columns of CSV files that the
+configuration names under ``labels:``. Learning knows only names and numbers, so that any label can
+be the source and any other the target.
 """
 
 from __future__ import annotations
 
+import difflib
 import logging
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from poreflux.base.errors import ConfigError, DataError
 from poreflux.base.foreign_tables import ForeignTable, misspelt
-from poreflux.data.features import IDENTITY_COLUMNS, diffusion_labels, uptake_labels
+from poreflux.data.features import IDENTITY_COLUMNS
+from poreflux.data.quantities import QUANTITIES, Quantity, quantity
+from poreflux.fields.guests import known_guests
 
 logger = logging.getLogger(__name__)
 
@@ -25,16 +31,82 @@ LABEL_COLUMNS = (*IDENTITY_COLUMNS, "label", "value", "unit")
 DIFFUSIVITY, HENRY, UPTAKE = "diffusivity", "henry", "uptake"
 # The uptakes at all pressures, learnt together.
 ISOTHERM = "isotherm"
-UNITS = {
-    DIFFUSIVITY: "log10 of D in 1e-8 m2/s",
-    HENRY: "log10 of K in mol/(kg bar)",
-    UPTAKE: "cm3(STP)/cm3",
-}
-# The table behind each.
-STAGES = {DIFFUSIVITY: "diffusion", HENRY: "percolation", UPTAKE: "uptake"}
 TRANSFORMS = {"none": lambda values: values, "log10": np.log10}
 
 _AT_PRESSURE = re.compile(r"uptake_([0-9.e+-]+)bar")
+_PRESSURE = re.compile(r"(.+)_([0-9.e+-]+)bar")
+_TEMPERATURE = re.compile(r"(.+)_([0-9]+(?:\.[0-9]+)?)K")
+# So many names are offered for one that there is not.
+OFFERED = 3
+
+
+@dataclass(frozen=True)
+class Label:
+    """The name of a label that a stage gives, taken apart.
+
+    Attributes
+    ----------
+    quantity : Quantity
+    pressure_bar : float or None
+        Of what the stage ``uptake`` gives.
+    guest : str or None
+        None: that of the study.
+    temperature_K : float or None
+        None: that of the study.
+    """
+
+    quantity: Quantity
+    pressure_bar: float | None = None
+    guest: str | None = None
+    temperature_K: float | None = None
+
+    @property
+    def name(self) -> str:
+        """As it stands in tables: the shortest."""
+        at = "" if self.pressure_bar is None else f"_{self.pressure_bar:g}bar"
+        return self.quantity.name + at + suffix(self.guest, self.temperature_K)
+
+
+def suffix(guest: str | None, temperature_K: float | None) -> str:
+    """What stands after the name of a label or a table of another guest or temperature.
+
+    >>> suffix("N2", None), suffix("CH4", 400.0), suffix(None, None)
+    ('_N2', '_CH4_400K', '')
+    """
+    return "".join(
+        [f"_{guest}" if guest else "", "" if temperature_K is None else f"_{temperature_K:g}K"]
+    )
+
+
+def _parted(name: str) -> tuple[str, str | None, float | None]:
+    """A name without its guest and temperature, and these."""
+    temperature_K = guest = None
+    if found := _TEMPERATURE.fullmatch(name):
+        name, temperature_K = found[1], float(found[2])
+    head, _, tail = name.rpartition("_")
+    if head and tail in known_guests():
+        name, guest = head, tail
+    return name, guest, temperature_K
+
+
+def parse(name: str) -> Label | None:
+    """The label of a stage that a name means; None where it means none.
+
+    >>> parse("heat_of_adsorption_kJ_mol_Kr").name, parse("uptake_5.80bar_300K").name
+    ('heat_Kr', 'uptake_5.8bar_300K')
+    """
+    base, guest, temperature_K = _parted(name)
+    pressure_bar = None
+    if found := _PRESSURE.fullmatch(base):
+        try:
+            base, pressure_bar = found[1], float(found[2])
+        except ValueError:
+            return None
+    of = quantity(base)
+    if of is None or (of.stage == UPTAKE) != (pressure_bar is not None):
+        # a column that two stages have may be at a pressure in the second
+        return None
+    return Label(of, pressure_bar, guest, temperature_K)
 
 
 def uptake_at(pressure_bar: float) -> str:
@@ -67,7 +139,8 @@ def requested_labels(
     Parameters
     ----------
     names : sequence of str
-        ``uptake``, ``uptake_<P>bar``, ``isotherm``, ``henry``, ``diffusivity`` or one of ``own``.
+        ``uptake`` (perhaps of another guest: ``uptake_N2``), ``isotherm``, what :func:`parse`
+        takes, or one of ``own``, which goes before.
     pressures_bar : sequence of float
         What ``uptake`` stands for, bar.
     own : sequence of str
@@ -76,18 +149,57 @@ def requested_labels(
     Raises
     ------
     ConfigError
-        If a name is none of them.
+        If a name is none of them; the message names the nearest.
     """
-    known = (UPTAKE, ISOTHERM, HENRY, DIFFUSIVITY, *own)
     requested: list[str] = []
     for name in names:
-        if kind_of(name) not in known:
+        base, guest, temperature_K = _parted(name)
+        if name in own or name == ISOTHERM:
+            requested.append(name)
+        elif base == UPTAKE:
+            requested += (uptake_at(p) + suffix(guest, temperature_K) for p in pressures_bar)
+        elif base == ISOTHERM:
             raise ConfigError(
-                f"there is no label {name!r}; there are: {', '.join(known)} (or uptake_65bar for "
-                "one pressure); labels of your own are described under labels:"
+                f"there is no label {name!r}: isotherms are of the study's own guest and "
+                f"temperature; ask for {UPTAKE}{suffix(guest, temperature_K)}, a model for each "
+                "pressure"
             )
-        requested += map(uptake_at, pressures_bar) if name == UPTAKE else [name]
+        else:
+            requested.append(_known(name, own))
     return list(dict.fromkeys(requested))
+
+
+def is_of_many_pressures(name: str) -> bool:
+    """Whether a name stands for uptakes at all pressures, not for one number per structure."""
+    return _parted(name)[0] in (UPTAKE, ISOTHERM)
+
+
+def _known(name: str, own: Sequence[str]) -> str:
+    """The name of a label in its shortest form."""
+    label = parse(name)
+    if label:
+        return label.name
+    near = _nearest(name, own)
+    hint = f"did you mean {' or '.join(near)}? There" if near else "there"
+    of_their_own = f"; of your own {', '.join(own)}" if own else ""
+    raise ConfigError(
+        f"there is no label {name!r}; {hint} are {UPTAKE}, {uptake_at(65.0)}, {ISOTHERM}, "
+        f"{HENRY}, {DIFFUSIVITY}, activation_energy and every column of a stage's table, such as "
+        "mobility, barrier_1, heat, pld, each of another guest and at another temperature as "
+        f"henry_Kr, diffusivity_CH4_400K{of_their_own}; further ones of your own are described "
+        "under labels:"
+    )
+
+
+def _nearest(name: str, own: Sequence[str]) -> list[str]:
+    """Names that may have been meant, the likeliest first."""
+    base, guest, temperature_K = _parted(name)
+    end = suffix(guest, temperature_K)
+    known = {each.lower(): of.name + end for each, of in QUANTITIES.items()}
+    known |= {UPTAKE: UPTAKE + end, ISOTHERM: ISOTHERM} | {each.lower(): each for each in own}
+    near = difflib.get_close_matches(base.lower(), known, 2 * OFFERED)
+    near += [each for each in known if len(base) > 2 and each.startswith(base.lower())]
+    return list(dict.fromkeys(known[each] for each in near))[:OFFERED]
 
 
 def scalar_labels(names: Sequence[str], pressures_bar: Sequence[float]) -> list[str]:
@@ -131,37 +243,57 @@ def isotherms_of(table: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def from_stages(label: str, table: pd.DataFrame) -> pd.DataFrame:
+def from_stages(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """A label from the table of the stage that gives it.
 
     Parameters
     ----------
-    label : str
-        ``uptake_<P>bar``, ``henry`` or ``diffusivity``.
+    name : str
+        Of the label, see :func:`parse`.
     table : DataFrame
-        Of the stage :data:`STAGES` names, failed rows included.
+        Of its stage, guest and temperature, failed rows included.
 
     Returns
     -------
     DataFrame
-        Columns :data:`LABEL_COLUMNS`; structures without the label are left out. The
-        diffusivity and the Henry coefficient are logarithms to the base 10, see :data:`UNITS`.
+        Columns :data:`LABEL_COLUMNS`; structures without the label are left out: those that
+        failed or have no such number, and those that are closed to the guest where the number
+        only says so (percolation energies above 40 kT at 298 K, a mobility below 1e-8, a
+        diffusivity that is a bound). ``unit`` says what is a logarithm to the base 10.
 
     Raises
     ------
     DataError
-        If the table does not hold the label.
+        If the table does not hold the label, or twice for a structure.
     """
-    kind = kind_of(label)
-    if kind == UPTAKE:
-        values = uptake_labels(table, pressure_of(label))
-    elif kind == DIFFUSIVITY:
-        values = diffusion_labels(table)
-    else:
-        rows = table[(table["status"] == "ok") & (table["henry_mol_kg_bar"] > 0.0)]
-        values = pd.Series(np.log10(rows["henry_mol_kg_bar"].to_numpy()), index=rows["name"])
+    label = parse(name)
+    of = label.quantity
+    rows = table[table["status"] == "ok"]
+    if label.pressure_bar is not None:
+        rows = _at_pressure(rows, table, label.pressure_bar)
+    if of.column not in rows.columns:
+        raise DataError(f"the table of the stage {of.stage} has no column {of.column} for {name}")
+    if of.needs_diffusion:
+        rows = rows[rows["diffusive"].eq(True)]
+    numbers = pd.to_numeric(rows[of.column], errors="coerce").to_numpy(dtype=np.float64)
+    told = np.isfinite(numbers) & (numbers >= of.least) & (numbers <= of.most)
+    rows, numbers = rows[told], numbers[told]
+    repeated = rows.loc[rows["name"].duplicated(), "name"]
+    if len(repeated):
+        raise DataError(f"more than one label for {', '.join(repeated[:5])}")
+    values = np.log10(numbers / of.scale) if of.is_log else numbers
     identity = table[list(IDENTITY_COLUMNS)].drop_duplicates("name")
-    return _table(label, values, identity, UNITS[kind])
+    return _table(name, pd.Series(values, index=rows["name"].to_numpy()), identity, of.unit)
+
+
+def _at_pressure(rows: pd.DataFrame, table: pd.DataFrame, pressure_bar: float) -> pd.DataFrame:
+    def near(part: pd.DataFrame) -> np.ndarray:
+        return np.isclose(part["pressure_bar"].to_numpy(dtype=np.float64), pressure_bar)
+
+    if not near(table).any():
+        known = ", ".join(f"{p:g}" for p in np.sort(table["pressure_bar"].dropna().unique()))
+        raise DataError(f"there is no uptake at {pressure_bar:g} bar; the table has: {known} bar")
+    return rows[near(rows)]
 
 
 def from_file(

@@ -10,12 +10,8 @@ from importlib import resources
 import numpy as np
 
 from poreflux.base.errors import ConfigError, StructureError
+from poreflux.fields.guests import FOLDER, known_guests
 from poreflux.structures.crystal import Structure
-
-# A guest is an ingredient of what is computed with it (``stages.Stage.data``), one by one: written
-# as a path of one piece, the folder would be part of the code's digest, and a guest that is
-# added void the results of all others.
-_GUESTS = ("fields", "parameters", "guests")
 
 
 @dataclass(frozen=True)
@@ -60,11 +56,9 @@ def guest_parameters(name: str) -> Guest:
     ConfigError
         If there is no such file; the message lists those there are.
     """
-    folder = resources.files("poreflux").joinpath(*_GUESTS)
-    path = folder.joinpath(f"{name}.json")
+    path = resources.files("poreflux").joinpath(*FOLDER, f"{name}.json")
     if not path.is_file():
-        known = sorted(p.name.removesuffix(".json") for p in folder.iterdir())
-        raise ConfigError(f"unknown guest {name!r}; there are: {', '.join(known)}")
+        raise ConfigError(f"unknown guest {name!r}; there are: {', '.join(known_guests())}")
     return Guest(**json.loads(path.read_text()))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from poreflux.data.labels import DIFFUSIVITY, HENRY, ISOTHERM, UNITS, UPTAKE, kind_of, pressure_of
+from poreflux.data.labels import DIFFUSIVITY, HENRY, ISOTHERM, UPTAKE, Label, parse
+from poreflux.data.quantities import QUANTITIES
 
 # Units in print; others stand as they are written.
 TYPESET = {
@@ -13,8 +14,15 @@ TYPESET = {
     "log10 of K in mol/(kg bar)": "log₁₀ of K in mol kg⁻¹ bar⁻¹",
     "cm3(STP)/cm3": "cm³(STP) cm⁻³",
 }
-# The labels that are logarithms: their names, and of what.
-LOGARITHMS = {DIFFUSIVITY: ("the diffusivity", "D"), HENRY: ("the Henry coefficient", "K")}
+# Quantities of the stages in words, and symbols of those that are logarithms; others go by name.
+WORDS = {
+    HENRY: "Henry coefficient",
+    "heat": "heat of adsorption",
+    "pld": "pore limiting diameter",
+    "lcd": "largest cavity diameter",
+    "activation_energy": "activation energy",
+}
+SYMBOLS = {DIFFUSIVITY: "D", HENRY: "K"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ def quantity(label: str, own: Mapping[str, dict]) -> Quantity:
     Parameters
     ----------
     label : str
-        ``diffusivity``, ``henry``, ``uptake_<P>bar``, ``isotherm`` or a name of the user's.
+        A name of :mod:`poreflux.data.labels`, or of the user's.
     own : mapping of str to dict
         What the configuration says under ``labels:``.
 
@@ -53,22 +61,35 @@ def quantity(label: str, own: Mapping[str, dict]) -> Quantity:
     --------
     >>> quantity("uptake_65bar", {}).words
     'the uptake at 65 bar'
+    >>> quantity("diffusivity_CH4_400K", {}).words
+    'the diffusivity of CH4 at 400 K'
     >>> quantity("modulus", {"modulus": {"unit": "GPa"}}).error_unit
     'GPa'
     """
-    kind = kind_of(label)
-    if kind in LOGARITHMS:
-        words, of = LOGARITHMS[kind]
-        return Quantity(words, f"log {of}", _typeset(UNITS[kind]), f"decades of {of}")
-    if kind in (UPTAKE, ISOTHERM):
-        name = f"uptake at {pressure_of(label):g} bar" if kind == UPTAKE else ISOTHERM
-        unit = _typeset(UNITS[UPTAKE])
-        return Quantity(f"the {name}", name, unit, unit)
+    of = parse(label) if label not in own else None
+    if label == ISOTHERM:
+        unit = _typeset(QUANTITIES[UPTAKE].unit)
+        return Quantity(f"the {label}", label, unit, unit)
+    if of:
+        return _of_a_stage(of)
     given = own.get(label) or {}
     unit = _typeset(str(given.get("unit") or ""))
     if given.get("transform") == "log10":
         return Quantity(f"the label {label}", f"log {label}", unit, f"decades of {label}")
     return Quantity(f"the label {label}", label, unit, unit)
+
+
+def _of_a_stage(label: Label) -> Quantity:
+    of = label.quantity
+    at = "" if label.pressure_bar is None else f" at {label.pressure_bar:g} bar"
+    at += f" of {label.guest}" if label.guest else ""
+    at += "" if label.temperature_K is None else f" at {label.temperature_K:g} K"
+    words = WORDS.get(of.name, of.name) + at
+    unit = _typeset(of.unit)
+    if of.is_log:
+        symbol = SYMBOLS.get(of.name, of.name) + at
+        return Quantity(f"the {words}", f"log {symbol}", unit, f"decades of {symbol}")
+    return Quantity(f"the {words}", words, unit, unit)
 
 
 def _typeset(unit: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import poreflux
-from poreflux.base.display import unit
+from poreflux.base.endings import unit
 from poreflux.base.errors import PorefluxError
 from poreflux.base.results import Result
 

@@ -19,7 +19,6 @@ from poreflux import __version__
 from poreflux.base.errors import ConfigError, DataError
 from poreflux.base.records import record_of
 from poreflux.base.tables import write_csv
-from poreflux.data import labels
 from poreflux.run.plan import StudyPlan
 from poreflux.run.stages import STAGES
 from poreflux.run.triggers import plain, words
@@ -176,12 +175,19 @@ def _actions(plan: StudyPlan, versions: dict[str, dict[str, str]]):
     engines = plan.engines()
     for name in STAGES:
         software = common | engines[name] | versions.get(name, {})
-        made = (f"{s.name}/{name}.parquet" for s in plan.sets.values() if name in s.computed)
-        yield name, software, ("*/shards/structures/*",), (*made, f"*/shards/{name}/*")
+        made = [f"{s.name}/{name}.parquet" for s in plan.sets.values() if name in s.computed]
+        further = [t for t, stage, _ in plan.gases.variants.values() if t != stage == name]
+        made += [f"*/{table}.parquet" for table in further]
+        made += [f"*/shards/{table}/*" for table in (name, *further)]
+        yield name, software, ("*/shards/structures/*",), tuple(made)
     learning = common | plan.learning_packages() | versions.get("finetune", {})
-    tables = tuple(f"*/{name}.parquet" for name in plan.feature_columns)
+    for table, behind in plan.gases.activations.items():
+        read = tuple(f"*/{name}.parquet" for name in behind.values())
+        yield table, common, read, (f"*/{table}.parquet",)
+    tables = tuple(f"*/{name}.parquet" for name in plan.feature_variants.values())
     yield "features", common, tables, ("*/features.parquet",)
-    labelling = tuple(f"*/{name}.parquet" for name in labels.STAGES.values())
+    tables = (*plan.gases.variants, *plan.gases.activations)
+    labelling = tuple(f"*/{name}.parquet" for name in tables)
     yield "labels", common, labelling, ("*/labels.parquet",)
     learnt = ("*/features.parquet", "*/labels.parquet")
     yield "learning", learning, learnt, ("study/*",)

@@ -6,7 +6,9 @@ Rules, usage, crate and command line ask the plan; the reports, which lie below 
 
 from __future__ import annotations
 
+import logging
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,11 +20,15 @@ from poreflux.base.canonical import canonical_json
 from poreflux.base.errors import ConfigError
 from poreflux.base.stage_names import COMPARED, CROSSCHECK
 from poreflux.data import features, labels
+from poreflux.data.quantities import ACTIVATION
 from poreflux.learning.learners import get_learner
 from poreflux.run import members
+from poreflux.run.gases import Gases, stage_behind
 from poreflux.run.stages import STAGES
 from poreflux.store import package_version
 from poreflux.synthesis.table import Schema
+
+log = logging.getLogger(__name__)
 
 SOURCE, TARGET, PREDICT = "source", "target", "predict"
 # What describes a structure without simulation.
@@ -137,13 +143,15 @@ class StudyPlan:
         if config.predict.cifs:
             specs[PREDICT] = {"cifs": config.predict.cifs, "stages": list(DESCRIPTORS)}
         self.learners = list(config.learning.learners)
-        learnt = {SOURCE, TARGET} if {SOURCE, TARGET} <= set(specs) else set()
-        self.sets = {
-            name: SetPlan.of(name, spec, self.feature_columns if name in {*learnt, PREDICT} else ())
-            for name, spec in specs.items()
-        }
         self.sizes = list(config.learning.sizes)
         self.own_labels = blocks["labels"]
+        self.gases = Gases(config)
+        self._told = False
+        learnt = {SOURCE, TARGET} if {SOURCE, TARGET} <= set(specs) else set()
+        self.sets = {
+            name: SetPlan.of(name, spec, self._described if name in {*learnt, PREDICT} else ())
+            for name, spec in specs.items()
+        }
 
     # --- checks -----------------------------------------------------------------------------
 
@@ -209,6 +217,7 @@ class StudyPlan:
         for name in (SOURCE, TARGET):
             self.feature_tables(name)
             self.label_tables(name)
+        self._tell_of_features_as_sources()
 
     # --- structures and their tables ----------------------------------------------------------
 
@@ -300,8 +309,22 @@ class StudyPlan:
                 found[stage] = tuple(dict.fromkeys((*found.get(stage, ()), *columns)))
         return found
 
+    @cached_property
+    def feature_variants(self) -> dict[str, str]:
+        """The tables that make features, by stage: of the target label's guest and temperature."""
+        label = self._from_stages(self.target_label)
+        guest, temperature_K = (label.guest, label.temperature_K) if label else (None, None)
+        return {s: self.gases.table_name(s, guest, temperature_K) for s in self.feature_columns}
+
+    @cached_property
+    def _described(self) -> list[str]:
+        """The stages whose own tables make features."""
+        return [stage for stage, table in self.feature_variants.items() if table == stage]
+
     def feature_tables(self, name: str) -> list[str]:
         """The tables that make the features of a set, as the learners want them.
+
+        In the order of the stages in :attr:`feature_columns`.
 
         Raises
         ------
@@ -310,18 +333,21 @@ class StudyPlan:
             lacks a column that the features need; or if the features would hold the label.
         """
         for stage, columns in self.feature_columns.items():
-            if self.sets[name].is_tables_alone and stage not in self.sets[name].stages:
+            table = self.feature_variants[stage]
+            missing = stage not in self.sets[name].stages or table != stage
+            if self.sets[name].is_tables_alone and missing:
                 raise ConfigError(
-                    f"the features of {', '.join(self.learners)} need the stage {stage}, of which "
+                    f"the features of {', '.join(self.learners)} need the stage {table}, of which "
                     f"the set {name} has no table (structures.{name}.tables.{stage}), nor CIFs to "
                     "compute it from; choose other learning.learners or add one"
                 )
             self._check_feature_columns(name, stage, columns)
         self._check_features_hold_no_label(name)
-        return [self.table(name, stage) for stage in self.feature_columns]
+        return [self.table(name, table) for table in self.feature_variants.values()]
 
     def _check_feature_columns(self, name: str, stage: str, columns: tuple[str, ...]) -> None:
-        from_file = self.sets[name].from_files.get(stage)
+        is_own = self.feature_variants[stage] == stage
+        from_file = self.sets[name].from_files.get(stage) if is_own else None
         if from_file:
             # what no features can do without is asked for where the file is read
             lacking = [c for c in columns if c not in from_file["columns"]]
@@ -338,25 +364,62 @@ class StudyPlan:
             )
 
     def _check_features_hold_no_label(self, name: str) -> None:
-        """The diffusion stage has one guest and one temperature: its D is the label itself."""
-        labelled = name in (SOURCE, TARGET) and labels.DIFFUSIVITY in self.labels_of(name)
-        if not labelled or "diffusion" not in self.feature_columns:
-            return
-        if "diffusion" in self.sets[name].computed:
-            holding = [n for n in self.learners if "diffusion" in _columns_of(n)]
-            raise ConfigError(
-                f"{', '.join(holding)} would learn the label diffusivity of the set {name} from "
-                "itself: both are computed by the stage diffusion, for the same guest at the same "
+        """Nothing is learnt from itself: not the target's label, and no D from earlier D."""
+        for label in self.labels_of(name) if name in (SOURCE, TARGET) else ():
+            holding, whole = self._holders_of(label, name)
+            if not holding or (name == SOURCE and not whole):
+                continue
+            what = (
+                "both are computed by the stage diffusion, for the same guest at the same "
                 "temperature. These features are for diffusivities from elsewhere, measured or "
-                "published: read them from a file (labels), or choose other learning.learners"
+                "published: read them from a file (labels)"
+                if whole
+                else "it is one of their features: learn another label"
             )
+            raise ConfigError(
+                f"{', '.join(holding)} would learn the label {label} of the set {name} from "
+                f"itself: {what}, or choose other learning.learners"
+            )
+
+    def _holders_of(self, name: str, of_set: str) -> tuple[list[str], bool]:
+        """Learners whose features hold a label, and whether they do by earlier diffusivities."""
+        label = self._from_stages(name)
+        if label is None:
+            return [], False
+        stage, column = label.quantity.stage, label.quantity.column
+        if self.feature_variants.get(stage) != self.gases.table_of(label):
+            return [], False
+        whole = stage == "diffusion"
+        if whole and stage in self.sets[of_set].from_files:
+            return [], False
+        holding = [
+            n
+            for n in self.learners
+            if stage in _columns_of(n)
+            # the features have all bins of the histogram, which go without names
+            and (whole or column in _columns_of(n)[stage] or re.fullmatch(r"h\d+", column))
+        ]
+        return holding, whole
+
+    def _tell_of_features_as_sources(self) -> None:
+        """A source model of a feature gives the feature back: nothing leaks, and nothing helps."""
+        if self._told:
+            return
+        self._told = True
+        for label in self.labels_of(SOURCE):
+            holding, _ = self._holders_of(label, SOURCE)
+            if holding:
+                log.warning(
+                    "learning.source_labels: %s is a feature of %s, whose transfer from it can add "
+                    "nothing; it counts for the other learners",
+                    label,
+                    ", ".join(holding),
+                )
 
     @cached_property
     def source_labels(self) -> list[str]:
         """What is learnt on the source, a model per label; ``isotherm`` may be among them."""
-        asked = self.config.learning
-        pressures_bar = asked.source_pressures_bar
-        return labels.requested_labels(asked.source_labels, pressures_bar, self.own_labels)
+        return self._named(self.config.learning.source_labels, "source_labels")
 
     @cached_property
     def target_label(self) -> str:
@@ -367,12 +430,30 @@ class StudyPlan:
         ConfigError
             If it is not one number per structure.
         """
-        found = labels.requested_labels([self.config.learning.target_label], [], self.own_labels)
-        if len(found) != 1 or labels.ISOTHERM in found:
+        asked = self.config.learning.target_label
+        if asked not in self.own_labels and labels.is_of_many_pressures(asked):
             raise ConfigError(
                 "learning.target_label: uptake at which pressure? Such as uptake_65bar"
             )
-        return found[0]
+        return self._named([asked], "target_label")[0]
+
+    def _named(self, names: Sequence[str], key: str) -> list[str]:
+        """Labels by their shortest names, without the study's own guest and temperature."""
+        asked = labels.requested_labels(
+            names, self.config.learning.source_pressures_bar, self.own_labels
+        )
+        found = []
+        for name in asked:
+            label = self._from_stages(name)
+            try:
+                found.append(self.gases.short(label).name if label else name)
+            except ConfigError as error:
+                raise ConfigError(f"learning.{key}: {error}") from None
+        return list(dict.fromkeys(found))
+
+    def _from_stages(self, name: str) -> labels.Label | None:
+        """The label of a stage that a name means; None for isotherms and labels of one's own."""
+        return None if name in self.own_labels else labels.parse(name)
 
     def labels_of(self, name: str) -> list[str]:
         """The labels of a set, each one number per structure."""
@@ -394,29 +475,47 @@ class StudyPlan:
             If the set does not pass through the stage, or not at that pressure.
         """
         found = {}
-        for label in self.labels_of(name):
-            if label in self.label_files:
-                found[label] = self.label_files[label]
+        for name_of_label in self.labels_of(name):
+            if name_of_label in self.label_files:
+                found[name_of_label] = self.label_files[name_of_label]
                 continue
-            kind = labels.kind_of(label)
-            stage = labels.STAGES[kind]
-            pressures = list(self.config.uptake.pressures_bar)
-            if (
-                kind == labels.UPTAKE
-                and not np.isclose(labels.pressure_of(label), pressures, rtol=1e-5).any()
-            ):
+            label = self._from_stages(name_of_label)
+            self._check_label(label, name)
+            found[name_of_label] = self.table(name, self.gases.table_of(label))
+        return found
+
+    def _check_label(self, label: labels.Label, name: str) -> None:
+        """Check that a set has, or can have, the table of a label."""
+        stage, table = label.quantity.stage, self.gases.table_of(label)
+        pressures = list(self.config.uptake.pressures_bar)
+        if label.pressure_bar and not np.isclose(label.pressure_bar, pressures, rtol=1e-5).any():
+            raise ConfigError(
+                f"the label {label.name} is at none of uptake.pressures_bar "
+                f"({canonical_json(pressures)}); add it there, or take it out of "
+                "learning.source_pressures_bar (or the labels)"
+            )
+        if stage == ACTIVATION and len(self.config.temperatures_K) < 2:
+            raise ConfigError(
+                f"the label {label.name} needs diffusivities at two or more temperatures; name "
+                "them under temperatures_K, such as [298, 400]"
+            )
+        for made in self.gases.made_of(table):
+            if made in self.gases.impossible:
+                raise ConfigError(f"the label {label.name}: {self.gases.impossible[made]}")
+            if made == stage_behind(stage) and made not in self.sets[name].stages:
                 raise ConfigError(
-                    f"the label {label} is at none of uptake.pressures_bar "
-                    f"({canonical_json(pressures)}); add it there, or take it out of "
-                    "learning.source_pressures_bar (or the labels)"
-                )
-            if stage not in self.sets[name].stages:
-                raise ConfigError(
-                    f"the label {label} needs the stage {stage}, which the set {name} does "
+                    f"the label {label.name} needs the stage {made}, which the set {name} does "
                     f"not pass through (structures.{name}.stages or .tables)"
                 )
-            found[label] = self.table(name, stage)
-        return found
+            if made != stage_behind(stage) and self.sets[name].is_tables_alone:
+                raise ConfigError(
+                    f"the label {label.name} needs the table {made}, which the set {name}, known "
+                    "by tables alone, cannot have: give it CIFs or a package, or read the label "
+                    "from a file (labels)"
+                )
+        withheld, remedy = _withheld(stage, self.stage_settings(stage_behind(stage)))
+        if label.quantity.column in withheld:
+            raise ConfigError(f"the stage {stage} leaves out {label.name}; {remedy}")
 
     def label_settings(self, name: str) -> dict[str, dict]:
         """What the configuration says of the labels of a set, by label."""
@@ -492,7 +591,25 @@ class StudyPlan:
 
     def stage_settings(self, stage: str):
         """The settings of a stage, the study's seed among them where it counts."""
-        return self.config.settings_of(stage)
+        return self.gases.own[stage]
+
+    def further_tables(self, name: str) -> list[str]:
+        """The tables for further guests and temperatures that the learning needs of a set."""
+        tables = [*self.feature_variants.values()] if name in (SOURCE, TARGET, PREDICT) else []
+        for label in self.labels_of(name) if name in (SOURCE, TARGET) else ():
+            if found := self._from_stages(label):
+                tables += self.gases.made_of(self.gases.table_of(found))
+        return [t for t in dict.fromkeys(tables) if t not in STAGES]
+
+    def all_tables(self, stage: str) -> list[str]:
+        """The tables of a stage for every guest and temperature, of every set that has it."""
+        further = [
+            self.table(name, variant.table)
+            for variant in self.gases.variants.values()
+            for name, s in self.sets.items()
+            if variant.stage == stage != variant.table and stage in s.computed
+        ]
+        return self.tables(stage) + further
 
     def crosscheck_settings(self, stage: str):
         """The settings of the cross-check: the stage's own but for what is changed there."""

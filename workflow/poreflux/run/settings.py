@@ -7,9 +7,18 @@ The stages' own blocks are their settings (``poreflux.<stage>.settings``); the r
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, Strict, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from poreflux.base.errors import ConfigError
 from poreflux.base.settings import (
@@ -17,6 +26,7 @@ from poreflux.base.settings import (
     Bar,
     Distinct,
     Femtoseconds,
+    Kelvin,
     Many,
     Megabytes,
     Mistake,
@@ -26,6 +36,7 @@ from poreflux.base.settings import (
 )
 from poreflux.diffusion.settings import DiffusionParameters, DiffusionSettings
 from poreflux.energy.settings import EnergySettings
+from poreflux.fields.settings import GuestName
 from poreflux.geometry.settings import GeometrySettings
 from poreflux.learning.learners import algorithms
 from poreflux.percolation.settings import PercolationSettings
@@ -43,6 +54,8 @@ STAGE_SETTINGS = {
     "uptake": UptakeSettings,
     "diffusion": DiffusionSettings,
 }
+# The keys that the first of the study's guests and temperatures stands for in every stage's block.
+OF_THE_STUDY = {"guests": "guest", "temperatures_K": "temperature_K"}
 Scale = Literal["linear", "log"]
 # Sets that a study has unless it says that it does without (null).
 STUDY_SETS = ("source", "target")
@@ -366,12 +379,14 @@ class Learning(Settings):
         min_length=1,
         description="what source models learn, a model each: uptake (at every pressure of "
         "source_pressures_bar), uptake_<P>bar, isotherm (all of these together: multi-task), "
-        "henry, diffusivity, or names under labels",
+        "henry, diffusivity, activation_energy, any column of a stage's table (mobility, "
+        "barrier_1, heat, pld), or names under labels; of another guest or temperature of the "
+        "study: diffusivity_N2, diffusivity_CH4_400K, uptake_65bar_N2",
     )
     target_label: str = Field(
         "diffusivity",
-        description="what is learnt on the target: diffusivity, henry, uptake_<P>bar, or a name "
-        "under labels",
+        description="what is learnt on the target: one of these; the features are those of its "
+        "guest at its temperature, and must not hold it",
     )
     source_pressures_bar: Distinct[Annotated[Bar, Field(gt=0)]] = Field(
         DEFAULT_PRESSURES_BAR,
@@ -612,6 +627,17 @@ class StudyConfig(Settings):
         description="folder of the content store; null: the variable POREFLUX_STORE, else "
         ".poreflux/store",
     )
+    guests: Distinct[GuestName] = Field(
+        (),
+        description="gases of the study: the first is that of every stage and of its tables; each "
+        "further one has tables of its own (diffusion_N2) for what labels or targets ask for; []: "
+        "each stage's own key guest",
+    )
+    temperatures_K: Distinct[Annotated[Kelvin, Field(gt=0)]] = Field(
+        (),
+        description="temperatures of the study, likewise (diffusion_CH4_400K); []: each stage's "
+        "own key temperature_K",
+    )
     structures: dict[SetName, StructureSet] = Field(
         default_factory=lambda: {name: StructureSet() for name in STUDY_SETS},
         description="sets of structures by name; 'source' and 'target' make the study; null "
@@ -664,6 +690,31 @@ class StudyConfig(Settings):
         # "null": from Snakemake's command line
         kept = {name: each for name, each in sets.items() if each not in (None, "null")}
         return kept | {name: {} for name in STUDY_SETS if name not in sets}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_of_the_study(cls, given):
+        """The first guest and temperature are those of every stage; a block may repeat them."""
+        if not isinstance(given, Mapping):
+            return given
+        given = dict(given)
+        for many, key in OF_THE_STUDY.items():
+            try:
+                of_key = TypeAdapter(cls.model_fields[many].annotation)
+                values = of_key.validate_python(given.get(many, ()))
+            except ValidationError:
+                continue  # said of its own key
+            if not values:
+                continue
+            for stage, kind in STAGE_SETTINGS.items():
+                block = given.get(stage, {})
+                if key not in kind.model_fields or not isinstance(block, Mapping):
+                    continue
+                if block.get(key, values[0]) != values[0]:
+                    rule = f"must be {values[0]!r}, the first of {many}, or be left out"
+                    raise Mistake(f"{stage}.{key}", rule, block[key])
+                given[stage] = {**block, key: values[0]}
+        return given
 
     def settings_of(self, stage: StageName) -> StageSettings:
         """What a stage computes with: its block without the cross-check, and the study's seed."""

@@ -53,7 +53,7 @@ def used_by(plan: StudyPlan, store: Store) -> set[Path]:
     DataError
         If the study has no tables of structures there.
     """
-    used = {path for _, _, paths in _of_structures(plan, store) for path in paths}
+    used = {path for _, _, paths in _of_structures(plan, store, every=True) for path in paths}
     used |= {path for _, paths in _trained(plan, store) for path in paths}
     return {path for path in used if path.exists()}
 
@@ -95,8 +95,13 @@ def _spent(paths: set[Path], store: Store) -> dict:
     }
 
 
-def _of_structures(plan: StudyPlan, store: Store) -> list[tuple[str, str, set[Path]]]:
-    """Set, stage, and where the artifacts of its structures lie or would lie."""
+def _of_structures(
+    plan: StudyPlan, store: Store, every: bool = False
+) -> list[tuple[str, str, set[Path]]]:
+    """Set, stage, and where the artifacts of its structures lie or would lie.
+
+    Of further guests and temperatures those that the learning needs, or ``every`` one.
+    """
     found: dict[tuple[str, str], set[Path]] = {}
     known = False
     for name, of_set in plan.sets.items():
@@ -111,7 +116,7 @@ def _of_structures(plan: StudyPlan, store: Store) -> list[tuple[str, str, set[Pa
                 found.setdefault((name, "build"), set()).update(built)
             rows = [row for row in rows if row["status"] == "ok"]
             hashes += [row["content_hash"] for row in rows]
-            for title, stage, settings in _computed(plan, of_set):
+            for title, stage, settings in _computed(plan, of_set, every):
                 made = {store.path(ingredients(stage, row, settings)) for row in rows}
                 found.setdefault((name, title), set()).update(made)
         if hashes and plan.groups(name):
@@ -123,8 +128,11 @@ def _of_structures(plan: StudyPlan, store: Store) -> list[tuple[str, str, set[Pa
     return [(name, title, paths) for (name, title), paths in found.items()]
 
 
-def _computed(plan: StudyPlan, of_set: SetPlan) -> Iterator[tuple[str, str, Any]]:
+def _computed(plan: StudyPlan, of_set: SetPlan, every: bool) -> Iterator[tuple[str, str, Any]]:
     """What is computed of a set: how it is called, the stage, and its settings."""
+    for table in plan.gases.variants if every else plan.further_tables(of_set.name):
+        if table != plan.gases.variants[table].stage:
+            yield plan.gases.variants[table]
     for stage in of_set.computed:
         yield stage, stage, plan.stage_settings(stage)
         if of_set.name == TARGET and stage in plan.crosschecks:

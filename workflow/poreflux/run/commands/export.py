@@ -55,12 +55,10 @@ def export(folder: Path, files: Sequence[Path]) -> None:
     for path in tables:
         table = read_table(path)
         write_csv(table, folder / path.parent.name / f"{path.stem}.csv")
-        if path.stem == "uptake" and "uptake_mol_kg" in table:
-            settings = plan.stage_settings("uptake")
-            isotherms += write_isotherms(
-                table, folder / path.parent.name / "isotherms", settings.guest,
-                settings.temperature_K,
-            )  # fmt: skip
+        stage, settings = plan.gases.variants.get(path.stem, ("", "", None))[1:]
+        if stage == "uptake" and "uptake_mol_kg" in table:
+            beside = folder / path.parent.name / path.stem.replace("uptake", "isotherms")
+            isotherms += write_isotherms(table, beside, settings.guest, settings.temperature_K)
     say(f"{folder}: {len(tables)} tables as CSV, {isotherms} isotherms as AIF")
 
 
