@@ -382,6 +382,27 @@ def test_a_set_of_tables_alone_has_no_other_guests(plan_of, tmp_path):
         )
 
 
+def test_a_table_from_a_file_must_have_the_column_of_a_label(plan_of, tmp_path):
+    needed = ("e_min_K", "henry_free_energy_K", "e_mean_K", "participation",
+              "accessible_fraction", "pocket_share")  # fmt: skip
+    columns = {name: "d" for name in needed}
+
+    def tables(source, **further):
+        file = {"files": numbers(tmp_path / "d.csv"), "columns": columns | further}
+        sets = BOTH | {"source": {"cifs": "tests/data/", "tables": {"percolation": file}}}
+        return gas_study(plan_of, source, "diffusivity", structures=sets).label_tables("source")
+
+    with pytest.raises(ConfigError, match=r"mobility needs the column mobility .*tables\.percolat"):
+        tables(["mobility"])
+    tables(["mobility"], mobility="d")
+    # of another gas it is computed
+    tables(["mobility_N2"])
+    with pytest.raises(ConfigError, match=r"e_perc_1_K .*set percolation\.barriers to true"):
+        gas_study(
+            plan_of, ["e_perc_1_N2"], "diffusivity", percolation={"barriers": False}
+        ).check_study()
+
+
 def test_features_are_of_the_guest_that_is_learnt(plan_of):
     learning = {"learners": ["gp+mobility"]}
     plan = gas_study(plan_of, ["uptake_65bar"], "diffusivity_N2_400K", learning=learning)
@@ -403,6 +424,8 @@ def test_features_are_of_the_guest_that_is_learnt(plan_of):
         ("pld", "xgboost"), ("h07", "xgboost"), ("mobility", "gp+mobility"),
         ("barrier_2", "gp+percolation"), ("mobility_N2", "gp+mobility"),
         ("diffusivity_N2", "gp+harmonic"), ("d_1_ps", "gp+harmonic"),
+        # RT less a feature
+        ("heat", "gp+mobility"),
     ],
 )  # fmt: skip
 def test_no_target_is_learnt_from_itself(plan_of, label, learner):

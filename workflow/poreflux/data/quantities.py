@@ -62,7 +62,9 @@ _SIGNED = ("d_xy_m2_s", "d_xz_m2_s", "d_yz_m2_s", "d_err_m2_s")
 _LOGARITHMS = {"henry_mol_kg_bar", "participation", *MOBILITIES, *PARTICIPATIONS}
 # What learning calls them.
 _LOGARITHM_OF = {"henry_mol_kg_bar": "K"}
-_HISTOGRAM = re.compile(r"h\d+")
+# The heat of adsorption is RT less the mean energy in the channels.
+_SAME = {"heat_of_adsorption_kJ_mol": "e_mean_channels_K"}
+_SAME |= {other: column for column, other in _SAME.items()}
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ class Quantity:
         return DIFFUSIVITY_UNIT_M2_S if self.is_log and self.column.endswith("_m2_s") else 1.0
 
     @property
+    def told_by(self) -> set[str]:
+        """Columns any one of which gives the number away."""
+        return {self.column, _SAME.get(self.column, self.column)}
+
+    @property
     def needs_diffusion(self) -> bool:
         """Whether only rows that are ``diffusive`` have it: of others it is a bound."""
         return self.stage == "diffusion" and self.column.endswith("_m2_s")
@@ -144,8 +151,13 @@ def _named() -> dict[str, Quantity]:
 QUANTITIES = _named()
 
 
+def is_bin(column: str) -> bool:
+    """Whether a column is a share of the energy histogram: ``h07``."""
+    return re.fullmatch(r"h\d+", column) is not None
+
+
 def quantity(name: str) -> Quantity | None:
     """The quantity of a name, such as ``pld``, ``pld_A`` or ``h07``; None if there is none."""
-    if _HISTOGRAM.fullmatch(name):
+    if is_bin(name):
         return Quantity(name, "energy", name, "share of the cell")
     return QUANTITIES.get(name)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import platform
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +19,7 @@ from poreflux.base.canonical import canonical_json
 from poreflux.base.errors import ConfigError
 from poreflux.base.stage_names import COMPARED, CROSSCHECK
 from poreflux.data import features, labels
-from poreflux.data.quantities import ACTIVATION
+from poreflux.data.quantities import ACTIVATION, is_bin
 from poreflux.learning.learners import get_learner
 from poreflux.run import members
 from poreflux.run.gases import Gases, stage_behind
@@ -386,7 +385,7 @@ class StudyPlan:
         label = self._from_stages(name)
         if label is None:
             return [], False
-        stage, column = label.quantity.stage, label.quantity.column
+        stage, columns = label.quantity.stage, label.quantity.told_by
         if self.feature_variants.get(stage) != self.gases.table_of(label):
             return [], False
         whole = stage == "diffusion"
@@ -397,7 +396,7 @@ class StudyPlan:
             for n in self.learners
             if stage in _columns_of(n)
             # the features have all bins of the histogram, which go without names
-            and (whole or column in _columns_of(n)[stage] or re.fullmatch(r"h\d+", column))
+            and (whole or columns & set(_columns_of(n)[stage]) or any(map(is_bin, columns)))
         ]
         return holding, whole
 
@@ -513,9 +512,22 @@ class StudyPlan:
                     "by tables alone, cannot have: give it CIFs or a package, or read the label "
                     "from a file (labels)"
                 )
+        self._check_label_column(label, name)
+
+    def _check_label_column(self, label: labels.Label, name: str) -> None:
+        """Check that the table of a label has its column."""
+        stage, column = label.quantity.stage, label.quantity.column
         withheld, remedy = _withheld(stage, self.stage_settings(stage_behind(stage)))
-        if label.quantity.column in withheld:
-            raise ConfigError(f"the stage {stage} leaves out {label.name}; {remedy}")
+        lacks = column in withheld
+        from_file = self.sets[name].from_files.get(stage)
+        if from_file and self.gases.table_of(label) == stage:
+            lacks = ("h" if is_bin(column) else column) not in from_file["columns"]
+            remedy = f"name it under structures.{name}.tables.{stage}.columns"
+        if lacks:
+            raise ConfigError(
+                f"the label {label.name} needs the column {column} of the stage {stage}, which the "
+                f"table of the set {name} lacks; {remedy}"
+            )
 
     def label_settings(self, name: str) -> dict[str, dict]:
         """What the configuration says of the labels of a set, by label."""
