@@ -409,8 +409,8 @@ class StudyPlan:
             holding, _ = self._holders_of(label, SOURCE)
             if holding:
                 log.warning(
-                    "learning.source_labels: %s is a feature of %s, whose transfer from it can add "
-                    "nothing; it counts for the other learners",
+                    "learning.source_labels: %s is a feature of %s: transfer from it can add "
+                    "nothing there",
                     label,
                     ", ".join(holding),
                 )
