@@ -344,12 +344,12 @@ def test_stopping_at_the_error_keeps_it_honest(more_molecules):
 
 def test_channels_apart_take_more_molecules_not_more_time():
     """Half of the channels are closed: only more molecules tell how many sit in which."""
-    x = brownian(400, 640, 1.0, 3)
+    x = brownian(800, 640, 1.0, 3)
     x[:, np.random.default_rng(3).random(640) < 0.5] *= 1e-3
     fit, n_frames, n_molecules = walk_fit(
-        np.concatenate([x, np.full((3000, *x.shape[1:]), np.nan)]), 400, more_molecules=True
+        np.concatenate([x, np.full((3000, *x.shape[1:]), np.nan)]), 800, more_molecules=True
     )
-    assert fit.diffusive and n_frames == 400 and n_molecules >= 160
+    assert fit.diffusive and n_frames == 800 and n_molecules >= 160
     assert abs(fit.d_A2_fs * 1000.0 - 0.5) < 3.0 * fit.d_err_A2_fs * 1000.0
 
 
