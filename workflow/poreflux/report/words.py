@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from poreflux.data.labels import ISOTHERM, pressure_of
+from poreflux.data.labels import ISOTHERM
+from poreflux.report.quantities import quantity
 
 _ALGORITHMS = {
     "mlp": "a neural network",
@@ -46,6 +47,5 @@ def model_in_words(model: str) -> str:
     kind, _, source = rest.partition(" ")
     if kind != "tl":
         return f"{learner}, learnt directly,"
-    pressure = pressure_of(source)
-    known = f"the uptake at {pressure:g} bar" if pressure == pressure else f"the label {source}"
-    return f"{learner}, transferred from {'isotherms' if source == ISOTHERM else known},"
+    known = "isotherms" if source == ISOTHERM else quantity(source, {}).words
+    return f"{learner}, transferred from {known},"
