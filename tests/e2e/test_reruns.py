@@ -168,6 +168,7 @@ def test_a_further_guest_and_temperature(flow):
     ]
     found = fall.to_numpy() * 8.314462618e-3 / (1 / 298 - 1 / 400)
     assert found == pytest.approx(np.mean(heats, axis=0), abs=0.3)
+    assert why(flow, "KUVJIW_clean", "percolation_N2").startswith("source: percolation: stored as")
     sources = set(flow.table("study/scores")["source_label"].dropna()) - {""}
     assert sources == {"uptake_65bar", "henry_N2", "henry_N2_400K"}
 

@@ -89,11 +89,17 @@ def prune(
 def why(
     context: typer.Context,
     structure: Annotated[str, typer.Argument(help="Name in the study, or content hash.")],
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help=f"{', '.join(STAGES)}.")],
+    stage: Annotated[
+        str,
+        typer.Argument(
+            metavar="STAGE", help=f"{', '.join(STAGES)}; of another guest as diffusion_N2."
+        ),
+    ],
     configfile: ConfigFiles = None,
 ) -> None:
     """Whether a result is stored, and if not, which ingredient changed."""
-    if stage not in STAGES:
+    # what follows the stage is a guest or a temperature
+    if stage.partition("_")[0] not in STAGES:
         raise typer.BadParameter(f"{stage!r} is none of {', '.join(STAGES)}", param_hint="STAGE")
     from poreflux.run.commands import store
 

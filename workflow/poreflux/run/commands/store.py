@@ -120,15 +120,20 @@ def why(folder: Path | None, structure: str, stage: str, files: Files) -> None:
 
     Raises
     ------
+    ConfigError
+        If the study has no such stage, or no tables of it for such a guest or temperature.
     DataError
         If the study has no such structure.
     """
     plan, store = plan_of(files), store_of(folder, files)
-    settings = plan.stage_settings(stage)
-    sets = sorted(name for name, s in plan.sets.items() if stage in s.computed)
+    if stage not in plan.gases.variants:
+        raise ConfigError(f"{stage!r} is none of {', '.join(plan.gases.variants)}")
+    _, of_stage, settings = plan.gases.variants[stage]
+    # of another guest any set may have it
+    sets = sorted(name for name, s in plan.sets.items() if stage in s.computed or stage != of_stage)
     found = _rows_of(structure, sets, Path(plan.results))
     for name, row in found.items():
-        say(f"{name}: {store.why(ingredients(stage, row, settings))}")
+        say(f"{name}: {store.why(ingredients(of_stage, row, settings))}")
 
 
 def _rows_of(structure: str, sets: list[str], results: Path) -> dict[str, dict]:
