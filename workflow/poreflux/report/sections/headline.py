@@ -11,6 +11,7 @@ from poreflux.report.rendering import render
 from poreflux.report.scores import (
     best_and_worst,
     median_with_quartiles,
+    outside_draws,
     score_summary,
     transfer_verdict,
     valid_scores,
@@ -62,6 +63,7 @@ def _finding(study: Study, scores: pd.DataFrame, summary: pd.DataFrame, best: di
     helps = transfer is not None and transfer.helps
     speaks = largest[largest["source"] == transfer.source if helps else largest["kind"] == "dl"]
     row = speaks.iloc[0] if len(speaks) else row
+    outside = outside_draws(scores, row)
     known = study.quantity(study.target_label)
     words = learner_in_words(learner)
     return {
@@ -73,6 +75,7 @@ def _finding(study: Study, scores: pd.DataFrame, summary: pd.DataFrame, best: di
         "unit": known.error_unit,
         "transfer": transfer,
         "sources": sources_in_words(study, scores),
+        "outside": outside if outside and outside.differ else None,
     }
 
 
