@@ -854,6 +854,7 @@ def test_scores_that_are_no_numbers(tables, facts, tmp_path, quick):
     some["study/scores"] = tables["study/scores"].assign(r2=math.nan)
     text = built(some, facts, tmp_path).text
     assert "none of the 480 scores is a number" in text
+    assert "This study is too small to judge: no score is a number" in text
     some["study/scores"] = tables["study/scores"].copy()
     some["study/scores"].loc[:4, "r2"] = [math.nan, math.inf, -math.inf, math.nan, math.nan]
     assert "5 scores without a finite R² left out" in built(some, facts, tmp_path).text
