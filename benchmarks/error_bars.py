@@ -158,7 +158,7 @@ def report(work: Path, output: Path) -> None:
     lines = [
         "# Error bars of uptakes",
         "",
-        f"{t['name'].nunique()} of the {STRUCTURES} structures have run so far: CH4 at 298 K, "
+        f"{t['name'].nunique()} of {STRUCTURES} structures: CH4 at 298 K, "
         "default settings (1 %). z is the "
         "deviation from a reference over the standard errors of both in quadrature. References are "
         f"runs of fixed length, {AVERAGED / 1e6:.0f} million steps at each pressure, with another "

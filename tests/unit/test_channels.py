@@ -173,6 +173,17 @@ def test_window_above_the_threshold_stays_closed():
         assert share == pytest.approx(1.0 - dimensionality, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("height_kT", "is_open", "doubtful"),
+    [(18.0, True, False), (20.5, False, True), (22.0, False, False)],
+)
+def test_window_as_high_as_the_threshold_is_in_doubt(height_kT, is_open, doubtful):
+    """A window that a grid cannot tell from the threshold is named; one far above is closed."""
+    found, _ = channels_of_guest(aslant(height_kT * 298.0 / 2.0, n=24), 20.0, 298.0, 1e5)
+    assert ((found.dimensionality > 0), found.doubtful) == (is_open, doubtful)
+    assert bool(found.doubt(20.0)) == doubtful
+
+
 def test_slight_pockets_are_left_as_they_are():
     """A wide channel and pockets that hold nothing: the grid's own regions come back."""
     energy = np.full((12, 12, 12), 2e4)

@@ -329,7 +329,7 @@ def test_stopping_at_the_error_keeps_it_honest(more_molecules):
     """120 walks, each stopped when its own error is 5 %: no bias, deviations as the errors say."""
     z, sizes = [], []
     for seed in range(120):
-        x = brownian(*((400, 320) if more_molecules else (1600, 40)), 1.0, seed)
+        x = brownian(*((800, 160) if more_molecules else (1600, 40)), 1.0, seed)
         fit, *size = walk_fit(x, 100, target_error=0.05, more_molecules=more_molecules)
         z.append((fit.d_A2_fs * 1000.0 - 1.0) / (fit.d_err_A2_fs * 1000.0))
         sizes.append(size[more_molecules])
@@ -344,12 +344,12 @@ def test_stopping_at_the_error_keeps_it_honest(more_molecules):
 
 def test_channels_apart_take_more_molecules_not_more_time():
     """Half of the channels are closed: only more molecules tell how many sit in which."""
-    x = brownian(200, 640, 1.0, 3)
+    x = brownian(800, 640, 1.0, 3)
     x[:, np.random.default_rng(3).random(640) < 0.5] *= 1e-3
     fit, n_frames, n_molecules = walk_fit(
-        np.concatenate([x, np.full((3000, *x.shape[1:]), np.nan)]), 200, more_molecules=True
+        np.concatenate([x, np.full((3000, *x.shape[1:]), np.nan)]), 800, more_molecules=True
     )
-    assert fit.diffusive and n_frames == 200 and n_molecules >= 160
+    assert fit.diffusive and n_frames == 800 and n_molecules >= 160
     assert abs(fit.d_A2_fs * 1000.0 - 0.5) < 3.0 * fit.d_err_A2_fs * 1000.0
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from poreflux import uptake
+from poreflux import percolation, uptake
 from poreflux.base.errors import ConfigError, ExternalToolError, StructureError
 from poreflux.base.units import BOLTZMANN_BAR_A3_PER_K
 from poreflux.fields.forcefield import guest_parameters
 from poreflux.fields.grid import grid_shape, lj_grid, spline_coefficients
-from poreflux.structures.cif import read_cif
+from poreflux.structures.cif import parse_cif, read_cif
 from poreflux.structures.crystal import cell_matrix, make_structure
+from poreflux.structures.packages import core_mof_cifs
 from poreflux.uptake import UptakeSettings, grid, raspa3
 from poreflux.uptake import kernels as k
 from poreflux.uptake.statistics import blocking_error
@@ -435,6 +436,17 @@ def test_closed_cage_is_blocked_and_reported():
     )[0]
     assert free.uptake_molecules_per_cell > 0.1
     assert free.pocket_share == 1.0
+
+
+def test_window_at_the_threshold_is_said():
+    """UNIPAJ: saddle points of 19.8 kT, and 20 to 20.5 kT on a grid. Nothing enters, by a hair."""
+    cif = dict(core_mof_cifs("2019-ASR", ["UNIPAJ_clean"]))["UNIPAJ_clean"]
+    mof = parse_cif(cif)
+    assert percolation.compute(mof).e_perc_1_K == pytest.approx(19.8 * 298.0, rel=0.01)
+    (found,) = uptake.compute(mof, UptakeSettings(pressures_bar=(65.0,)))
+    assert found.uptake_mol_kg == 0.0 and "too near to block_threshold_kT" in found.note
+    (wider,) = uptake.compute(mof, UptakeSettings(pressures_bar=(65.0,), block_threshold_kT=21.0))
+    assert wider.uptake_mol_kg > 0.0 and not wider.note
 
 
 def test_pocket_beside_a_channel_is_left_out():

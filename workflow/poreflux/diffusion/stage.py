@@ -379,7 +379,7 @@ class DiffusionTask:
             self._pores,
             self._in_pockets,
             unblocked,
-            self.settings.engine,
+            self.settings,
             n_molecules,
             n_frames * self.settings.steps_per_frame,
         )
@@ -488,7 +488,7 @@ def _result(
     pores: Accessibility,
     in_pockets: float,
     unblocked: float,
-    engine: str,
+    settings: DiffusionSettings,
     n_molecules: int,
     n_steps: int,
 ) -> Diffusivity:
@@ -501,6 +501,8 @@ def _result(
             notes.append("the MSD still grows faster than linearly: d_m2_s is a lower bound")
     if unblocked > SILENT_POCKET_SHARE:
         notes.append(f"{unblocked:.1%} of the Henry coefficient is in pockets, not blocked here")
+    elif doubt := pores.doubt(settings.block_threshold_kT):
+        notes.insert(0, doubt)
     x, y, z = fit.d_components_A2_fs * A2_PER_FS_TO_M2_PER_S
     return Diffusivity(
         d_m2_s=d * A2_PER_FS_TO_M2_PER_S,
@@ -518,7 +520,7 @@ def _result(
         pocket_share=in_pockets,
         n_molecules=n_molecules,
         n_steps=n_steps,
-        engine=engine,
+        engine=settings.engine,
         note="; ".join(notes),
     )
 
@@ -540,6 +542,8 @@ def _harmonic(
     closed = pores.dimensionality == 0
     if closed:
         note.insert(0, f"no channel below {settings.block_threshold_kT:g} kT: D over higher walls")
+    if doubt := pores.doubt(settings.block_threshold_kT):
+        note.append(doubt)
     tensor = found.tensor_A2_fs * A2_PER_FS_TO_M2_PER_S
     principal = found.principal_A2_fs * A2_PER_FS_TO_M2_PER_S
     # the first three times are 0.5, 1 and 2 ps

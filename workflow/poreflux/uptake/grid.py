@@ -60,6 +60,8 @@ class Host:
         Boltzmann factor of each voxel of the domain, averaged with its neighbours; -1 outside.
     pocket_share : float
         Share of the Henry coefficient in pockets, blocked or not.
+    doubt : str
+        Empty, or that a window is as high as the threshold, so that a pocket may be a channel.
     """
 
     coefficients: np.ndarray
@@ -68,6 +70,7 @@ class Host:
     voxels: np.ndarray
     factors: np.ndarray
     pocket_share: float
+    doubt: str
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def prepare_host(
         voxels=np.flatnonzero(domain).astype(np.int32),
         factors=np.where(domain, smooth, -1.0).astype(np.float32).reshape(-1),
         pocket_share=share,
+        doubt=found.doubt(block_threshold_kT) if block_pockets else "",
     )
 
 

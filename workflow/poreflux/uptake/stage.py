@@ -69,6 +69,8 @@ class UptakePoint(Result):
         Running energy less the energy recomputed at the end; 0 for the raspa3 engine.
     engine : str
         'grid' or 'raspa3'.
+    note : str
+        Empty, or what makes the number doubtful: a window about as high as ``block_threshold_kT``.
     """
 
     pressure_bar: float
@@ -84,6 +86,7 @@ class UptakePoint(Result):
     pocket_share: float
     energy_drift_K: float
     engine: str
+    note: str = ""
 
 
 class Isotherm(Result, tuple):
@@ -224,7 +227,7 @@ class IsothermTask:
             block_pockets=settings.block_pockets and settings.engine == "grid",
             block_threshold_kT=settings.block_threshold_kT,
         )
-        self.pocket_share = host.pocket_share
+        self.pocket_share, self.note = host.pocket_share, host.doubt
         self.seed = seed_from(settings.seed, structure.content_hash, "uptake")
         self.isotherm = None
         if len(host.voxels):
@@ -292,6 +295,7 @@ class IsothermTask:
             pocket_share=self.pocket_share,
             energy_drift_K=energy_drift_K,
             engine=self.settings.engine,
+            note=self.note,
         )
 
 
