@@ -24,6 +24,7 @@ include: "rules/synthesis.smk"
 
 
 make_stale_again(workflow, lineage)
+agreement.answer(PLAN, lineage)
 check_targets_first(workflow)
 
 

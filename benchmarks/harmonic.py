@@ -7,7 +7,7 @@
     python benchmarks/harmonic.py O2 --output benchmarks/harmonic
     python benchmarks/harmonic.py report --output benchmarks/harmonic
 
-``dynamics`` runs the grid engine to 5 % error on MOFs drawn at random from the published table,
+``dynamics`` runs the grid engine to 8 % error on MOFs drawn at random from the published table,
 ``labels`` engine harmonic on all of that table, ``N2`` and ``O2`` on those of a second one.
 ``slow`` compares the slow ones among the labels with transition-state theory, and with dynamics at
 a temperature at which they diffuse. All keep what is finished in ``<output>_<part>.csv`` and go on
@@ -34,18 +34,24 @@ from published_diffusivities import (
 )
 
 from poreflux import diffusion
+from poreflux.base.units import BOLTZMANN_BAR_A3_PER_K, molecules_per_cell_to_mol_kg
+from poreflux.fields.forcefield import guest_parameters
+from poreflux.fields.grid import grid_shape, lj_grid
 from poreflux.run import stages
 from poreflux.structures import packages
 
 ORDER_SEED = 2
 # The range of published values, m2/s, that the MOFs for dynamics are drawn from.
 LOWEST, HIGHEST = 1e-11, 1e-7
-DYNAMICS = {"engine": "grid", "target_error": 0.05, "rare_events": "bound"}
+DYNAMICS = {"engine": "grid", "target_error": 0.08, "rare_events": "bound"}
 HARMONIC = {"engine": "harmonic", "target_error": 0.05}
+GASES = ("N2", "O2")
 NITROGEN_OXYGEN = "orhan-2021/core2019_n2_o2.csv.gz"
 # Beyond this deviation, in decades, a MOF is listed; published values below SLOWEST m2/s are the
 # vibration in a cage as a rule.
 FAR, SLOWEST = 0.5, 1e-10
+# Within which Henry coefficients agree, decades.
+SAME_HENRY = 0.1
 DECADE = math.log(10.0)
 # Slow ones: how many, and between which D; the temperatures at which dynamics is tried, the first
 # at which D is above HOT_ENOUGH (m2/s).
@@ -57,9 +63,21 @@ def measured(row: dict, timestep_fs: float, params: dict) -> dict:
     """One structure, and its CPU seconds."""
     start = time.process_time()
     settings = diffusion.DiffusionSettings(timestep_fs=timestep_fs, seed=1, **params)
-    found = diffusion.compute(stages.structure_of(row), settings)
+    structure = stages.structure_of(row)
+    found = diffusion.compute(structure, settings)
     facts = {"name": row["name"], "atoms": row["n_atoms"]} | vars(found)
+    if settings.guest in GASES:
+        facts["henry_mol_kg_bar"] = henry(structure, settings)
     return facts | {"cpu_s": round(time.process_time() - start, 2)}
+
+
+def henry(structure, settings: diffusion.DiffusionSettings) -> float:
+    """Henry coefficient of the whole cell, pockets included, mol/(kg bar)."""
+    shape = grid_shape(structure, settings.spacing_A)
+    energy_K = lj_grid(structure, guest_parameters(settings.guest), shape, settings.cutoff_A)
+    molecules = np.exp(-energy_K / settings.temperature_K).mean() * structure.volume_A3
+    molecules /= BOLTZMANN_BAR_A3_PER_K * settings.temperature_K
+    return molecules_per_cell_to_mol_kg(molecules, structure.mass_amu)
 
 
 def slow(row: dict, timestep_fs: float) -> dict:
@@ -79,23 +97,14 @@ def slow(row: dict, timestep_fs: float) -> dict:
     return facts
 
 
-PARTS = {
-    "dynamics": DYNAMICS,
-    "labels": HARMONIC,
-    "N2": HARMONIC | {"guest": "N2"},
-    "O2": HARMONIC | {"guest": "O2"},
-}
+PARTS = {"dynamics": DYNAMICS, "labels": HARMONIC}
+PARTS |= {guest: HARMONIC | {"guest": guest} for guest in GASES}
 
 
-def second_table() -> pd.DataFrame:
-    """D of N2 and O2 (m2/s) and Henry coefficients (mol/kg/bar), published, by name."""
+def second_table(column: str = "d_{}_dilute_cm2_s", scale: float = 1e-4) -> pd.DataFrame:
+    """D (m2/s) of N2 and O2 at infinite dilution, published, by name; or another column."""
     table = pd.read_csv(REFERENCE / NITROGEN_OXYGEN).set_index("mof")
-    return pd.DataFrame(
-        {
-            "N2": 1e-4 * table["d_n2_dilute_cm2_s"],
-            "O2": 1e-4 * table["d_o2_dilute_cm2_s"],
-        }
-    )
+    return pd.DataFrame({guest: scale * table[column.format(guest.lower())] for guest in GASES})
 
 
 def slow_ones(ours: pd.DataFrame) -> list[str]:
@@ -136,7 +145,7 @@ def against_dynamics(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
         f"## Against molecular dynamics, {len(ran)} MOFs",
         "",
         f"Drawn at random from the published table ({LOWEST:g} to {HIGHEST:g} m2/s there). Grid "
-        "engine, to 5 % error or the longest trajectory (30 ns): mean squared displacements, "
+        "engine, to 8 % error or the longest trajectory (30 ns): mean squared displacements, "
         f"thermostat, no use of harmonic coordinates. {len(both) - len(ran)} more were not seen to "
         "diffuse there. Both at 2 fs, so the two share forces and time step.",
         "",
@@ -226,24 +235,46 @@ def against_second_table(options) -> list[str]:
     lines = [
         "## Against the published D of N2 and O2, another source",
         "",
-        "Both as single sites, without charges, nothing fitted; R2 of log10 D.",
+        "Both as single sites, without charges, nothing fitted, on MOFs drawn at random; R2 of "
+        "log10 D with its standard error (bootstrap). Models learnt from 5,286 of these labels "
+        "reach 0.77 (N2) and 0.78 (O2). Their force field and charges are not published; where "
+        f"Henry coefficients agree to {SAME_HENRY:g} decades, so do the models, probably.",
         "",
-        "| guest | MOFs | R2 | within a decade | R2 of these | mean log10 ratio | rms | CPU, s |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| guest | MOFs | | R2 | mean log10 ratio | median abs | rms |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
+    times = []
     for guest, theirs in second_table().items():
         if not kept(options, guest).is_file():
             continue
-        t = pd.read_csv(kept(options, guest)).merge(theirs, left_on="name", right_index=True)
-        t = t[t["diffusive"] & (t[guest] > 0.0)]
-        t["log"] = np.log10(t["d_m2_s"] / t[guest])
-        near = t[t["log"].abs() < 1.0]
-        lines.append(
-            f"| {guest} | {len(t)} | {_r2(t['d_m2_s'], t[guest]):.3f} | {len(near)} "
-            f"| {_r2(near['d_m2_s'], near[guest]):.3f} | {near['log'].mean():+.3f} "
-            f"| {_rms(near['log']):.3f} | {_times(t['cpu_s'])} |"
+        t = pd.read_csv(kept(options, guest)).merge(
+            theirs.rename("published"), left_on="name", right_index=True
         )
-    return lines
+        published_henry = second_table("henry_{}_mol_kg_Pa", 1e5)[guest]
+        t["henry_log"] = np.log10(t["henry_mol_kg_bar"] / t["name"].map(published_henry))
+        t = t[t["diffusive"] & (t["published"] > 0.0)]
+        t["log"] = np.log10(t["d_m2_s"] / t["published"])
+        times.append(f"{guest} {_times(t['cpu_s'])}")
+        for what, part in (
+            ("all", t),
+            ("within a decade", t[t["log"].abs() < 1.0]),
+            ("Henry coefficients agree", t[t["henry_log"].abs() < SAME_HENRY]),
+        ):
+            lines.append(
+                f"| {guest} | {len(part)} | {what} | "
+                f"{_r2(part['d_m2_s'], part['published']):.3f}({1000 * _r2_error(part):.0f}) "
+                f"| {part['log'].mean():+.3f} | {part['log'].abs().median():.3f} "
+                f"| {_rms(part['log']):.3f} |"
+            )
+    return [*lines, "", f"CPU seconds per MOF: {'; '.join(times)}."]
+
+
+def _r2_error(t: pd.DataFrame, n: int = 500) -> float:
+    """Standard error of R2, from MOFs drawn again."""
+    rng = np.random.default_rng(0)
+    ours, theirs = t["d_m2_s"].to_numpy(), t["published"].to_numpy()
+    drawn = (rng.integers(0, len(t), len(t)) for _ in range(n))
+    return float(np.std([_r2(ours[i], theirs[i]) for i in drawn]))
 
 
 def of_the_slow(ours: pd.DataFrame, t: pd.DataFrame) -> list[str]:

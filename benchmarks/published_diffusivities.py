@@ -182,11 +182,12 @@ def resumed(
     done = pd.read_csv(kept) if kept.is_file() else pd.DataFrame(columns=["name"])
     missing = [row for row in rows if row["name"] not in set(done["name"])]
     progress = Progress(len(missing), "structures", log)
-    for start in range(0, len(missing), options.workers):
+    together = 8 * options.workers
+    for start in range(0, len(missing), together):
         if time.monotonic() > end:
             log.info("out of time: %d structures are left", len(missing) - start)
             break
-        batch = [(row, timestep_fs) for row in missing[start : start + options.workers]]
+        batch = [(row, timestep_fs) for row in missing[start : start + together]]
         for outcome in run_isolated(function, batch, workers=options.workers, seconds=3600.0):
             progress.step()
             if outcome.error:

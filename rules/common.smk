@@ -15,9 +15,11 @@ if not Path(LIBRARY).is_dir():
     )
 sys.path.insert(0, LIBRARY)
 
+from snakemake.iocontainers import Wildcards
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from poreflux.learning.learners import get_learner
+from poreflux.run import agreement
 from poreflux.run.config import complete
 from poreflux.run.job import answer_sigterm_in_a_thread, expose_library
 from poreflux.run.lineage import Lineage, make_stale_again
@@ -101,7 +103,7 @@ def members_word(wildcards):
 @cache
 def lineage():
     """What all rules make; asked once they are all there."""
-    return Lineage(workflow.rules)
+    return Lineage(workflow.rules, Wildcards)
 
 
 def lineage_of(wildcards, input, output):

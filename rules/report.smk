@@ -68,6 +68,7 @@ rule build_report:
         uptake=PLAN.tables("uptake", REPORTED),
         diffusion=PLAN.tables("diffusion", [TARGET]),
         crosschecks=PLAN.crosscheck_tables(),
+        groups=PLAN.groups(TARGET),
         pretraining=PLAN.table("study", "pretraining"),
         scores=PLAN.table("study", "scores"),
         importance=PLAN.table("study", "importance"),

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import small_study
@@ -57,6 +59,43 @@ def test_copied_results_are_made_again_where_they_were_made_otherwise(copied):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     jobs, _ = planned(copied)
     assert jobs["read_structures"] == 1
+
+
+def poreflux(flow, *words):
+    """A command on the study: its exit code and what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "poreflux.run.cli", *words, "--configfile", str(flow.config)],
+        cwd=flow.folder, env=flow.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_no_command_names_other_settings_than_those_of_the_results(copied):
+    """Results without a page, which carries the whole configuration, and Snakemake's notes."""
+    config, csv = copied.config.read_text(), copied.folder / "csv"
+
+    def refused(command, old, new):
+        assert old in config
+        copied.config.write_text(config.replace(old, new))
+        code, text = poreflux(copied, *command)
+        copied.config.write_text(config)
+        assert code == 1 and text.startswith("poreflux: results/small/"), text
+        assert len(text.splitlines()) == 1 and "give the --configfile that" in text
+        return text
+
+    text = refused(["export", str(csv)], "uptake:\n", "uptake:\n  temperature_K: 310\n")
+    assert "was made with uptake.temperature_K = 298.0; now: uptake.temperature_K = 310.0" in text
+    text = refused(["crate"], "draws: 1", "draws: 2")
+    assert "was made with learning.draws = 1; now: learning.draws = 2" in text
+    # a table of the one beside shards of the other
+    path = copied.results / "source" / "shards" / "uptake" / "0-of-2.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"pressures_bar = [1.0,65.0]", b"pressures_bar = [2.0,65.0]"))
+    assert path.read_bytes() != data
+    shutil.copy(path, path.with_name("1-of-2.parquet"))
+    text = refused(["export", str(csv)], "pressures_bar: [1, 65]", "pressures_bar: [2, 65]")
+    assert "source/uptake.parquet was made from other tables than those beside it" in text
+    assert not csv.exists() and not (copied.results / "ro-crate-metadata.json").exists()
 
 
 def test_a_table_that_a_lost_job_wrote_later_is_made_again(small, start_workflow, tmp_path):

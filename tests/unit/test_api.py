@@ -28,6 +28,8 @@ from poreflux.diffusion.settings import DiffusionSettings
 from poreflux.energy.settings import EnergySettings
 from poreflux.geometry.settings import GeometrySettings
 from poreflux.percolation.settings import PercolationSettings
+from poreflux.run.commands import pictures
+from poreflux.run.settings import StudyConfig
 from poreflux.run.stages import run_stage
 from poreflux.store import Store
 from poreflux.structures.crystal import Structure, make_structure
@@ -449,6 +451,24 @@ def test_results_draw_themselves(results, name):
     _, own = matplotlib.pyplot.subplots()
     assert results[name].plot(own) is own
     matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize("name", list(FUNCTIONS))
+def test_the_command_line_draws_what_a_result_draws(results, name, tmp_path, monkeypatch):
+    """Of one structure; the command line names it and the guest."""
+    stage = type(results[name]).__module__.split(".")[1]
+    table = results[name].to_frame().assign(name="mof")
+    drawn = []
+    monkeypatch.setattr(matplotlib.pyplot, "close", drawn.append)
+    pictures.draw(stage, table, StudyConfig().settings_of(stage), tmp_path / "a.svg")
+    (figure,) = drawn
+    ours, theirs = figure.axes[0], results[name].plot()
+    assert (tmp_path / "a.svg").exists()
+    for kind in ("lines", "patches", "collections"):
+        one, other = (list(getattr(axes, kind)) for axes in (ours, theirs))
+        assert [type(x) for x in one] == [type(x) for x in other]
+    for one, other in zip(ours.lines, theirs.lines, strict=True):
+        np.testing.assert_array_equal(one.get_xydata(), other.get_xydata())
 
 
 def test_what_is_drawn_is_what_was_found(results):

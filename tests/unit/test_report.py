@@ -20,8 +20,10 @@ from poreflux.report import numbers
 from poreflux.report.figures import style
 from poreflux.report.rendering import render
 from poreflux.report.scores import score_summary
+from poreflux.report.sections import near_duplicates
 from poreflux.report.sections.catalogue import all_structures
 from poreflux.report.sections.diffusion import draw_diffusivities
+from poreflux.report.sections.headline import headline
 from poreflux.report.sections.importance import draw_distances, importance_distances
 from poreflux.report.sections.pretraining import draw_pretraining
 from poreflux.report.sections.structures import complete_structures, failures, warning_counts
@@ -46,6 +48,7 @@ SECTIONS = (
     "diffusion",
     "pretraining",
     "transfer",
+    "near-duplicates",
     "importance",
     "provenance",
 )
@@ -184,6 +187,9 @@ def learnt(rng, sizes=(40, 80), draws=20):
                             "rmse": 0.8 - 0.4 * r2,
                             "mae": 0.6 - 0.3 * r2,
                             "n_test": size // 5,
+                            "r2_rest": r2 - 0.01,
+                            "r2_rest_new": r2 - 0.02,
+                            "n_rest_new": 30.0 + draw,
                         }
                     )
     features = ["lcd_A", "pld_A", "asa_m2_cm3", "asa_m2_g", "void_fraction"]
@@ -231,6 +237,7 @@ def complete_tables():
     tables["study/cost"] = pd.DataFrame(cost, columns=["stage", "set", "structures", "cpu_s"])
     tables["study/held_out"] = held_out(rng, target["diffusion"])
     tables["study/landscape"] = landscape("core001")
+    tables["target/groups"] = groups(target["structures"])
     return tables | learnt(rng)
 
 
@@ -243,6 +250,17 @@ def landscape(name):
     bottom = grid[(y == 3) & (z == 3)].assign(part="path")
     atom = pd.DataFrame({"part": ["atom"], "x_A": 1.0, "y_A": 0.5, "z_A": 0.5, "element": "Zn"})
     return pd.concat([grid, bottom, atom], ignore_index=True).assign(name=name)
+
+
+def groups(structures):
+    """Near duplicates of what was read: a pair, a group of three, and the others alone."""
+    rows = structures[structures["status"] == "ok"]
+    numbers = pd.Series(range(len(rows)), rows["name"])
+    numbers[["core004", "core009"]] = 4
+    numbers[["core002", "core017", "core030"]] = 2
+    return rows[["name", "content_hash"]].assign(
+        group=numbers.to_numpy(), framework="C8 Zn", note=""
+    )
 
 
 def held_out(rng, diffusion):
@@ -567,8 +585,11 @@ def test_values_of_two_codes_are_judged_together(tables, facts, tmp_path, quick)
     assert "(chi-square 7.07 for 6 values)" in text
 
 
-def finding(folder):
-    text = (folder / "index.html").read_text(encoding="utf-8")
+def page_of(folder):
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+def finding(text):
     found = re.search(r'<p class="finding">(.*?)</p>', text, flags=re.DOTALL)
     return re.sub(r"\s+", " ", found[1])
 
@@ -585,7 +606,7 @@ def with_gain(tables, gain, n_test=16):
 def test_the_first_sentence_says_what_was_found(tables, facts, tmp_path, quick):
     text = built(with_gain(tables, 0.004), facts, tmp_path).text
     # 0.80 to 0.84 in equal numbers: the median is 0.82; every draw is won, by nothing
-    assert finding(tmp_path) == (
+    assert finding(page_of(tmp_path)) == (
         "XGBoost on geometry and energy histogram (xgboost) predicts log D of structures that it "
         "has not seen to 0.25 decades of D (R² 0.82) from 80 labelled structures; transfer from "
         "uptakes adds nothing: do not transfer."
@@ -593,11 +614,13 @@ def test_the_first_sentence_says_what_was_found(tables, facts, tmp_path, quick):
     assert "no gain" in text and "Do not transfer: none of 5 sources gains 0.02 or more" in text
     assert "too small to judge" not in text
     built(with_gain(tables, 0.1), facts, tmp_path)
-    assert "(R² 0.92)" in finding(tmp_path) and "from 80 labelled structures" in finding(tmp_path)
-    assert re.search(r"of that R², transfer from \S+ bar adds 0.10\.$", finding(tmp_path))
+    assert "(R² 0.92)" in finding(page_of(tmp_path)) and "from 80 labelled structures" in finding(
+        page_of(tmp_path)
+    )
+    assert re.search(r"of that R², transfer from \S+ bar adds 0.10\.$", finding(page_of(tmp_path)))
     built(with_gain(tables, 0.0) | {"study/scores": tables["study/scores"].assign(r2=-0.5)}, facts,
           tmp_path)  # fmt: skip
-    assert finding(tmp_path).startswith("No learner predicts log D better than its mean")
+    assert finding(page_of(tmp_path)).startswith("No learner predicts log D better than its mean")
 
 
 @pytest.mark.slow("draws pages")
@@ -616,11 +639,85 @@ def test_a_small_study_claims_nothing(tables, facts, tmp_path, quick, lacking):
         "agreement": "half of the draws have an R² outside",
     }[lacking]
     assert f"This study is too small to judge: {reason}" in text
-    assert finding(tmp_path).startswith("Nothing can be concluded yet")
+    assert finding(page_of(tmp_path)).startswith("Nothing can be concluded yet")
     assert "best median R²" not in text and "no gain" not in text
     if lacking != "agreement":
         assert "Do not transfer" not in text and "Transfer from" not in text
         assert "the study is too small to tell" in text
+
+
+def test_the_first_sentences_say_what_the_score_owes_to_near_duplicates(tables, facts, tmp_path):
+    some = with_gain(tables, 0.004)
+    r2 = some["study/scores"]["r2"]
+
+    def said(rest, new, **more):
+        scores = some["study/scores"].assign(r2_rest=rest, r2_rest_new=new, **more)
+        return finding(headline(Study(some | {"study/scores": scores}, facts, tmp_path)))
+
+    # 0.80 to 0.84 in equal numbers: medians 0.82 and 0.72, and no draw in between
+    sentence = (
+        " Of structures outside a draw R² is 0.82, but 0.72 of those without a near duplicate"
+    )
+    assert sentence in said(r2, r2 - 0.1)
+    # as far apart, but half of the draws are within 0.13 of their median
+    wide = 0.12 * (some["study/scores"]["draw"] % 5) - 0.24
+    assert "near duplicate" not in said(r2 + wide, r2 - 0.1 + wide)
+    # tight, but too little to be worth a word
+    assert "near duplicate" not in said(0.820, 0.805)
+    assert "near duplicate" not in said(r2, math.nan)
+    assert "near duplicate" not in said(r2, r2 - 0.1, n_test=2)
+
+
+def near_duplicate_section(tables, facts, folder):
+    """The body of the section, and its text."""
+    body = near_duplicates.section(Study(tables, facts, folder)).body
+    return body, re.sub(r"\s+", " ", Page(body).text)
+
+
+def test_groups_of_near_duplicates_are_listed(tables, facts, tmp_path):
+    body, text = near_duplicate_section(tables, facts, tmp_path)
+    assert "The 47 target structures have 44 frameworks; 2 frameworks are there more than" in text
+    assert "more than once, in 5 structures" in text
+    assert "<details><summary>Which structures share a framework</summary>" in body
+    assert rows_of(body, "Framework: formula")[1:] == [
+        ["C8 Zn", "3", "core002, core017 and core030"],
+        ["C8 Zn", "2", "core004 and core009"],
+    ]
+
+
+@pytest.mark.slow("draws a whole page")
+def test_scores_stand_beside_those_without_near_duplicates(tables, whole):
+    scores = tables["study/scores"]
+    rows = scores[(scores["learner"] == "xgboost") & (scores["size"] == 80)]
+    direct = rows[rows["kind"] == "dl"]
+    medians = [f"{direct[c].median():.2f}" for c in ("r2_rest", "r2_rest_new")]
+    key = ["xgboost", "80", "direct"]
+    (found,) = (r for r in cells(whole[0], "Median R² (first to third quartile) over draws on all")
+                if r[:3] == key)  # fmt: skip
+    assert [cell.split(" (")[0] for cell in found[4:6]] == medians
+    # of 20 draws, which leave 30 to 49 new structures: 39.5
+    assert found[6] == "39"
+    heads, *rows = cells(whole[0], "Medians over draws, R²")
+    at = heads.index("R² of these new")
+    assert heads[at - 1] == "R² outside"
+    assert [r[at - 1 : at + 1] for r in rows if r[:3] == key] == [medians]
+
+
+def test_where_near_duplicates_are_not_known_the_page_says_why(tables, root, tmp_path):
+    told = {"package": None, "tables": {"energy": {"files": "e.csv", "columns": {"h": ["a"]}}}}
+    facts = complete_facts(root, structures={"source": told, "target": told})
+    some = {k: t for k, t in tables.items() if k != "target/groups"}
+    text = near_duplicate_section(some, facts, tmp_path)[1]
+    assert "Near duplicates not shown: the target is known by tables alone" in text
+
+
+def test_near_duplicates_that_could_not_be_compared_are_said(tables, facts, tmp_path):
+    table = tables["target/groups"]
+    notes = table["name"].map({"core005": "not compared: 3000 framework atoms"}).fillna("")
+    some = tables | {"target/groups": table.assign(note=notes, group=range(len(table)))}
+    text = near_duplicate_section(some, facts, tmp_path)[1]
+    assert "1 structure could not be compared in full; the first reason: not compared: 3000" in text
+    assert "none is there twice" in text and "Which structures share" not in text
 
 
 @pytest.mark.slow("draws a whole page")
@@ -701,7 +798,7 @@ TOGETHER = (
         "target/crosscheck_diffusion",
         "study/importance",
     ),
-    ("target/diffusion", "study/held_out", "study/landscape"),
+    ("target/diffusion", "target/groups", "study/held_out", "study/landscape"),
 )
 
 
@@ -757,6 +854,7 @@ def test_scores_that_are_no_numbers(tables, facts, tmp_path, quick):
     some["study/scores"] = tables["study/scores"].assign(r2=math.nan)
     text = built(some, facts, tmp_path).text
     assert "none of the 480 scores is a number" in text
+    assert "This study is too small to judge: no score is a number" in text
     some["study/scores"] = tables["study/scores"].copy()
     some["study/scores"].loc[:4, "r2"] = [math.nan, math.inf, -math.inf, math.nan, math.nan]
     assert "5 scores without a finite R² left out" in built(some, facts, tmp_path).text
@@ -1005,8 +1103,12 @@ def with_isotherm(tables):
 
 
 def cells(folder, caption):
+    """The rows of the table of the page whose caption begins so: texts."""
+    return rows_of(page_of(folder), caption)
+
+
+def rows_of(text, caption):
     """The rows of the table whose caption begins so: texts."""
-    text = (folder / "index.html").read_text(encoding="utf-8")
     table = text[text.index(f"<caption>{caption}") :]
     rows = re.findall(r"<tr>(.*?)</tr>", table[: table.index("</table>")], flags=re.DOTALL)
     return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in rows]

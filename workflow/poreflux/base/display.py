@@ -7,6 +7,7 @@ import math
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from poreflux.base.drawing import legend_where_needed
 from poreflux.base.endings import unit
 from poreflux.base.results import Result
 
@@ -116,7 +117,7 @@ def _text(value, error: float | None, beside: tuple[float, float] | None) -> str
 
 
 def plot(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw a result: by ``draw(result, ax)`` of the module ``plot`` beside its class."""
+    """Draw a result: by ``draw(table, ax, result)`` of the module ``plot`` beside its class."""
     try:
         import matplotlib.pyplot as plt
     except ImportError:
@@ -124,5 +125,6 @@ def plot(result: Result, ax: Axes | None = None) -> Axes:
     if ax is None:
         _, ax = plt.subplots(layout="constrained")
     room = type(result).__module__.rpartition(".")[0]
-    import_module(f"{room}.plot").draw(result, ax)
+    import_module(f"{room}.plot").draw(result.to_frame(), ax, result)
+    legend_where_needed(ax)
     return ax

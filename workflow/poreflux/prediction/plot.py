@@ -1,8 +1,16 @@
 """Picture of a predicted self-diffusivity."""
 
 
-def draw(found, ax) -> None:
-    """D with its 90 % interval, beside D from dynamics where that was asked for."""
+def draw(_table, ax, found) -> None:
+    """D with its 90 % interval, beside D from dynamics where that was asked for.
+
+    Parameters
+    ----------
+    _table : DataFrame
+        The prediction as a row, which is not needed.
+    ax : Axes
+    found : Prediction
+    """
     names = ["predicted"]
     below, above = found.d_m2_s - found.d_low_m2_s, found.d_high_m2_s - found.d_m2_s
     ax.errorbar([0], [found.d_m2_s], [[below], [above]], marker="o", capsize=5)

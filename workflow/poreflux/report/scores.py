@@ -15,8 +15,9 @@ from poreflux.report.statistics import LEAST_GAIN, finite, quartiles, usable
 from poreflux.report.study import Study
 
 SCORE_COLUMNS = ("kind", "learner", "source_pressure_bar", "size", "draw", "r2", "rmse", "mae")
-# Scores on all labelled structures outside a draw; the slow ones have D below 3e-10 m2/s.
-REST_COLUMNS = ("r2_rest", "rmse_rest", "rmse_rest_slow")
+# Scores on all labelled structures outside a draw; the new ones have no near duplicate in it, the
+# slow ones D below 3e-10 m2/s.
+REST_COLUMNS = ("r2_rest", "r2_rest_new", "rmse_rest", "rmse_rest_new", "rmse_rest_slow")
 # Share of the test share in a draw, where the scores do not tell its number.
 TEST_SHARE = 0.20
 # A study judges nothing with fewer test structures a draw, fewer draws, or quartiles of R2 of its
@@ -37,9 +38,7 @@ SUMMARY_COLUMNS = [
     "q3",
     "rmse",
     "mae",
-    "r2_rest",
-    "rmse_rest",
-    "rmse_rest_slow",
+    *REST_COLUMNS,
     "wins",
     "pairs",
     "gain",
@@ -86,7 +85,7 @@ def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         learner, size, kind, source and source_pressure_bar (NaN for ``dl``), n, q1, median,
-        q3 (of R2), rmse, mae, r2_rest, rmse_rest, rmse_rest_slow (medians); for ``tl`` also
+        q3 (of R2), rmse, mae and :data:`REST_COLUMNS` (medians); for ``tl`` also
         wins and pairs (draws with a higher R2 than direct learning on the same draw, of how
         many) and gain (median of the difference).
     """
@@ -147,6 +146,55 @@ def best_and_worst(summary: pd.DataFrame) -> pd.DataFrame:
         )
     columns = ["learner", "size", "direct", "best", "worst"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """R2 on the structures outside a draw, with and without near duplicates of any in it.
+
+    Attributes
+    ----------
+    rest, new : tuple of 3 floats
+        First quartile, median and third quartile over the draws that have both numbers.
+    structures : float
+        Median number of those without near duplicates; NaN where the scores do not tell.
+    """
+
+    rest: tuple[float, float, float]
+    new: tuple[float, float, float]
+    structures: float
+
+    @property
+    def differ(self) -> bool:
+        """Whether the medians are farther apart than their spread.
+
+        Each lies outside the quartiles of the other, by at least
+        :data:`poreflux.report.statistics.LEAST_GAIN`.
+        """
+        (low, rest, high), (new_low, new, new_high) = self.rest, self.new
+        apart = not low <= new <= high and not new_low <= rest <= new_high
+        return apart and abs(rest - new) >= LEAST_GAIN
+
+
+def outside_draws(scores: pd.DataFrame, row: pd.Series) -> Outside | None:
+    """How a model does outside its draws; None where near duplicates are not known.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        As :func:`valid_scores` returns them.
+    row : Series
+        Of :func:`score_summary`: the model.
+    """
+    its = (scores["learner"] == row["learner"]) & (scores["size"] == row["size"])
+    its &= scores["kind"] == row["kind"]
+    if row["kind"] == "tl":
+        its &= scores["source"] == row["source"]
+    both = finite(usable(scores[its], "r2_rest", "r2_rest_new"), "r2_rest", "r2_rest_new")
+    if both.empty:
+        return None
+    counts = pd.to_numeric(usable(both, "n_rest_new")["n_rest_new"], errors="coerce")
+    return Outside(quartiles(both["r2_rest"]), quartiles(both["r2_rest_new"]), quartiles(counts)[1])
 
 
 @dataclass(frozen=True)

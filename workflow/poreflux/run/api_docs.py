@@ -64,7 +64,7 @@ def _call(function) -> list[str]:
         for name, p in inspect.signature(function).parameters.items()
     ]
     shown = [*names[:3], "..."] if len(names) > 4 else names
-    return ["```text", f"poreflux.{function.__name__}({', '.join(shown)})", "```", ""]
+    return ["```py", f"poreflux.{function.__name__}({', '.join(shown)})", "```", ""]
 
 
 def _class(cls) -> Iterator[str]:

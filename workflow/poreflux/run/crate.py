@@ -1,7 +1,8 @@
 """A finished study as an RO-Crate: what made each table, in a form that other tools read.
 
-The crate follows the profile Process Run Crate 0.5 of Workflow Run RO-Crate: an action for each
-stage, with the software that ran, what it read and what it wrote.
+The crate follows Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5), with it Process
+Run Crate 0.5 and Workflow RO-Crate 1.0: the workflow, an action for its run as a whole, and one
+for each stage with the software that ran, what it read and what it wrote.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import hashlib
 import json
 import os
 import platform
+import shutil
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,18 +21,33 @@ import pandas as pd
 
 from poreflux import __version__
 from poreflux.base.errors import ConfigError, DataError
-from poreflux.base.records import record_of
 from poreflux.base.tables import write_csv
 from poreflux.run.plan import StudyPlan
 from poreflux.run.stages import STAGES
-from poreflux.run.triggers import plain, words
 from poreflux.run.usage import used_by
 from poreflux.store import Store, package_version
 
-PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+# Of the profiles that the crate follows: address, name, version.
+PROFILES = (
+    ("https://w3id.org/ro/wfrun/process/0.5", "Process Run Crate", "0.5"),
+    ("https://w3id.org/ro/wfrun/workflow/0.5", "Workflow Run Crate", "0.5"),
+    ("https://w3id.org/workflowhub/workflow-ro-crate/1.0", "Workflow RO-Crate", "1.0"),
+)
+# Defines what RO-Crate 1.1 does not, such as sha256.
+CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
+COMPLETED = "http://schema.org/CompletedActionStatus"
+# Folder of the workflow's files in the crate.
+WORKFLOW = "workflow"
 # Written into the study's folder beside its tables.
 ARTIFACTS, CONFIGURATION = "artifacts.csv", "config.json"
 METADATA = "ro-crate-metadata.json"
+# Outputs of the workflow by the ending of their files: name and what they are.
+OUTPUTS = {
+    ".parquet": ("tables", "A row per structure, label or model"),
+    ".csv": ("csv", "Predictions as CSV"),
+    ".npz": ("models", "Trained models"),
+    ".html": ("pages", "Reports that can be read in a browser"),
+}
 LICENSE = "https://creativecommons.org/licenses/by/4.0/"
 FORMATS = {
     ".parquet": "application/vnd.apache.parquet",
@@ -36,6 +55,8 @@ FORMATS = {
     ".json": "application/json",
     ".html": "text/html",
     ".npz": "application/zip",
+    ".smk": "text/x-snakemake",
+    "Snakefile": "text/x-snakemake",
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }
@@ -47,6 +68,7 @@ def export(
     *,
     license: str = LICENSE,
     author: str | None = None,
+    without: Collection[Path] = (),
 ) -> Path:
     """Write ``ro-crate-metadata.json`` into a study's folder, with what it names.
 
@@ -61,6 +83,9 @@ def export(
         Address of the licence of the results.
     author : str, optional
         Name of who answers for them.
+    without : collection of Path
+        Files in the folder that are none of the study's, see
+        :func:`poreflux.run.agreement.check_agreement`.
 
     Returns
     -------
@@ -70,7 +95,7 @@ def export(
     Raises
     ------
     DataError
-        If the study has no results there, or its tables were made with other settings.
+        If the study has no results there.
     ConfigError
         If the package ``rocrate`` is not installed.
     """
@@ -81,7 +106,6 @@ def export(
     folder, config = Path(plan.results), plan.config.model_dump(mode="json")
     if not list(folder.glob("*/*.parquet")):
         raise DataError(f"no tables in {folder}; run the study first")
-    _check_settings(plan)
     versions = _write_artifacts(used_by(plan, store), store, folder / ARTIFACTS)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     (folder / CONFIGURATION).write_text(text, encoding="utf-8")
@@ -93,16 +117,23 @@ def export(
         "and models of the diffusivity learnt from them."
     )
     crate.license = license
-    crate.root_dataset["conformsTo"] = _add(
-        crate, PROFILE, "CreativeWork", name="Process Run Crate", version="0.5"
-    )
+    crate.metadata.extra_contexts.append(CONTEXT)
+    crate.root_dataset["conformsTo"] = [
+        _add(crate, page, "CreativeWork", name=name, version=version)
+        for page, name, version in PROFILES
+    ]
     if author:
         crate.root_dataset["author"] = _add(crate, "#author", "Person", name=author)
+    workflow = _add_workflow(crate, plan.folder, folder)
     files = {
         str(path.relative_to(folder)): _add_file(crate, path, folder)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != METADATA and not path.name.startswith(".")
+        if path.is_file() and path not in without
+        if path.name != METADATA and not path.name.startswith(".")
+        if path.relative_to(folder).parts[0] != WORKFLOW
     }
+    results = {n: f for n, f in files.items() if n not in (CONFIGURATION, ARTIFACTS)}
+    _add_run(crate, workflow, plan, files[CONFIGURATION], results)
     for title, software, read, written in _actions(plan, versions):
         results = [files[name] for name in files if _matches(name, written)]
         if results:
@@ -111,30 +142,79 @@ def export(
                 f"#{title.replace(' ', '-')}",
                 "CreateAction",
                 name=title,
+                description=f"The step {title}, settings as in {CONFIGURATION}",
                 instrument=_software(crate, title, software),
+                endTime=_last_change(folder / result.id for result in results),
                 object=[files[CONFIGURATION], *(files[n] for n in files if _matches(n, read))],
                 result=results,
             )
     for action in crate.get_by_type("CreateAction"):
         crate.root_dataset.append_to("mentions", action)
+        if author:
+            action["agent"] = crate.root_dataset["author"]
+        if action["instrument"] is not workflow:
+            workflow.append_to("hasPart", action["instrument"])
     crate.metadata.write(folder)
     return folder / METADATA
 
 
-def _check_settings(plan: StudyPlan) -> None:
-    """Check that the stages' tables were made with the settings that the crate will name."""
-    for name, of_set in plan.sets.items():
-        for stage in of_set.computed:
-            settings = plan.stage_settings(stage).model_dump(mode="json")
-            wanted = set(map(plain, words(**{stage: settings})))
-            for path in filter(os.path.exists, plan.shard_tables(stage, name)):
-                record = record_of(path)
-                missing = sorted(wanted - set(record.words if record else ()))
-                if missing:
-                    raise DataError(
-                        f"{path} was not made with {', '.join(missing)}; give the --configfile "
-                        "that the study was run with, or run it again with these"
-                    )
+def _add_workflow(crate, source: Path, folder: Path):
+    """Snakefile and rules, copied into the crate, as its main workflow."""
+    parts = {}
+    for path in (source / "Snakefile", *sorted((source / "rules").glob("*.smk"))):
+        name = f"{WORKFLOW}/{path.relative_to(source).as_posix()}"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+        parts[name] = _properties(folder / name, path.name)
+    main, *rules = parts
+    workflow = crate.add_workflow(
+        folder / main, main, main=True, lang="snakemake",
+        properties=parts[main] | {"name": "Poreflux", "version": __version__},
+    )  # fmt: skip
+    for name in rules:
+        kind = {"@type": ["File", "SoftwareSourceCode"]}
+        rule = crate.add_file(folder / name, name, properties=parts[name] | kind)
+        workflow.append_to("hasPart", rule)
+    return workflow
+
+
+def _add_run(crate, workflow, plan: StudyPlan, configuration, results: dict) -> None:
+    """The run as a whole, and the parameters of the workflow that its files are values of."""
+    given = _add_parameter(crate, "configfile", "Settings of the study (--configfile)")
+    configuration["exampleOfWork"] = workflow["input"] = given
+    for ending, (name, words) in OUTPUTS.items():
+        made = [file for path, file in results.items() if path.endswith(ending)]
+        if made:
+            parameter = _add_parameter(crate, name, words, FORMATS[ending])
+            workflow.append_to("output", parameter)
+            for file in made:
+                file["exampleOfWork"] = parameter
+    folder = Path(plan.results)
+    action = _add(
+        crate,
+        "#run",
+        "CreateAction",
+        name=f"Run of the study {plan.config.study}",
+        description=f"Snakemake, with the settings in {CONFIGURATION}",
+        instrument=workflow,
+        endTime=_last_change(folder / name for name in results),
+        object=[configuration],
+        result=list(results.values()),
+    )
+    # the last thing that a run makes, unless it was asked for some tables alone
+    if any(os.path.exists(plan.page(name)) for name in ("", "descriptors", "synthesis")):
+        action["actionStatus"] = {"@id": COMPLETED}
+
+
+def _add_parameter(crate, name: str, words: str, encoding: str = FORMATS[".json"]):
+    properties = {"name": name, "description": words, "encodingFormat": encoding}
+    return _add(crate, f"#{name}", "FormalParameter", additionalType="File", **properties)
+
+
+def _last_change(paths: Iterable[Path]) -> str:
+    """When the last of these files was written: ISO 8601."""
+    last = max(path.stat().st_mtime for path in paths)
+    return datetime.fromtimestamp(last, UTC).isoformat(timespec="seconds")
 
 
 def _write_artifacts(paths: set[Path], store: Store, output: Path) -> dict[str, dict[str, str]]:
@@ -225,14 +305,17 @@ def _add(crate, identifier: str, kind: str, **properties):
 
 def _add_file(crate, path: Path, folder: Path):
     name = str(path.relative_to(folder))
+    return crate.add_file(path, dest_path=name, properties=_properties(path, name))
+
+
+def _properties(path: Path, name: str) -> dict[str, str]:
     data = path.read_bytes()
-    properties = {
+    return {
         "name": name,
         "contentSize": str(len(data)),
         "sha256": hashlib.sha256(data).hexdigest(),
-        "encodingFormat": FORMATS.get(path.suffix, "application/octet-stream"),
+        "encodingFormat": FORMATS.get(path.suffix or path.name, "application/octet-stream"),
     }
-    return crate.add_file(path, dest_path=name, properties=properties)
 
 
 def _software(crate, title: str, versions: dict[str, str]):

@@ -68,9 +68,12 @@ class Lineage:
         All of them, once every file of rules is included; of two that make a file the first
         counts. Those without the param ``lineage`` are not ours, but of a workflow that uses this
         one as a module: their files carry no records.
+    wildcards : type
+        Snakemake's class ``Wildcards``.
     """
 
-    def __init__(self, rules: Iterable):
+    def __init__(self, rules: Iterable, wildcards: type):
+        self.wildcards = wildcards
         self.rules = [rule for rule in rules if "lineage" in rule.params.keys()]
         self._words: dict[tuple, tuple[str, ...]] = {}
 
@@ -88,6 +91,12 @@ class Lineage:
         """The words of the rule that makes a file; ``None`` where none does."""
         found = self._maker(path)
         return self._words_of(*found) if found else None
+
+    def inputs_of(self, path: str) -> dict[str, tuple[str, ...] | None]:
+        """The inputs of a file that a rule makes, as :class:`Expected` holds them."""
+        rule, own = self._maker(path)
+        inputs, *_ = rule.expand_input(self.wildcards(fromdict=vars(own)))
+        return {str(of): self.words_of(str(of)) for of in inputs}
 
     def _maker(self, path: str):
         for rule in self.rules:
@@ -127,10 +136,11 @@ def _words_in(item, wildcards) -> list[str]:
 
 def expected_record(expected: Expected, records: Mapping[str, Record]) -> Record:
     """The record of what a job makes, given those of its inputs."""
-    return Record(expected.words, _made_from(expected, records), _sources(expected, records))
+    return Record(expected.words, made_from(expected, records), _sources(expected, records))
 
 
-def _made_from(expected: Expected, records: Mapping[str, Record]) -> str:
+def made_from(expected: Expected, records: Mapping[str, Record]) -> str:
+    """Digest of the words of all rules that made a job's inputs, given the records of these."""
     chains: dict[str, set[str]] = defaultdict(set)
     for path in expected.made:
         chains[_group_of(path)].add(records[path].chain)
@@ -274,7 +284,7 @@ def _why_stale(record, expected: Expected, read: Callable, persistence, job) -> 
     # an input without a record is stale itself, and what follows it is made again
     if problem or not all(known.values()):
         return problem
-    if record.made_from != _made_from(expected, known):
+    if record.made_from != made_from(expected, known):
         return "was made from tables of other settings or code"
     noted = persistence.has_metadata(job) and len(known) < len(expected.inputs)
     if not noted and record.sources != _sources(expected, known):

@@ -35,6 +35,7 @@ from poreflux.structures.consistency import (
     cartesian_contradiction,
     contradictions,
     missing_hydrogens,
+    unread_formula,
 )
 from poreflux.structures.crystal import (
     MAX_ATOMS,
@@ -117,7 +118,7 @@ def parse_with_remarks(
     dict of str to str
         Remarks by code: ``repaired``, ``several_structures``, ``dummy_atoms``, ``disorder``,
         ``charged_labels``, ``deuterium``, ``labels``, ``coordinates``, ``symmetry``, ``merged``,
-        ``missing_hydrogens``, ``contradiction``.
+        ``missing_hydrogens``, ``contradiction``, ``unchecked``.
 
     Raises
     ------
@@ -163,6 +164,8 @@ def _parse(text: str, symmetry: str) -> tuple[Structure, dict[str, str]]:
     said = contradictions(items, structure) + cartesian_contradiction(columns, atoms.frac, cell)
     if said:
         remarks["contradiction"] = ", ".join(said)
+    if text := unread_formula(items):
+        remarks["unchecked"] = text
     return structure, remarks
 
 

@@ -64,6 +64,14 @@ def contradictions(items: Items, structure: Structure) -> list[str]:
     return found
 
 
+def unread_formula(items: Items) -> str:
+    """Remark on a formula that is none, so that the atoms could not be held against it."""
+    texts = [t for t in items.summary.get(FORMULA, ()) if t not in (".", "?")]
+    if not texts or any(map(_parsed, texts)):
+        return ""
+    return f"{FORMULA} {show(texts[0], 40)} is no formula of elements: the atoms were not compared"
+
+
 def missing_hydrogens(columns: dict[str, list[str]], frac, structure: Structure) -> str:
     """Remark on hydrogen atoms that the file counts (``_atom_site_attached_hydrogens``) but lacks.
 

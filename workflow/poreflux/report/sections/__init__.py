@@ -12,6 +12,7 @@ from poreflux.report.sections import (
     diffusion,
     held_out,
     importance,
+    near_duplicates,
     pretraining,
     structures,
     transfer,
@@ -29,5 +30,6 @@ SECTIONS = {
     "diffusion": diffusion.section,
     "pretraining": pretraining.section,
     "transfer": transfer.section,
+    "near-duplicates": near_duplicates.section,
     "importance": importance.section,
 }

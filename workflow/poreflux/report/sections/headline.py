@@ -11,6 +11,7 @@ from poreflux.report.rendering import render
 from poreflux.report.scores import (
     best_and_worst,
     median_with_quartiles,
+    outside_draws,
     score_summary,
     transfer_verdict,
     valid_scores,
@@ -21,7 +22,7 @@ from poreflux.report.sections.crosscheck import verdict
 from poreflux.report.sections.structures import complete_structures
 from poreflux.report.sections.transfer import sources_in_words
 from poreflux.report.sources import source_name
-from poreflux.report.statistics import wilson
+from poreflux.report.statistics import usable, wilson
 from poreflux.report.study import Study
 from poreflux.report.words import learner_in_words
 
@@ -44,7 +45,7 @@ def headline(study: Study) -> Markup:
         learnt=study.quantity(study.target_label),
         best=best,
         finding=None if best is None else _finding(study, scores, summary, best),
-        too_small=[] if best is None else why_too_small(scores, best["row"]),
+        too_small=_too_small(study, scores, best),
         wins=[] if summary is None else _wins(scores, summary),
         checks=checks,
         together=_together(verdicts),
@@ -62,6 +63,7 @@ def _finding(study: Study, scores: pd.DataFrame, summary: pd.DataFrame, best: di
     helps = transfer is not None and transfer.helps
     speaks = largest[largest["source"] == transfer.source if helps else largest["kind"] == "dl"]
     row = speaks.iloc[0] if len(speaks) else row
+    outside = outside_draws(scores, row)
     known = study.quantity(study.target_label)
     words = learner_in_words(learner)
     return {
@@ -73,7 +75,17 @@ def _finding(study: Study, scores: pd.DataFrame, summary: pd.DataFrame, best: di
         "unit": known.error_unit,
         "transfer": transfer,
         "sources": sources_in_words(study, scores),
+        "outside": outside if outside and outside.differ else None,
     }
+
+
+def _too_small(study: Study, scores: pd.DataFrame, best: dict | None) -> list[str]:
+    """Why the study is too small to judge; nothing where it has no scores at all."""
+    if best is not None:
+        return why_too_small(scores, best["row"])
+    if usable(study.tables.get("study/scores")).empty:
+        return []
+    return ["no score is a number, for which a draw needs two different test labels"]
 
 
 def _together(verdicts: list[dict]) -> dict | None:

@@ -81,6 +81,7 @@ def section(study: Study) -> Section:
         floor=R2_FLOOR,
         # what is slow is known of diffusivities alone
         slow=study.target_label == DIFFUSIVITY,
+        near_duplicates=summary["r2_rest_new"].notna().any(),
         all_scores=_all_scores(summary, slow=study.target_label == DIFFUSIVITY),
     )
     return Section("transfer", TITLE, body)
@@ -240,6 +241,7 @@ def _curves(study: Study, learners: dict[str, pd.DataFrame], ends: pd.DataFrame)
 
 
 def _all_scores(summary: pd.DataFrame, *, slow: bool) -> Table:
+    new = summary["r2_rest_new"].notna().any()
     rows = [
         [
             r["learner"],
@@ -251,6 +253,7 @@ def _all_scores(summary: pd.DataFrame, *, slow: bool) -> Table:
             decimal(r["rmse"], 3),
             decimal(r["mae"], 3),
             decimal(r["r2_rest"]),
+            *([decimal(r["r2_rest_new"])] if new else []),
             decimal(r["rmse_rest"], 3),
             *([decimal(r["rmse_rest_slow"], 3)] if slow else []),
             wins_in_words(r if r["kind"] == "tl" else None),
@@ -260,7 +263,8 @@ def _all_scores(summary: pd.DataFrame, *, slow: bool) -> Table:
     ]
     head = source_head(summary["source"].dropna())
     heads = ["Learner", "Size", "Kind", head, "Draws", "R²", "RMSE", "MAE"]
-    heads += ["R² outside", "RMSE outside", *(["of these slow"] if slow else [])]
+    heads += ["R² outside", *(["R² of these new"] if new else [])]
+    heads += ["RMSE outside", *(["of these slow"] if slow else [])]
     return Table([*heads, "Transfer wins", "Median gain"], rows)
 
 

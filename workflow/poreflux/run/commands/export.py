@@ -15,7 +15,7 @@ from poreflux import __version__
 from poreflux.base.errors import DataError
 from poreflux.base.files import write_atomically
 from poreflux.base.tables import read_table, write_csv
-from poreflux.run.commands.plans import plan_of, say
+from poreflux.run.commands.plans import foreign_files, plan_of, say
 
 # Version of the format, see Evans et al. 2021, doi:10.1021/acs.langmuir.1c00122.
 AIF_VERSION = "d546195"
@@ -41,7 +41,7 @@ def export(folder: Path, files: Sequence[Path]) -> None:
     Raises
     ------
     DataError
-        If the study has no tables here.
+        If the study has no tables here, or they were made with other settings.
     """
     plan = plan_of(files)
     results = Path(plan.results)
@@ -52,6 +52,8 @@ def export(folder: Path, files: Sequence[Path]) -> None:
             "(poreflux run), or name its --configfile"
         )
     isotherms = 0
+    foreign = foreign_files(files)
+    tables = [path for path in tables if path not in foreign]
     for path in tables:
         table = read_table(path)
         write_csv(table, folder / path.parent.name / f"{path.stem}.csv")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from poreflux.base.errors import ConfigError, DataError
 from poreflux.base.tables import read_table
-from poreflux.run.commands.plans import plan_of, say
+from poreflux.run.commands.plans import foreign_files, plan_of, say
 from poreflux.run.crate import LICENSE
 from poreflux.run.crate import export as write_crate
 from poreflux.run.stages import ingredients
@@ -29,8 +29,11 @@ def store_of(folder: Path | None, *files: Files | None) -> Store:
 
 def crate(folder: Path | None, files: Files, author: str | None, license: str | None) -> None:
     """Describe a finished study as an RO-Crate; prints where."""
-    store = store_of(folder, files)
-    say(str(write_crate(plan_of(files), store, license=license or LICENSE, author=author)))
+    plan, store = plan_of(files), store_of(folder, files)
+    path = write_crate(
+        plan, store, license=license or LICENSE, author=author, without=foreign_files(files)
+    )
+    say(str(path))
 
 
 def list_entries(folder: Path | None) -> None:
