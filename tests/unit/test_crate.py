@@ -8,7 +8,7 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from poreflux.run.config import complete
-from poreflux.run.crate import export
+from poreflux.run.crate import _actions, export
 from poreflux.run.plan import StudyPlan
 from poreflux.store import Store
 
@@ -137,3 +137,26 @@ def test_a_finished_run_is_completed_and_what_is_foreign_left_out(crate_of):
     assert "report/old.html" not in graph
     assert graph["#run"]["actionStatus"] == {"@id": "http://schema.org/CompletedActionStatus"}
     assert {"@id": "report/index.html"} in graph["#run"]["result"]
+
+
+def test_a_file_may_have_a_name_that_an_address_writes_otherwise(crate_of, tmp_path):
+    models = tmp_path / "results" / "s" / "study" / "models"
+    models.mkdir(parents=True)
+    # the second learner of the default study
+    (models / "gp-line+mobility-10.npz").write_bytes(b"")
+    crate = ROCrate(crate_of().parent)
+    made = {a["name"]: {f.id for f in a["result"]} for a in crate.get_by_type("CreateAction")}
+    assert made["learning"] == {"study/models/gp-line%2Bmobility-10.npz"}
+
+
+def test_tables_of_further_guests_are_of_their_stage_and_behind_the_labels(root, tmp_path):
+    sets = {name: {"cifs": str(root / "tests" / "data")} for name in ("source", "target")}
+    learning = {"source_labels": ["henry_N2", "activation_energy_N2"]}
+    gases = {"guests": ["CH4", "N2"], "temperatures_K": [298, 400]}
+    plan = StudyPlan(complete({"structures": sets, "learning": learning} | gases), root)
+    steps = {title: (read, written) for title, _, read, written in _actions(plan, {})}
+    assert "*/diffusion_N2_400K.parquet" in steps["diffusion"][1]
+    assert set(steps["activation_N2"][0]) == {
+        "*/diffusion_N2.parquet", "*/diffusion_N2_400K.parquet"
+    }  # fmt: skip
+    assert {"*/activation_N2.parquet", "*/percolation_N2.parquet"} <= set(steps["labels"][0])

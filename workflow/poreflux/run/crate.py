@@ -135,8 +135,8 @@ def export(
     results = {n: f for n, f in files.items() if n not in (CONFIGURATION, ARTIFACTS)}
     _add_run(crate, workflow, plan, files[CONFIGURATION], results)
     for title, software, read, written in _actions(plan, versions):
-        results = [files[name] for name in files if _matches(name, written)]
-        if results:
+        made = [name for name in files if _matches(name, written)]
+        if made:
             _add(
                 crate,
                 f"#{title.replace(' ', '-')}",
@@ -144,9 +144,9 @@ def export(
                 name=title,
                 description=f"The step {title}, settings as in {CONFIGURATION}",
                 instrument=_software(crate, title, software),
-                endTime=_last_change(folder / result.id for result in results),
+                endTime=_last_change(folder / name for name in made),
                 object=[files[CONFIGURATION], *(files[n] for n in files if _matches(n, read))],
-                result=results,
+                result=[files[name] for name in made],
             )
     for action in crate.get_by_type("CreateAction"):
         crate.root_dataset.append_to("mentions", action)
