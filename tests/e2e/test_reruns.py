@@ -286,7 +286,8 @@ def test_a_finished_study_is_described_as_an_ro_crate(flow):
     crate = ROCrate(flow.results)
     graph = json.loads((flow.results / "ro-crate-metadata.json").read_text())["@graph"]
     descriptor = next(e for e in graph if e["@id"] == "ro-crate-metadata.json")
-    assert descriptor["conformsTo"]["@id"].startswith("https://w3id.org/ro/crate/1.")
+    profiles = [profile["@id"] for profile in descriptor["conformsTo"]]
+    assert any(profile.startswith("https://w3id.org/ro/crate/1.") for profile in profiles)
     root = crate.root_dataset
     for needed in ("name", "description", "datePublished", "license", "author"):
         assert root[needed], needed
@@ -299,6 +300,7 @@ def test_a_finished_study_is_described_as_an_ro_crate(flow):
     # what was made by a stage, from what, with which software
     actions = {a["name"]: a for a in crate.get_by_type("CreateAction")}
     assert {*small_study.STAGES["source"], "diffusion", "features", "learning"} <= set(actions)
+    actions.pop(f"Run of the study {small_study.STUDY}")
     made = {f.id: name for name, action in actions.items() for f in action["result"]}
     assert {made[str(name)] for name in before if name.parts[-1] == "uptake.parquet"} == {"uptake"}
     learning = actions["learning"]["instrument"]["softwareRequirements"]

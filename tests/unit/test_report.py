@@ -431,13 +431,17 @@ def test_no_labels_lie_upon_each_other(whole, crowded):
     assert [text for texts in crowded.values() for text in texts] == []
 
 
-def test_labels_of_a_narrow_range_of_diffusivities_do_not_overprint():
-    """Two decades in half the width of a page, as of 100 CoRE MOFs."""
-    table = pd.DataFrame({"d_m2_s": np.geomspace(5e-10, 7e-8, 100), "d_err_m2_s": 1e-10})
+@pytest.mark.parametrize("ends", [(5e-10, 7e-8), (1.9e-8, 3.31e-8)])
+def test_labels_of_a_narrow_range_of_diffusivities_do_not_overprint(ends):
+    """In half the width of a page: two decades, as of 100 CoRE MOFs, and less than one octave."""
+    table = pd.DataFrame({"d_m2_s": np.geomspace(*ends, 100), "d_err_m2_s": 1e-10})
     made = draw_diffusivities(table.assign(diffusive=True))
     for figure in (made, style.narrow_form(made)):
         style._as_png(figure)
         assert overprinted(figure) == []
+        for axis in (figure.axes[0].xaxis, figure.axes[1].yaxis):
+            texts = [label.get_text() for label in axis.get_ticklabels()]
+            assert len(texts) == len(set(texts)) > 1
 
 
 @pytest.mark.slow("draws a whole page")

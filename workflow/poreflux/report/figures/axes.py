@@ -78,6 +78,9 @@ def log_ticks(axis, values) -> None:
         ticks = [s * 10.0**p for p in range(*_decades(low, high)) for s in subs]
         if sum(low <= tick <= high for tick in ticks) <= MOST_LABELS[axis.axis_name]:
             break
+    # with fewer than two ticks matplotlib's are those of a linear axis
+    if sum(low <= tick <= high for tick in ticks) < 2:
+        subs = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)
     axis.set_major_locator(LogLocator(subs=subs, numticks=MOST_LABELS[axis.axis_name] + 2))
     axis.set_major_formatter(FuncFormatter(_power_label))
     axis.set_minor_formatter(NullFormatter())
@@ -91,7 +94,7 @@ def _power_label(x: float, _=None) -> str:
     """A tick on a logarithmic axis: ``20`` or, far from one, ``2 × 10⁻⁹`` (as mathtext)."""
     if 1e-3 < x < 1e5:
         return f"{x:g}"
-    mantissa, _, exponent = f"{x:.0e}".partition("e")
+    mantissa, _, exponent = f"{x:.1e}".replace(".0e", "e").partition("e")
     head = "" if mantissa == "1" else rf"{mantissa} \times "
     return rf"${head}10^{{{int(exponent)}}}$"
 
