@@ -40,6 +40,23 @@ def test_errors_decide_where_no_share_has_an_r2_or_two_are_alike():
     assert best_model(alike.assign(rmse=0.1), BY) == ("dl", "a", "")
 
 
+@pytest.mark.parametrize(("gain", "best"), [(0.01, "dl"), (0.05, "tl")])
+def test_a_transfer_is_best_only_where_its_gain_is_sure(gain, best):
+    """Of two sources over 20 draws, the second gains in every one, by too little or by enough."""
+    draw, rng = np.arange(20), np.random.default_rng(1)
+    direct = rng.uniform(0.5, 0.6, 20)
+    parts = [("dl", "", direct), ("tl", "x", direct + rng.normal(0.03, 0.3, 20))]
+    parts.append(("tl", "y", direct + gain))
+    table = pd.concat(
+        pd.DataFrame({"kind": k, "learner": "a", "source_label": s, "draw": draw, "r2": r2})
+        for k, s, r2 in parts
+    ).assign(size=40, rmse=0.1)
+    table.index = range(len(table))
+    assert best_model(table, BY)[0] == best
+    lucky = table[table["source_label"] == "x"]["r2"].median() > np.median(direct)
+    assert lucky or gain == 0.05
+
+
 def trained(learner, size, labels, rng):
     """Models that miss by as much as they please, direct and from two sources."""
     splits = draws(len(labels), size, 6, seed=1)

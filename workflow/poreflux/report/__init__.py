@@ -65,7 +65,9 @@ def build(
         section(study) for name, section in SECTIONS.items() if sections is None or name in sections
     ]
     label = study.target_label
-    goal = "the diffusion of methane" if label == DIFFUSIVITY else study.quantity(label).words
+    guest = study.setting("diffusion", "guest", default="CH4")
+    gas = "methane" if guest == "CH4" else guest
+    goal = f"the diffusion of {gas}" if label == DIFFUSIVITY else study.quantity(label).words
     return study.write(
         f"From crystal structures to {goal}, by transfer learning",
         [headline(study)] if sections is None else [],

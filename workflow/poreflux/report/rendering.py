@@ -14,10 +14,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from poreflux.learning.choice import LEAST_GAIN
 from poreflux.report import numbers
 from poreflux.report.numbers import Number
 from poreflux.report.sources import source_name
-from poreflux.report.statistics import LEAST_GAIN
 
 _FOLDER = Path(__file__).parent / "templates"
 # Rows that a table lists before it says how many more there are.

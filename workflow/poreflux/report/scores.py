@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import bdtrc
 
+from poreflux.learning.choice import LEAST_GAIN, SIGNIFICANCE, wins_by_chance
 from poreflux.report.numbers import NOT_A_NUMBER, Number, counted, decimal, percent
 from poreflux.report.sources import named_sources, with_source
-from poreflux.report.statistics import LEAST_GAIN, finite, quartiles, usable
+from poreflux.report.statistics import finite, quartiles, usable
 from poreflux.report.study import Study
 
 SCORE_COLUMNS = ("kind", "learner", "source_pressure_bar", "size", "draw", "r2", "rmse", "mae")
@@ -23,8 +23,6 @@ TEST_SHARE = 0.20
 # A study judges nothing with fewer test structures a draw, fewer draws, or quartiles of R2 of its
 # best model farther apart.
 LEAST_TESTS, LEAST_DRAWS, WIDEST_QUARTILES = 8, 5, 0.3
-# Chance is no explanation of wins that it gives more rarely.
-SIGNIFICANCE = 0.05
 # What score_summary() says of each model.
 SUMMARY_COLUMNS = [
     "learner",
@@ -169,7 +167,7 @@ class Outside:
         """Whether the medians are farther apart than their spread.
 
         Each lies outside the quartiles of the other, by at least
-        :data:`poreflux.report.statistics.LEAST_GAIN`.
+        :data:`poreflux.learning.choice.LEAST_GAIN`.
         """
         (low, rest, high), (new_low, new, new_high) = self.rest, self.new
         apart = not low <= new <= high and not new_low <= rest <= new_high
@@ -217,9 +215,9 @@ class TransferVerdict:
         There are enough test structures, and draws that could tell a source that wins them all
         from chance.
     helps : bool
-        It is judged, gains at least :data:`poreflux.report.statistics.LEAST_GAIN`, and chance
-        alone would win so many draws with a probability below :data:`SIGNIFICANCE` over all
-        sources together.
+        It is judged, gains at least :data:`~poreflux.learning.choice.LEAST_GAIN`, and chance
+        alone would win so many draws with a probability below
+        :data:`~poreflux.learning.choice.SIGNIFICANCE` over all sources together.
     """
 
     learner: str
@@ -256,8 +254,8 @@ def transfer_verdict(
     if rows.empty:
         return None
     rows = rows[rows["size"] == rows["size"].max()]
-    by_chance = np.array([_wins_by_chance(r.wins, r.pairs) for r in rows.itertuples()])
-    could_tell = _wins_by_chance(rows["pairs"].max(), rows["pairs"].max()) * len(rows)
+    by_chance = np.array([wins_by_chance(r.wins, r.pairs) for r in rows.itertuples()])
+    could_tell = wins_by_chance(rows["pairs"].max(), rows["pairs"].max()) * len(rows)
     tests = tests_in_a_draw(scores, int(rows["size"].max()))
     judged = bool(could_tell < SIGNIFICANCE and tests >= LEAST_TESTS)
     clear = (by_chance * len(rows) < SIGNIFICANCE) & (rows["gain"] >= LEAST_GAIN)
@@ -274,11 +272,6 @@ def transfer_verdict(
         judged,
         len(helping) > 0,
     )
-
-
-def _wins_by_chance(wins: int, pairs: int) -> float:
-    """The probability that a fair coin wins so many of so many draws, or more."""
-    return float(bdtrc(wins - 1, pairs, 0.5)) if wins else 1.0
 
 
 def tests_in_a_draw(scores: pd.DataFrame, size: int) -> int:

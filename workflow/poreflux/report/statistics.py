@@ -10,8 +10,6 @@ from scipy.special import chdtrc
 
 # Values of two codes disagree when chance alone would set them so far apart more rarely than this.
 LEAST_PROBABILITY = 0.01
-# A gain in median R2 that is worth a source: less disappears in rounding and between draws.
-LEAST_GAIN = 0.02
 # 97.5 % point of the normal distribution, for 95 % intervals.
 NORMAL_QUANTILE = 1.959964
 
