@@ -131,8 +131,8 @@ def test_the_choice_is_the_highest_median_r2_on_test_shares():
     # One draw gone wrong does not sway a median.
     good[0, splits[0].test] = 50.0
     first = trained_with([("dl", bad + 1), ("tl", bad)], labels, splits, "gp")
-    second = trained_with([("dl", bad), ("tl", good)], labels, splits)
-    assert prediction.choose([first, second]).group is second.groups[1]
+    second = trained_with([("dl", good), ("tl", bad)], labels, splits)
+    assert prediction.choose([first, second]).group is second.groups[0]
 
 
 def test_noise_is_the_held_out_error_beyond_the_spread():
