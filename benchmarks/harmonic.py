@@ -145,7 +145,8 @@ def against_dynamics(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
         f"## Against molecular dynamics, {len(ran)} MOFs",
         "",
         f"Drawn at random from the published table ({LOWEST:g} to {HIGHEST:g} m2/s there). Grid "
-        "engine, to 8 % error or the longest trajectory (30 ns): mean squared displacements, "
+        f"engine, to {100 * DYNAMICS['target_error']:g} % error or the longest trajectory (30 ns): "
+        "mean squared displacements, "
         f"thermostat, no use of harmonic coordinates. {len(both) - len(ran)} more were not seen to "
         "diffuse there. Both at 2 fs, so the two share forces and time step.",
         "",

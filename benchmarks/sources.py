@@ -26,6 +26,8 @@ from scipy.stats import spearmanr
 import poreflux
 from poreflux.base.files import write_atomically
 from poreflux.data.features import IDENTITY_COLUMNS, feature_table, matrix
+from poreflux.data.labels import from_stages
+from poreflux.data.quantities import quantity
 from poreflux.learning import importance
 from poreflux.learning.few_labels import line_left_out_r2, logme
 from poreflux.learning.learners import get_learner
@@ -54,20 +56,11 @@ PUBLISHED = {
     "uptake_N2": ("uptake_n2_mol_kg", 1.0, False),
     "uptake_O2": ("uptake_o2_mol_kg", 1.0, False),
 }
-# Our own, of CH4 or of the pores.
-OWN = {
-    "mobility": ("mobility", 1.0, True),
-    "mobility_1": ("mobility_1", 1.0, True),
-    "henry_CH4": ("henry_mol_kg_bar", 1.0, True),
-    "heat_CH4": ("heat_of_adsorption_kJ_mol", 1.0, False),
-    "energy_CH4": ("e_mean_channels_K", 1.0, False),
-    "participation_CH4": ("participation_channels", 1.0, True),
-    "pld": ("pld_A", 1.0, False),
-    "lcd": ("lcd_A", 1.0, False),
-    "void_fraction": ("void_fraction", 1.0, False),
-    "surface_area": ("asa_m2_g", 1.0, False),
-}
-LEAST_MOBILITY = 1e-8
+# Our own, of CH4 or of the pores: labels of the stages' tables.
+OWN = (
+    *("mobility", "mobility_1", "henry", "heat", "e_mean_channels", "participation_channels"),
+    *("pld", "lcd", "void_fraction", "asa_m2_g"),
+)
 
 
 def target_labels(labels: Path) -> pd.Series:
@@ -106,26 +99,23 @@ def descriptors(options) -> None:
             table.to_parquet(folder / f"{stage}.parquet")
 
 
-def features_of(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Features of a set, and all columns of its tables by name."""
-    tables = [pd.read_parquet(folder / f"{stage}.parquet") for stage in STAGES]
-    good = [t[t["status"] == "ok"].set_index("name") for t in tables]
-    columns = pd.concat(good, axis=1)
-    return feature_table(*tables), columns.loc[:, ~columns.columns.duplicated()]
+def features_of(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Features of a set, and its tables by stage."""
+    tables = {stage: pd.read_parquet(folder / f"{stage}.parquet") for stage in STAGES}
+    return feature_table(**tables), tables
 
 
-def source_labels(features: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
+def source_labels(features: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """All labels of the source structures: columns name, content_hash, label, value, unit."""
     published = pd.read_csv(REFERENCE / NITROGEN_OXYGEN).set_index("mof")
-    found = []
-    for table, labels in ((published, PUBLISHED), (columns, OWN)):
-        for label, (column, factor, is_log) in labels.items():
-            values = factor * table[column].dropna()
-            if is_log:
-                values = np.log10(values.clip(lower=LEAST_MOBILITY)[values > 0.0])
-            rows = features.loc[features["name"].isin(values.index), list(IDENTITY_COLUMNS)]
-            value = rows["name"].map(values).astype(float)
-            found.append(rows.assign(label=label, value=value, unit=""))
+    found = [from_stages(label, tables[quantity(label).stage]) for label in OWN]
+    for label, (column, factor, is_log) in PUBLISHED.items():
+        values = factor * published[column].dropna()
+        if is_log:
+            values = np.log10(values[values > 0.0])
+        rows = features.loc[features["name"].isin(values.index), list(IDENTITY_COLUMNS)]
+        value = rows["name"].map(values).astype(float)
+        found.append(rows.assign(label=label, value=value, unit=""))
     return pd.concat(found, ignore_index=True)
 
 
@@ -142,8 +132,8 @@ def learn(options) -> None:
     features, _ = features_of(options.work / "target")
     values = target_labels(options.labels)
     values = values[values.index.isin(features["name"])]
-    source, columns = features_of(options.work / "source")
-    labels = source_labels(source, columns)
+    source, tables = features_of(options.work / "source")
+    labels = source_labels(source, tables)
     for learner in options.learners:
         folder = options.work / learner
         models = []
