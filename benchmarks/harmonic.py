@@ -3,6 +3,9 @@
     python benchmarks/harmonic.py dynamics --output benchmarks/harmonic
     python benchmarks/harmonic.py labels --output benchmarks/harmonic
     python benchmarks/harmonic.py slow --output benchmarks/harmonic
+    python benchmarks/harmonic.py far --output benchmarks/harmonic
+    python benchmarks/lammps_parity.py --number 12 --output benchmarks/lammps_parity
+    python benchmarks/harmonic.py lammps --output benchmarks/harmonic
     python benchmarks/harmonic.py N2 --output benchmarks/harmonic
     python benchmarks/harmonic.py O2 --output benchmarks/harmonic
     python benchmarks/harmonic.py report --output benchmarks/harmonic
@@ -10,8 +13,9 @@
 ``dynamics`` runs the grid engine to 8 % error on MOFs drawn at random from the published table,
 ``labels`` engine harmonic on all of that table, ``N2`` and ``O2`` on those of a second one.
 ``slow`` compares the slow ones among the labels with transition-state theory, and with dynamics at
-a temperature at which they diffuse. All keep what is finished in ``<output>_<part>.csv`` and go on
-from there. ``report`` writes ``<output>.md`` from what there is.
+a temperature at which they diffuse; ``far`` does so with labels far from the published values.
+``lammps`` runs the MOFs that lammps_parity.py ran in LAMMPS. All keep what is finished in
+``<output>_<part>.csv`` and go on from there. ``report`` writes ``<output>.md`` from what there is.
 """
 
 import argparse
@@ -56,6 +60,7 @@ DECADE = math.log(10.0)
 # Slow ones: how many, and between which D; the temperatures at which dynamics is tried, the first
 # at which D is above HOT_ENOUGH (m2/s).
 N_SLOW, SLOW_RANGE = 12, (1e-18, 1e-11)
+ROOM_K = 298.0
 HOT_K, HOT_ENOUGH = (400.0, 500.0, 600.0, 800.0, 1000.0, 1400.0), 3e-10
 
 
@@ -80,11 +85,11 @@ def henry(structure, settings: diffusion.DiffusionSettings) -> float:
     return molecules_per_cell_to_mol_kg(molecules, structure.mass_amu)
 
 
-def slow(row: dict, timestep_fs: float) -> dict:
-    """A slow structure: transition-state theory, and both engines where it is hot enough."""
+def where_it_diffuses(row: dict, timestep_fs: float, temperatures_K: tuple = HOT_K) -> dict:
+    """Transition-state theory at 298 K, and both engines at the first temperature hot enough."""
     structure = stages.structure_of(row)
     facts = {"name": row["name"], "tst": hopping(structure)}
-    for temperature_K in HOT_K:
+    for temperature_K in temperatures_K:
         params = HARMONIC | {"temperature_K": temperature_K}
         ours = measured(row, timestep_fs, params)
         if ours["d_m2_s"] > HOT_ENOUGH:
@@ -112,6 +117,14 @@ def slow_ones(ours: pd.DataFrame) -> list[str]:
     found = ours[ours["diffusive"] & ours["d_m2_s"].between(*SLOW_RANGE)].sort_values("d_m2_s")
     places = np.unique(np.linspace(0, len(found) - 1, min(N_SLOW, len(found))).round().astype(int))
     return list(found["name"].iloc[places])
+
+
+def far_ones(ours: pd.DataFrame) -> pd.DataFrame:
+    """Labels far from published values that are not vibration, with these and the log10 ratio."""
+    published = published_diffusivities().rename("published")
+    t = ours[ours["diffusive"]].merge(published, left_on="name", right_index=True)
+    t["log"] = np.log10(t["d_m2_s"] / t["published"])
+    return t[(t["published"] >= SLOWEST) & (t["log"].abs() > FAR)].sort_values("log")
 
 
 def names_of(part: str, number: int | None) -> list[str]:
@@ -179,12 +192,9 @@ def against_dynamics(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
     return lines
 
 
-def against_published(ours: pd.DataFrame, theirs: pd.Series, dynamics: pd.DataFrame) -> list[str]:
+def against_published(ours: pd.DataFrame, theirs: pd.Series, far: pd.DataFrame) -> list[str]:
     """Agreement with the published D of CH4."""
     t = ours.merge(theirs.rename("published"), left_on="name", right_index=True)
-    t = t.merge(
-        dynamics[["name", "d_m2_s", "diffusive"]], on="name", how="left", suffixes=("", "_md")
-    )
     t["log"] = np.log10(t["d_m2_s"] / t["published"])
     labels = t[t["diffusive"]]
     fast = labels[labels["published"] >= SLOWEST]
@@ -211,24 +221,80 @@ def against_published(ours: pd.DataFrame, theirs: pd.Series, dynamics: pd.DataFr
         f"Not diffusive: {len(t) - len(labels)}. "
         + "; ".join(f"{n}: {note}" for note, n in t["note"].dropna().value_counts().items()),
         "",
-        f"Published above {SLOWEST:g} m2/s and more than {FAR:g} decades from ours, with what long "
-        "dynamics says where it ran (< marks a bound):",
+        f"Published above {SLOWEST:g} m2/s, and more than {FAR:g} decades from ours, with what "
+        f"others say: transition-state theory at {ROOM_K:g} K, and dynamics at the first of "
+        f"{', '.join(f'{t:g}' for t in (ROOM_K, *HOT_K))} K at which D exceeds {HOT_ENOUGH:g}, to "
+        f"{100 * DYNAMICS['target_error']:g} %, with our D there (< marks a bound).",
         "",
-        "| MOF | published | ours | log10 ratio | dynamics |",
-        "| --- | --- | --- | --- | --- |",
+        *far_table(far_ones(ours), far),
     ]
-    far = fast[fast["log"].abs() > FAR].sort_values("log")
-    for r in far.itertuples():
-        md = (
-            ""
-            if r.d_m2_s_md != r.d_m2_s_md
-            else f"{'' if r.diffusive_md else '< '}{r.d_m2_s_md:.2g}"
-        )
+    return lines
+
+
+def far_table(t: pd.DataFrame, checked: pd.DataFrame) -> list[str]:
+    """Labels far from published values, and what theory and dynamics say of them."""
+    t = t.merge(checked, on="name", how="left")
+    ran = t[t["diffusive_md"] == True]  # noqa: E712, missing ones are neither
+    se = np.log(ran["hot"] / ran["md"]) / np.hypot(
+        ran["hot_err"] / ran["hot"], ran["md_err"] / ran["md"]
+    )
+    lines = [
+        f"Of {len(t)}, dynamics ran on {len(ran)}: log10 (ours / dynamics) mean "
+        f"{np.log10(ran['hot'] / ran['md']).mean():+.3f}; over its standard error rms "
+        f"{_rms(se):.2f}, largest {se.abs().max():.1f}. log10 (theory / ours) of the "
+        f"{(t['d_m2_s'] < SLOWEST).sum()} below {SLOWEST:g}: median "
+        f"{np.log10(t['tst'] / t['d_m2_s'])[t['d_m2_s'] < SLOWEST].median():+.2f}.",
+        "",
+        "| MOF | published | ours | log10 ratio | theory | K | ours there | dynamics |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for r in t.itertuples():
+        theirs = "| | | |"
+        if r.md == r.md:
+            md = f"{r.md:.2g} ({r.md_err:.1g})" if r.diffusive_md else f"< {r.md:.2g}"
+            theirs = f"| {r.temperature_K:g} | {r.hot:.2g} ({r.hot_err:.1g}) | {md} |"
+        theory = f"{r.tst:.2g}" if r.tst == r.tst else ""
         lines.append(
             f"| {r.name} | {r.published:.2g} | {r.d_m2_s:.2g} ({r.d_err_m2_s:.1g}) | {r.log:+.2f} "
-            f"| {md} |"
+            f"| {theory} {theirs}"
         )
     return lines
+
+
+def against_lammps(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
+    """Agreement with LAMMPS, whose slope of the MSD the grid engine takes on to long times."""
+    t = ours.merge(theirs, on="name").sort_values("d_m2_s", ascending=False)
+    t["rest"] = t["d"] / t["grid_d"]
+    t["lammps"] = t["lammps_d"] * t["rest"]
+    relative = {
+        "harmonic": t["d_err_m2_s"] / t["d_m2_s"],
+        "lammps": t["lammps_err"] / t["lammps_d"],
+        "rest": np.hypot(t["d_err"] / t["d"], t["grid_err"] / t["grid_d"]),
+    }
+    t["error"] = np.sqrt(sum(error**2 for error in relative.values()))
+    t["ln"] = np.log(t["d_m2_s"] / t["lammps"])
+    se, weight = t["ln"] / t["error"], 1.0 / t["error"] ** 2
+    mean, error = np.average(t["ln"], weights=weight), weight.sum() ** -0.5
+    lines = [
+        f"## Against LAMMPS, {len(t)} MOFs",
+        "",
+        "LAMMPS: slope of the MSD between two lags, from lammps_parity.py, times what the grid "
+        "engine finds that D at long times is to the slope between these lags (factor).",
+        "",
+        f"- Within 3 combined standard errors: {(se.abs() < 3.0).sum()} of {len(t)}; rms "
+        f"{_rms(se):.2f}, largest {se.abs().max():.1f}.",
+        f"- Mean of ln (ours / LAMMPS), weighted by its errors: {mean:+.3f} ({error:.3f}).",
+        "",
+        "| MOF | ours, m2/s | LAMMPS | lags, ps | factor | ln ratio | se |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for r, sigmas in zip(t.itertuples(), se, strict=True):
+        lines.append(
+            f"| {r.name} | {r.d_m2_s:.3g} ({r.d_err_m2_s:.1g}) | {r.lammps:.3g} "
+            f"({r.lammps * r.error:.1g}) | {r.first_ps:.3g} to {r.last_ps:.3g} | {r.rest:.2f} "
+            f"| {r.ln:+.3f} ({r.error:.3f}) | {sigmas:+.1f} |"
+        )
+    return [*lines, ""]
 
 
 def against_second_table(options) -> list[str]:
@@ -338,14 +404,19 @@ def summary(options) -> list[str]:
     """The Markdown page."""
     ours = pd.read_csv(kept(options, "labels"))
     theirs = pd.read_csv(kept(options, "dynamics"))
-    slow_csv = kept(options, "slow")
+    slow_csv, lammps_csv = kept(options, "slow"), kept(options, "lammps")
     return [
         "# Engine harmonic: D from picoseconds against long dynamics and published values",
         "",
         *against_dynamics(ours, theirs),
         "",
         *(of_the_slow(ours, pd.read_csv(slow_csv)) if slow_csv.is_file() else []),
-        *against_published(ours, published_diffusivities(), theirs),
+        *(
+            against_lammps(pd.read_csv(lammps_csv), pd.read_csv(options.lammps))
+            if lammps_csv.is_file()
+            else []
+        ),
+        *against_published(ours, published_diffusivities(), pd.read_csv(kept(options, "far"))),
         "",
         *against_second_table(options),
     ]
@@ -354,7 +425,7 @@ def summary(options) -> list[str]:
 def main() -> None:
     """Run what is missing, or write the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=(*PARTS, "slow", "report"))
+    parser.add_argument("part", choices=(*PARTS, "slow", "far", "lammps", "report"))
     parser.add_argument(
         "--number", type=int, help="structures; default: 300 for dynamics, else all"
     )
@@ -362,6 +433,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=math.inf, help="start none after that")
     parser.add_argument("--timestep-fs", type=float, default=2.0)
     parser.add_argument("--store", help="default: POREFLUX_STORE, else .poreflux/store")
+    parser.add_argument(
+        "--lammps", type=Path, default=Path("lammps_parity.csv"), help="results of lammps_parity.py"
+    )
     parser.add_argument("--output", type=Path, default=Path("harmonic"))
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -370,7 +444,13 @@ def main() -> None:
         page.write_text("\n".join(summary(options)) + "\n", encoding="utf-8")
         return
     if options.part == "slow":
-        names, function = slow_ones(pd.read_csv(kept(options, "labels"))), slow
+        names, function = slow_ones(pd.read_csv(kept(options, "labels"))), where_it_diffuses
+    elif options.part == "far":
+        names = list(far_ones(pd.read_csv(kept(options, "labels")))["name"])
+        function = partial(where_it_diffuses, temperatures_K=(ROOM_K, *HOT_K))
+    elif options.part == "lammps":
+        names = list(pd.read_csv(options.lammps)["name"])
+        function = partial(measured, params=HARMONIC)
     else:
         names = names_of(options.part, options.number)
         function = partial(measured, params=PARTS[options.part])

@@ -1,0 +1,134 @@
+"""How many labels a diffusivity needs beside picoseconds of dynamics, and without them.
+
+    python benchmarks/harmonic.py labels --output work/harmonic
+    python benchmarks/harmonic.py N2 --output work/harmonic
+    python benchmarks/harmonic.py O2 --output work/harmonic
+    python benchmarks/sources.py descriptors --work work
+    python benchmarks/harmonic_learnt.py --work work --harmonic work/harmonic \\
+        --output benchmarks/harmonic_learnt.md
+
+Labels: published D of CH4 (Lim & Kim 2022), of N2 and O2 (Orhan 2021), and our own D of CH4 by
+engine harmonic. Features: the mobility of CH4 on the energy landscape with pores and energies
+(``mobility-no-barriers``), the published 55 (``paper55``, ``log55``), and, for published labels,
+our D of the same gas after 0.5, 1 and 2 ps (``harmonic``). True random draws; scores are R2 of
+log10 D on all labelled structures outside the draw. Without any label, D is that of the engine.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from harmonic import GASES, second_table
+from published_diffusivities import published_diffusivities
+from sources import SLOWEST, STAGES, target_labels
+
+from poreflux.data.features import feature_table
+from poreflux.learning.study import run_size
+
+SEED, SIZES, DRAWS = 1, (30, 100, 300), 20
+WITHOUT = (
+    "mlp",
+    "xgboost",
+    "xgboost+log55",
+    "xgboost+mobility-no-barriers",
+    "gp+mobility-no-barriers",
+    "gp-line+mobility-no-barriers",
+)
+WITH = ("gp-line+harmonic", "gp+harmonic")
+
+
+def tables_of(work: Path) -> dict[str, pd.DataFrame]:
+    """Tables of the stages, of both sets of sources.py, by stage."""
+    folders = [work / which for which in ("target", "source") if (work / which).is_dir()]
+    return {
+        stage: pd.concat([pd.read_parquet(folder / f"{stage}.parquet") for folder in folders])
+        for stage in STAGES
+    }
+
+
+def with_harmonic(tables: dict[str, pd.DataFrame], found: pd.DataFrame) -> pd.DataFrame:
+    """Features with the early diffusivities of a table of harmonic.py."""
+    known = tables["geometry"][["name", "content_hash"]]
+    return feature_table(**tables, diffusion=found.merge(known, on="name").assign(status="ok"))
+
+
+def log_diffusivity(d_m2_s: pd.Series) -> pd.Series:
+    """log10 of D in 1e-8 m2/s, of those that are not zero."""
+    return np.log10(d_m2_s[d_m2_s > 0.0] / 1e-8)
+
+
+def unlearnt(values: pd.Series, found: pd.DataFrame) -> str:
+    """R2 of our D without any label."""
+    ours = log_diffusivity(found[found["diffusive"]].set_index("name")["d_m2_s"])
+    values = values[values.index.isin(ours.index)]
+    rest = values - ours[values.index]
+    return f"{1.0 - (rest**2).sum() / ((values - values.mean()) ** 2).sum():.3f} ({len(values)})"
+
+
+def scored(title: str, features, values, learners, options, at_0: str = "") -> list[str]:
+    """The part of the page on a set of labels."""
+    values = values[values.index.isin(features["name"])]
+    lines = [
+        "",
+        f"## {title}, {len(values)} MOFs",
+        "",
+        f"| learner | 0 | {' | '.join(map(str, options.sizes))} |",
+        f"| --- | --- |{' --- |' * len(options.sizes)}",
+    ]
+    if at_0:
+        lines.append(f"| engine harmonic | {at_0} |{' |' * len(options.sizes)}")
+    for learner in learners:
+        cells = []
+        for size in options.sizes:
+            scores, _ = run_size(
+                features, values, [], size, options.draws,
+                learner=learner, protocol="fast", seed=SEED, device="cpu",
+            )  # fmt: skip
+            r2 = scores["r2_rest"]
+            cells.append(f"{r2.median():.3f} ({r2.quantile(0.25):.3f} to {r2.quantile(0.75):.3f})")
+        lines.append(f"| {learner} | | {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    """Train and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="work folder of sources.py")
+    parser.add_argument("--harmonic", type=Path, required=True, help="output of harmonic.py")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--draws", type=int, default=DRAWS)
+    parser.add_argument("--output", type=Path, default=Path("harmonic_learnt.md"))
+    options = parser.parse_args()
+    tables = tables_of(options.work)
+
+    def found(part: str) -> pd.DataFrame:
+        return pd.read_csv(options.harmonic.with_name(f"{options.harmonic.name}_{part}.csv"))
+
+    labels = options.harmonic.with_name(f"{options.harmonic.name}_labels.csv")
+    plain = feature_table(**tables)
+    page = [
+        "# How many labels a diffusivity needs, with picoseconds of dynamics and without",
+        "",
+        f"Medians of R2 of log10 D outside the draw (quartiles), {options.draws} true random draws "
+        "a size. At 0 labels: D of engine harmonic itself, nothing fitted (MOFs where it is "
+        "diffusive).",
+        *scored(
+            f"Our own D of CH4 above {SLOWEST:g} m2/s, without dynamics among the features",
+            plain, target_labels(labels), WITHOUT, options,
+        ),
+    ]  # fmt: skip
+    published = {"labels": ("CH4", published_diffusivities())}
+    published |= {guest: (guest, second_table()[guest]) for guest in GASES}
+    for part, (guest, d_m2_s) in published.items():
+        values = log_diffusivity(d_m2_s.dropna())
+        page += scored(
+            f"Published D of {guest}", with_harmonic(tables, found(part)), values,
+            (*WITHOUT[-2:], *WITH), options, unlearnt(values, found(part)),
+        )  # fmt: skip
+    options.output.write_text("\n".join(page) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
