@@ -65,9 +65,8 @@ def _finding(study: Study, scores: pd.DataFrame, summary: pd.DataFrame, best: di
     row = speaks.iloc[0] if len(speaks) else row
     outside = outside_draws(scores, row)
     known = study.quantity(study.target_label)
-    words = learner_in_words(learner)
     return {
-        "Learner": words[0].upper() + words[1:] if words != learner else words,
+        "learner": learner_in_words(learner),
         "rmse": row["rmse"],
         "r2": row["median"],
         "size": row["size"],
