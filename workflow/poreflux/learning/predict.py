@@ -106,7 +106,7 @@ def choose(candidates: Sequence[TrainedSize]) -> Ensemble:
     Ensemble
     """
     scores = pd.concat([scores_of(trained) for trained in candidates], ignore_index=True)
-    best = best_model(scores, ("kind", "learner", "source_label"))
+    best = best_model(scores)
     trained, group = next(
         (trained, group)
         for trained in candidates
