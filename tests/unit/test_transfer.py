@@ -212,6 +212,30 @@ def test_a_file_is_described_as_the_data_set_is(data, member, tmp_path):
         assert mine[column] == pytest.approx(known[column], rel=0.3), column
 
 
+def test_the_data_set_has_activation_energies_of_the_law_of_arrhenius(data):
+    """D = D0 exp(-Ea / RT) with 8 kJ/mol; none where D is no diffusivity at either temperature."""
+    of_dynamics = (*description.OF_DYNAMICS, *description.OF_DYNAMICS_EARLY)
+    known = data[data["CH4_diffusive"]].head(3)
+    cold = description.features_of(known, "CH4").set_index("name")
+    cold = cold.join(known[known.columns.difference(cold.columns)])
+    cold = cold.rename(columns={c: f"diffusion_{c}" for c in of_dynamics})
+    cold["diffusion_dimensionality"] = 1
+    step = (1 / 298.0 - 1 / 400.0) / 8.314462618e-3
+    faster = np.exp(8.0 * step)
+    hot = cold.assign(
+        diffusion_d_m2_s=faster * cold["diffusion_d_m2_s"],
+        diffusion_d_err_m2_s=faster * cold["diffusion_d_err_m2_s"],
+        diffusion_diffusive=[True, True, False],
+    )
+    hot.iloc[1, hot.columns.get_loc("diffusion_d_m2_s")] = np.nan
+    rows = description.joined({"CH4": cold, "CH4_400K": hot}).loc[known.index]
+    energy = rows["CH4_activation_energy_kJ_mol"]
+    error = rows["CH4_activation_energy_err_kJ_mol"]
+    assert energy.iloc[0] == pytest.approx(8.0, rel=1e-4) and energy.iloc[1:].isna().all()
+    relative = (cold["diffusion_d_err_m2_s"] / cold["diffusion_d_m2_s"]).iloc[0]
+    assert error.iloc[0] == pytest.approx(np.sqrt(2.0) * relative / step, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
