@@ -106,6 +106,16 @@ def test_every_name_is_there_and_known_to_type_checkers(root):
     assert '"py.typed"' in (root / "pyproject.toml").read_text()
 
 
+def test_every_entry_point_has_hints_and_says_what_its_parameters_mean():
+    functions = [f for n in poreflux.__all__ if inspect.isfunction(f := getattr(poreflux, n))]
+    assert {poreflux.transfer, poreflux.predict, poreflux.isotherm} <= set(functions)
+    for function in functions:
+        text = inspect.getdoc(function)
+        for name, parameter in inspect.signature(function).parameters.items():
+            assert parameter.annotation is not parameter.empty, (function, name)
+            assert re.search(rf"^(\w+, )*{name}(, \w+)* : ", text, re.MULTILINE), (function, name)
+
+
 def test_a_wrong_name_is_told_the_nearest():
     with pytest.raises(AttributeError, match="did you mean 'self_diffusivity'"):
         _ = poreflux.self_difusivity
@@ -375,6 +385,7 @@ def test_a_wrong_parameter_is_named_with_its_range(cif, name):
         ("pore_geometry", "void_probe", "void_probe_A"),
         ("percolation_energies", "cutoff", "cutoff_A"),
         ("predict", "guests", "guest"),
+        ("transfer", "labels_of", "labels"),
     ],
 )
 def test_a_name_that_does_not_exist_is_told_the_nearest(name, wrong, meant):

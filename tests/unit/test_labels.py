@@ -13,6 +13,7 @@ from poreflux.data.quantities import COLUMNS, QUANTITIES
 from poreflux.diffusion import Diffusivity
 from poreflux.geometry import Geometry
 from poreflux.percolation import Percolation
+from poreflux.report.quantities import quantity
 from poreflux.uptake import UptakePoint
 
 STRUCTURES = pd.DataFrame(
@@ -103,7 +104,7 @@ def test_names_of_labels_of_other_guests_and_temperatures():
         ("heat_of", "did you mean heat"),
         ("diffusvity_400K", "did you mean diffusivity_400K"),
         ("modlus", "did you mean modulus"),
-        ("isotherm_N2", "ask for uptake_N2"),
+        ("isoterm_N2", "did you mean isotherm_N2"),
         ("zzz", "'zzz'; there are uptake.* of your own modulus"),
     ],
 )
@@ -125,6 +126,24 @@ def test_isotherms_are_whole():
         labels.isotherms_of(table[table["label"] == "henry"])
     with pytest.raises(DataError, match="no structure has all of uptake_2bar, uptake_30bar"):
         labels.isotherms_of(table[table["name"].eq("b") | table["value"].eq(7.0)])
+
+
+def test_isotherms_of_two_guests_are_two():
+    rows = [("a", "_N2", 30, 7.0), ("a", "_N2", 2, 3.0), ("a", "", 30, 70.0), ("a", "", 2, 30.0),
+            ("a", "_N2_400K", 2, 300.0)]  # fmt: skip
+    table = pd.DataFrame(
+        [{"name": n, "label": f"uptake_{p}bar{end}", "value": v} for n, end, p, v in rows]
+    )
+    assert labels.isotherms_of(table).to_numpy().tolist() == [[30.0, 70.0]]
+    found = labels.isotherms_of(table, "isotherm_N2")
+    assert list(found.columns) == ["uptake_2bar_N2", "uptake_30bar_N2"]
+    assert found.to_numpy().tolist() == [[3.0, 7.0]]
+    with pytest.raises(DataError, match="isotherm_Kr needs uptakes"):
+        labels.isotherms_of(table, "isotherm_Kr")
+    asked = labels.requested_labels(["isotherm_N2", "isotherm"], [2.0, 30.0])
+    assert asked == ["isotherm_N2", "isotherm"]
+    assert labels.scalar_labels(asked[:1], [2.0, 30.0]) == ["uptake_2bar_N2", "uptake_30bar_N2"]
+    assert quantity("isotherm_N2", {}).words == "the isotherm of N2"
 
 
 def test_labels_of_our_stages():

@@ -269,6 +269,12 @@ def test_an_isotherm_is_pretrained_as_the_learner_takes_it(tmp_path):
     for name in algorithms():
         labels = [label for label, _ in training.trained_for(ISOTHERM, table, name)]
         assert labels == ([ISOTHERM] if name == "mlp" else ["uptake_1bar", "uptake_100bar"])
+    of_nitrogen = table.assign(label=table["label"] + "_N2", value=2.0 * table["value"])
+    both = pd.concat([table, of_nitrogen])
+    ((label, values),) = training.trained_for("isotherm_N2", both, "mlp")
+    assert label == "isotherm_N2" and list(values) == ["uptake_1bar_N2", "uptake_100bar_N2"]
+    (_, known), *_ = training.trained_for(ISOTHERM, both, "mlp")
+    np.testing.assert_allclose(values, 2.0 * known)
     store = Store(tmp_path)
     (joined,) = training.pretrained_models(
         features, table, [ISOTHERM], target_features=features, learner="xgboost",

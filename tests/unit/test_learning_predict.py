@@ -1,10 +1,12 @@
 import dataclasses
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from test_learning_study import series, synthetic
 
 from poreflux.base.errors import DataError
@@ -79,6 +81,36 @@ def test_training_structures_are_in_the_domain_and_freaks_are_not(noisy):
     assert prediction.predict([models], new, train_features=train)["in_domain"].mean() > 0.9
     freak = new.head(1).assign(lcd_A=400.0, pld_A=400.0)
     assert not prediction.predict([models], freak, train_features=train)["in_domain"].any()
+
+
+def test_the_limit_of_the_domain_is_that_of_all_distances():
+    rng = np.random.default_rng(0)
+    x = np.vstack([rng.normal(size=(300, 7)), np.zeros((2, 7))])
+    between = cdist(x, x) + np.diag(np.full(len(x), np.inf))
+    limit = np.quantile(between.min(axis=1), 0.99)
+    assert prediction.domain_limit(x) == pytest.approx(limit, rel=1e-12)
+    new = rng.normal(size=(50, 7)) * 2.0
+    nearest, inside = prediction.neighbours(new, x)
+    np.testing.assert_array_equal(nearest, cdist(new, x).argmin(axis=1))
+    np.testing.assert_array_equal(inside, cdist(new, x).min(axis=1) <= limit)
+
+
+def test_many_training_structures_fit_into_memory():
+    """Of 4,000 rows all distances would be 128 MB; a row is 8 numbers."""
+    x = np.random.default_rng(0).normal(size=(4000, 8))
+    tracemalloc.start()
+    prediction.neighbours(x[:3], x)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10e6
+
+
+def test_a_predictor_says_the_same_each_time(noisy):
+    models, train, new, _ = noisy
+    predictor = prediction.Predictor([models], train)
+    for rows in (new, new.head(2), new.head(1)):
+        expected = prediction.predict([models], rows, train_features=train)
+        pd.testing.assert_frame_equal(predictor(rows), expected, check_exact=True)
 
 
 def test_failed_structures_keep_their_reason(noisy):

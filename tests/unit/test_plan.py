@@ -454,6 +454,21 @@ def test_an_isotherm_is_one_model_of_many_numbers(plan_of):
     assert plan.labels_of("source") == ["uptake_1bar", "uptake_65bar"]
 
 
+def test_an_isotherm_of_another_guest_needs_its_table_alone(plan_of):
+    learning = {"source_pressures_bar": [1, 65], "learners": ["mlp"]}
+    plan = gas_study(plan_of, ["isotherm_N2", "isotherm_CH4"], "diffusivity", learning=learning)
+    plan.check_study()
+    assert plan.source_labels == ["isotherm_N2", "isotherm"]
+    tables = plan.label_tables("source")
+    assert list(tables) == ["uptake_1bar_N2", "uptake_65bar_N2", "uptake_1bar", "uptake_65bar"]
+    assert [Path(path).stem for path in tables.values()] == [*["uptake_N2"] * 2, *["uptake"] * 2]
+    with pytest.raises(ConfigError, match="isotherm_Xe is of none of the study's guests"):
+        _ = gas_study(plan_of, ["isotherm_Xe"], "diffusivity", learning=learning).source_labels
+    with pytest.raises(ConfigError, match="cannot take isotherm"):
+        learning = {"learners": ["xgboost-weighted"]}
+        gas_study(plan_of, ["isotherm_N2"], "diffusivity", learning=learning).check()
+
+
 def test_sizes_may_have_their_own_numbers_of_draws(plan_of):
     def draws(sizes, number):
         return plan_of(structures=BOTH, learning={"sizes": sizes, "draws": number}).draws

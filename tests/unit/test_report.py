@@ -650,6 +650,23 @@ def test_a_small_study_claims_nothing(tables, facts, tmp_path, quick, lacking):
         assert "the study is too small to tell" in text
 
 
+@pytest.mark.parametrize("learner", ["gp-line+mobility", "xgboost", "unheard-of"])
+def test_a_learner_has_a_capital_only_where_a_sentence_begins(tables, facts, tmp_path, learner):
+    known = with_gain(tables, 0.0)["study/scores"].assign(learner=learner)
+    found = {
+        of: finding(headline(Study(tables | {"study/scores": scores}, facts, tmp_path)))
+        for of, scores in {
+            "first": known,
+            "too small": known.assign(n_test=2),
+            "no better than the mean": known.assign(r2=-0.5),
+        }.items()
+    }
+    words = learner_in_words(learner)
+    assert found["first"].startswith(words[0].upper() + words[1:] + " predicts")
+    assert f"best learner here, {words}, reaches" in found["too small"]
+    assert f"the best, {words}, reaches" in found["no better than the mean"]
+
+
 def test_the_first_sentences_say_what_the_score_owes_to_near_duplicates(tables, facts, tmp_path):
     some = with_gain(tables, 0.004)
     r2 = some["study/scores"]["r2"]

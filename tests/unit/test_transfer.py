@@ -2,21 +2,26 @@
 
 # ruff: noqa: F811
 
+import doctest
 import re
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from test_prediction import member, table, written  # noqa: F401  (fixtures)
 from test_prediction import table as data  # noqa: F401
 
-from poreflux.base.errors import DataError
+import poreflux
+from poreflux.base.errors import ConfigError, DataError
 from poreflux.data.features import matrix
 from poreflux.learning import few_labels
 from poreflux.learning.few_labels import DIRECT, Candidate, Material
 from poreflux.prediction import description
 from poreflux.prediction.transfer import reduced, transfer, variants
 from poreflux.run.cli import main
+
+matplotlib.use("Agg")
 
 
 def expensive(table: pd.DataFrame, stream) -> pd.Series:
@@ -48,6 +53,37 @@ def test_the_source_behind_a_label_is_found_and_pays(found):
     assert away.std() < 0.4
     inside = labels[rest.index].between(rest["low"], rest["high"])
     assert 0.7 < inside.mean() <= 1.0
+
+
+def test_labels_of_the_data_set_need_no_more_than_themselves(found, data):
+    """As a dict or a series; the structures are those that ship."""
+    labels = drawn(data["CH4_d_m2_s"], 15, np.random.default_rng(2))
+    one = poreflux.transfer(labels.to_dict(), label="CH4_d_m2_s", seed=1)
+    other = poreflux.transfer(labels, data, seed=1)
+    assert one.columns() == other.columns() and other.label == "CH4_d_m2_s"
+    pd.testing.assert_frame_equal(one.predictions, other.predictions)
+    with pytest.raises(DataError, match=r"not DataFrame; of a table read .* take one column"):
+        poreflux.transfer(labels.to_frame())
+    with pytest.raises(DataError, match=r"not str; of a table read pandas.read_csv"):
+        poreflux.transfer("labels.csv")
+    with pytest.raises(ConfigError, match="has no parameter 'size'"):
+        poreflux.transfer(labels, size=3)
+
+
+def test_the_example_of_the_function_runs():
+    (example,) = doctest.DocTestFinder().find(poreflux.transfer, globs={})
+    ran = doctest.DocTestRunner().run(example)
+    assert (ran.attempted, ran.failed) == (4, 0)
+
+
+def test_what_was_learnt_draws_and_shows_itself(found):
+    _, one = found
+    axes = one.plot()
+    (points, *_) = axes.containers[0]
+    held_out = one.predictions[one.predictions["status"] == "measured"]
+    np.testing.assert_array_equal(points.get_ydata(), held_out["predicted"])
+    assert axes.get_xscale() == "log" and "rate" in axes.get_xlabel()
+    assert "rate" in one._repr_html_() and list(one.to_frame()["n_labels"]) == [30]
 
 
 def test_the_next_ones_are_new_and_like_the_labelled(found):
@@ -107,7 +143,7 @@ def test_what_is_no_label_is_told(data):
 
 def test_a_label_without_logarithm_is_refused_on_that_scale(data):
     labels = pd.Series(np.linspace(-1.0, 1.0, 20), data.index[:20])
-    with pytest.raises(DataError, match="has no logarithm; take --scale linear"):
+    with pytest.raises(DataError, match="has no logarithm; take the scale linear"):
         transfer(labels, data, scale="log")
 
 
@@ -210,6 +246,30 @@ def test_a_file_is_described_as_the_data_set_is(data, member, tmp_path):
     pd.testing.assert_frame_equal(own.drop(columns="warnings"), rows.drop(columns="warnings"))
     for column in ("CH4_d_m2_s", "CH4_uptake_35bar_mol_kg", "pld_A", "CH4_mobility"):
         assert mine[column] == pytest.approx(known[column], rel=0.3), column
+
+
+def test_the_data_set_has_activation_energies_of_the_law_of_arrhenius(data):
+    """D = D0 exp(-Ea / RT) with 8 kJ/mol; none where D is no diffusivity at either temperature."""
+    of_dynamics = (*description.OF_DYNAMICS, *description.OF_DYNAMICS_EARLY)
+    known = data[data["CH4_diffusive"]].head(3)
+    cold = description.features_of(known, "CH4").set_index("name")
+    cold = cold.join(known[known.columns.difference(cold.columns)])
+    cold = cold.rename(columns={c: f"diffusion_{c}" for c in of_dynamics})
+    cold["diffusion_dimensionality"] = 1
+    step = (1 / 298.0 - 1 / 400.0) / 8.314462618e-3
+    faster = np.exp(8.0 * step)
+    hot = cold.assign(
+        diffusion_d_m2_s=faster * cold["diffusion_d_m2_s"],
+        diffusion_d_err_m2_s=faster * cold["diffusion_d_err_m2_s"],
+        diffusion_diffusive=[True, True, False],
+    )
+    hot.iloc[1, hot.columns.get_loc("diffusion_d_m2_s")] = np.nan
+    rows = description.joined({"CH4": cold, "CH4_400K": hot}).loc[known.index]
+    energy = rows["CH4_activation_energy_kJ_mol"]
+    error = rows["CH4_activation_energy_err_kJ_mol"]
+    assert energy.iloc[0] == pytest.approx(8.0, rel=1e-4) and energy.iloc[1:].isna().all()
+    relative = (cold["diffusion_d_err_m2_s"] / cold["diffusion_d_m2_s"]).iloc[0]
+    assert error.iloc[0] == pytest.approx(np.sqrt(2.0) * relative / step, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from poreflux.geometry.api import pore_geometry
     from poreflux.percolation.api import percolation_energies
     from poreflux.prediction import dataset, predict
+    from poreflux.prediction.transfer import transfer
     from poreflux.structures.convert import as_structure
     from poreflux.structures.crystal import Structure
     from poreflux.uptake.api import isotherm
@@ -57,6 +58,7 @@ __all__ = [
     "pore_geometry",
     "predict",
     "self_diffusivity",
+    "transfer",
 ]
 
 # Where the names are: loaded when they are asked for, so that this import costs nothing.
@@ -73,6 +75,7 @@ _PLACES = {
     "pore_geometry": "geometry.api",
     "predict": "prediction",
     "self_diffusivity": "diffusion.api",
+    "transfer": "prediction.transfer",
 }
 _ROOMS = (
     *("structures", "geometry", "energy", "percolation", "uptake", "diffusion", "prediction"),

@@ -14,7 +14,7 @@ import logging
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -29,8 +29,9 @@ logger = logging.getLogger(__name__)
 
 LABEL_COLUMNS = (*IDENTITY_COLUMNS, "label", "value", "unit")
 DIFFUSIVITY, HENRY, UPTAKE = "diffusivity", "henry", "uptake"
-# The uptakes at all pressures, learnt together.
+# The uptakes at all pressures, learnt together; of another guest ``isotherm_N2``.
 ISOTHERM = "isotherm"
+_ISOTHERM = replace(QUANTITIES[UPTAKE], name=ISOTHERM)
 TRANSFORMS = {"none": lambda values: values, "log10": np.log10}
 
 _AT_PRESSURE = re.compile(r"uptake_([0-9.e+-]+)bar")
@@ -48,7 +49,7 @@ class Label:
     ----------
     quantity : Quantity
     pressure_bar : float or None
-        Of what the stage ``uptake`` gives.
+        Of what the stage ``uptake`` gives, but for isotherms.
     guest : str or None
         None: that of the study.
     temperature_K : float or None
@@ -96,6 +97,8 @@ def parse(name: str) -> Label | None:
     ('heat_Kr', 'uptake_5.8bar_300K')
     """
     base, guest, temperature_K = _parted(name)
+    if base == ISOTHERM:
+        return Label(_ISOTHERM, None, guest, temperature_K)
     pressure_bar = None
     if found := _PRESSURE.fullmatch(base):
         try:
@@ -139,8 +142,8 @@ def requested_labels(
     Parameters
     ----------
     names : sequence of str
-        ``uptake`` (perhaps of another guest: ``uptake_N2``), ``isotherm``, what :func:`parse`
-        takes, or one of ``own``, which goes before.
+        ``uptake`` (perhaps of another guest: ``uptake_N2``), what :func:`parse` takes, or one of
+        ``own``, which goes before.
     pressures_bar : sequence of float
         What ``uptake`` stands for, bar.
     own : sequence of str
@@ -154,19 +157,18 @@ def requested_labels(
     requested: list[str] = []
     for name in names:
         base, guest, temperature_K = _parted(name)
-        if name in own or name == ISOTHERM:
+        if name in own:
             requested.append(name)
         elif base == UPTAKE:
             requested += (uptake_at(p) + suffix(guest, temperature_K) for p in pressures_bar)
-        elif base == ISOTHERM:
-            raise ConfigError(
-                f"there is no label {name!r}: isotherms are of the study's own guest and "
-                f"temperature; ask for {UPTAKE}{suffix(guest, temperature_K)}, a model for each "
-                "pressure"
-            )
         else:
             requested.append(_known(name, own))
     return list(dict.fromkeys(requested))
+
+
+def is_isotherm(name: str) -> bool:
+    """Whether a name stands for the uptakes of a guest at all pressures, learnt together."""
+    return _parted(name)[0] == ISOTHERM
 
 
 def is_of_many_pressures(name: str) -> bool:
@@ -186,8 +188,8 @@ def _known(name: str, own: Sequence[str]) -> str:
         f"there is no label {name!r}; {hint} are {UPTAKE}, {uptake_at(65.0)}, {ISOTHERM}, "
         f"{HENRY}, {DIFFUSIVITY}, activation_energy and every column of a stage's table, such as "
         "mobility, barrier_1, heat, pld, each of another guest and at another temperature as "
-        f"henry_Kr, diffusivity_CH4_400K{of_their_own}; further ones of your own are described "
-        "under labels:"
+        f"henry_Kr, isotherm_N2, diffusivity_CH4_400K{of_their_own}; further ones of your own are "
+        "described under labels:"
     )
 
 
@@ -196,7 +198,7 @@ def _nearest(name: str, own: Sequence[str]) -> list[str]:
     base, guest, temperature_K = _parted(name)
     end = suffix(guest, temperature_K)
     known = {each.lower(): of.name + end for each, of in QUANTITIES.items()}
-    known |= {UPTAKE: UPTAKE + end, ISOTHERM: ISOTHERM} | {each.lower(): each for each in own}
+    known |= {UPTAKE: UPTAKE + end, ISOTHERM: ISOTHERM + end} | {each.lower(): each for each in own}
     near = difflib.get_close_matches(base.lower(), known, 2 * OFFERED)
     near += [each for each in known if len(base) > 2 and each.startswith(base.lower())]
     return list(dict.fromkeys(known[each] for each in near))[:OFFERED]
@@ -209,17 +211,20 @@ def scalar_labels(names: Sequence[str], pressures_bar: Sequence[float]) -> list[
     """
     scalar: list[str] = []
     for name in names:
-        scalar += map(uptake_at, pressures_bar) if name == ISOTHERM else [name]
+        end = name.removeprefix(ISOTHERM)
+        scalar += (uptake_at(p) + end for p in pressures_bar) if is_isotherm(name) else [name]
     return list(dict.fromkeys(scalar))
 
 
-def isotherms_of(table: pd.DataFrame) -> pd.DataFrame:
-    """The uptakes at all pressures of a table of labels.
+def isotherms_of(table: pd.DataFrame, name: str = ISOTHERM) -> pd.DataFrame:
+    """The uptakes of a guest at all pressures of a table of labels.
 
     Parameters
     ----------
     table : DataFrame
         Columns :data:`LABEL_COLUMNS`.
+    name : str
+        Such as ``isotherm`` or ``isotherm_N2``.
 
     Returns
     -------
@@ -232,10 +237,16 @@ def isotherms_of(table: pd.DataFrame) -> pd.DataFrame:
     DataError
         If the table holds no uptake, or no structure has all.
     """
-    uptakes = [label for label in table["label"].unique() if kind_of(label) == UPTAKE]
-    labels = sorted(uptakes, key=rank_of)
+    end = name.removeprefix(ISOTHERM)
+    ending = [label for label in table["label"].unique() if label.endswith(end)]
+    own = {label: label.removesuffix(end) for label in ending}
+    uptakes = [label for label, plain in own.items() if kind_of(plain) == UPTAKE]
+    labels = sorted(uptakes, key=lambda label: rank_of(own[label]))
     if not labels:
-        raise DataError(f"the label {ISOTHERM} needs uptakes, and the table of labels has none")
+        raise DataError(
+            f"the label {name} needs uptakes, and the table of labels has none of that guest and "
+            "temperature"
+        )
     columns = {label: values_of(table, label) for label in labels}
     found = pd.DataFrame(columns).dropna().rename_axis("name")
     if found.empty:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.special import bdtrc
 
 # Chance is no explanation of wins that it gives more rarely.
@@ -14,23 +13,23 @@ SIGNIFICANCE = 0.05
 LEAST_GAIN = 0.02
 
 
-def best_model(scores: pd.DataFrame, by: Sequence[str]) -> tuple:
+def best_model(scores: pd.DataFrame, source: str = "source_label") -> tuple:
     """The model with the highest median R2 over the draws of the largest size.
 
-    A transfer counts only if its gain over direct learning is sure: the luckiest of many sources
-    is not answered with where they add nothing.
+    A learner is tried with the transfers that surely gain (:func:`judged_transfers`) and directly
+    where none does: the luckiest of many sources is not answered with where they add nothing.
 
     Parameters
     ----------
     scores : DataFrame
-        A row per draw: size, r2 and rmse on its test share, and the columns ``by``.
-    by : sequence of str
-        Columns that tell models apart: kind, learner and source, in this order.
+        A row per draw and model: kind, learner, size, draw, r2 and rmse on its test share.
+    source : str
+        The column that tells sources apart.
 
     Returns
     -------
     tuple
-        Its values of ``by``.
+        Its kind, learner and source.
 
     Notes
     -----
@@ -41,39 +40,87 @@ def best_model(scores: pd.DataFrame, by: Sequence[str]) -> tuple:
     """
     largest = scores[scores["size"] == scores["size"].max()]
     largest = largest.assign(r2=largest["r2"].where(np.isfinite(largest["r2"])))
-    largest = _without_unsure_transfers(largest, by)
-    medians = largest.groupby(list(by), dropna=False)[["r2", "rmse"]].median()
+    largest = _with_sure_transfers(largest, source)
+    medians = largest.groupby(["kind", "learner", source], dropna=False)[["r2", "rmse"]].median()
     ranked = medians.sort_values(["r2", "rmse"], ascending=[False, True], kind="stable")
     return ranked.index[0]
 
 
-def _without_unsure_transfers(scores: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Scores of one size without the transfers whose gain is not sure, where there is direct."""
-    kind, learner, source = by
-    keep = pd.Series(True, scores.index)
-    for _, of in scores.groupby(learner):
-        direct = of[(of[kind] == "dl") & of["r2"].notna()]
-        transfers = of[of[kind] == "tl"]
-        if direct.empty or transfers.empty:
-            continue
-        before = direct.set_index("draw")["r2"]
-        for _, rows in transfers.groupby(source):
-            gain = (rows.set_index("draw")["r2"] - before).dropna()
-            wins, n_sources = int((gain > 0.0).sum()), transfers[source].nunique()
-            by_chance = wins_by_chance(wins, len(gain)) * n_sources
-            if not (by_chance < SIGNIFICANCE and gain.median() >= LEAST_GAIN):
-                keep[rows.index] = False
+def _with_sure_transfers(scores: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Scores of one size: of each learner its sure transfers, or where there is none the direct.
+
+    A transfer that no direct model was trained beside cannot be judged, and stays.
+    """
+    judged = judged_transfers(scores, source)
+    unsure = set(judged.loc[~judged["sure"], ["learner", source]].itertuples(index=False))
+    improved = set(judged.loc[judged["sure"], "learner"])
+    keep = [
+        row.learner not in improved if row.kind == "dl" else (row.learner, row.source) not in unsure
+        for row in scores.rename(columns={source: "source"}).itertuples()
+    ]
     return scores[keep]
 
 
-def wins_by_chance(wins: int, pairs: int) -> float:
+def judged_transfers(scores: pd.DataFrame, source: str = "source_label") -> pd.DataFrame:
+    """Transfer from each source against direct learning of the same learner on the same draws.
+
+    Parameters
+    ----------
+    scores, source
+        As for :func:`best_model`; of any number of sizes.
+
+    Returns
+    -------
+    DataFrame
+        A row per learner, size and source with pairs of draws: learner, size, ``source``, pairs,
+        wins (draws with the higher R2), gain (median of the difference in R2) and sure: it gains
+        at least :data:`LEAST_GAIN`, and chance would win so many draws with a probability below
+        :data:`SIGNIFICANCE` over all sources of the learner together.
+
+    Notes
+    -----
+    A sign test over the draws, one-sided, times the number of sources (Bonferroni), for the best
+    of many sources wins by luck. Draws share structures, so that even this flatters transfer.
+    """
+    pairs = paired_scores(scores, source)
+    pairs = pairs.assign(gain=pairs["r2_tl"] - pairs["r2_dl"])
+    groups = pairs.groupby(["learner", "size", source])["gain"]
+    judged = groups.agg(pairs="size", wins=lambda gain: int((gain > 0.0).sum()), gain="median")
+    judged = judged.reset_index()
+    n_sources = judged.groupby(["learner", "size"])[source].transform("size")
+    by_chance = wins_by_chance(judged["wins"], judged["pairs"]) * n_sources
+    return judged.assign(sure=(by_chance < SIGNIFICANCE) & (judged["gain"] >= LEAST_GAIN))
+
+
+def paired_scores(scores: pd.DataFrame, source: str = "source_label") -> pd.DataFrame:
+    """Transfer and direct learning on the same draw side by side, where both have an R2.
+
+    Parameters
+    ----------
+    scores, source
+        As for :func:`best_model`; of any number of sizes.
+
+    Returns
+    -------
+    DataFrame
+        learner, size, draw, ``source``, r2_tl, r2_dl.
+    """
+    keys = ["learner", "size", "draw"]
+    scores = scores[np.isfinite(scores["r2"])]
+    direct = scores[scores["kind"] == "dl"][[*keys, "r2"]]
+    transfer = scores[scores["kind"] == "tl"][[*keys, source, "r2"]]
+    return transfer.merge(direct, on=keys, suffixes=("_tl", "_dl"))
+
+
+def wins_by_chance(wins: ArrayLike, pairs: ArrayLike) -> np.ndarray:
     """The probability that a fair coin wins so many of so many draws, or more."""
-    return float(bdtrc(wins - 1, pairs, 0.5)) if wins else 1.0
+    wins = np.asarray(wins)
+    return np.where(wins > 0, bdtrc(np.maximum(wins, 1) - 1, np.asarray(pairs), 0.5), 1.0)
 
 
 def best_learner(scores: pd.DataFrame) -> str:
     """The learner of :func:`best_model`, by the scores of all learners and sizes."""
-    return best_model(scores, ("kind", "learner", "source_label"))[1]
+    return best_model(scores)[1]
 
 
 def best_variant(scores: pd.DataFrame) -> pd.Series:

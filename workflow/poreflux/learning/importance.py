@@ -20,7 +20,7 @@ import pandas as pd
 from poreflux.base.errors import DataError
 from poreflux.base.random_stream import seed_from
 from poreflux.data.features import labelled_rows, matrix
-from poreflux.data.labels import ISOTHERM, pressure_of, rank_of, values_of
+from poreflux.data.labels import is_isotherm, pressure_of, rank_of, values_of
 from poreflux.learning.learners import get_learner
 from poreflux.learning.scoring import r2
 from poreflux.learning.stack import Stack
@@ -176,7 +176,7 @@ def run(
         pfi = _mean_over_draws(group, trained, x, n_repeats, seed)
         tables.append(_table(group.kind, group.source, names, pfi))
     for source in sorted(pretrained, key=lambda source: rank_of(source.label)):
-        if source.learner != learner or "source" not in kinds or source.label == ISOTHERM:
+        if source.learner != learner or "source" not in kinds or is_isotherm(source.label):
             continue
         rows, y = labelled_rows(features_source, values_of(labels_source, source.label))
         labels = pd.Series(y, index=rows["content_hash"])

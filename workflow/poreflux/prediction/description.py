@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from poreflux.base.settings import Settings
-from poreflux.base.units import GAS_CONSTANT_J_PER_MOL_K
+from poreflux.data.activation import activation_table
 from poreflux.data.features import (
     ENERGY_UNIT_K,
     GEOMETRY_COLUMNS,
@@ -56,6 +56,7 @@ OF_THE_STRUCTURE = (
 # Of dynamics, what is kept; the landscape's columns all are, but these.
 OF_DYNAMICS = ("d_m2_s", "d_err_m2_s", "diffusive", "d_1_m2_s", "d_2_m2_s", "d_3_m2_s", "time_ps")
 OF_DYNAMICS_EARLY = ("d_half_ps_m2_s", "d_1_ps_m2_s", "d_2_ps_m2_s")
+OF_ARRHENIUS = ("activation_energy_kJ_mol", "activation_energy_err_kJ_mol")
 NOT_KEPT = ("n_grid", "n_unrefined", "n_channels")
 DIGITS = 6
 
@@ -222,17 +223,19 @@ def features_of(table: pd.DataFrame, part: str) -> pd.DataFrame:
 
 
 def _with_activation_energy(table: pd.DataFrame) -> pd.DataFrame:
-    """Adds the activation energy of CH4 between the two temperatures, and its standard error."""
-    step = 1.0 / TEMPERATURE_K - 1.0 / SECOND_TEMPERATURE_K
-    unit = 1e-3 * GAS_CONSTANT_J_PER_MOL_K / step
-    cold, hot = table["CH4_d_m2_s"], table["CH4_400K_d_m2_s"]
-    errors = table["CH4_d_err_m2_s"] / cold, table["CH4_400K_d_err_m2_s"] / hot
-    both = table["CH4_diffusive"] & table["CH4_400K_diffusive"].eq(True)
-    energy = (unit * np.log(hot / cold)).where(both)
-    return table.assign(
-        CH4_activation_energy_kJ_mol=energy,
-        CH4_activation_energy_err_kJ_mol=(unit * np.hypot(*errors)).where(both),
-    )
+    """Adds the activation energy of the first guest between its temperatures, with its error."""
+    guest, _ = PARTS[FIRST]
+    columns = ("d_m2_s", "d_err_m2_s", "diffusive")
+    constant = {"name": table.index, "content_hash": table["content_hash"], "status": "ok"}
+    points = {
+        temperature_K: pd.DataFrame({c: table[f"{part}_{c}"] for c in columns}).assign(
+            **constant, reason=""
+        )
+        for part, (of, temperature_K) in PARTS.items()
+        if of == guest
+    }
+    found = activation_table(points).set_index("name")[list(OF_ARRHENIUS)]
+    return table.join(found.add_prefix(f"{guest}_"))
 
 
 # What the page says of each column, by the end of its name; the first that fits.

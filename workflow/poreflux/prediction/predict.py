@@ -16,7 +16,7 @@ from poreflux.base.errors import PorefluxError
 from poreflux.base.results import Result
 from poreflux.base.settings import names_checked
 from poreflux.data.features import feature_table
-from poreflux.learning.predict import predict as predict_from_features
+from poreflux.learning.predict import Predictor
 from poreflux.prediction import description, shipped
 from poreflux.structures import checks
 from poreflux.structures.cif import parse_with_remarks, read_bytes
@@ -183,11 +183,7 @@ def _predicted(structure: Structure, name: str, guest: str, simulate: bool) -> d
         pd.DataFrame([identity | columns])
         for columns in (vars(pores), energy.compute(structure).columns(), asdict(landscape))
     )
-    row = predict_from_features(
-        [shipped.model(guest)],
-        feature_table(*tables),
-        train_features=shipped.training_features(guest),
-    ).iloc[0]
+    row = _predictor(guest)(feature_table(*tables)).iloc[0]
     numbers = ("d_m2_s", "d_low_m2_s", "d_high_m2_s", "log10_d_std")
     facts |= {key: float(row[key]) for key in numbers}
     facts |= {"in_domain": bool(row["in_domain"]), "nearest": row["nearest"]}
@@ -208,6 +204,12 @@ def _predicted(structure: Structure, name: str, guest: str, simulate: bool) -> d
         if run.note:
             facts["note"] = "; ".join(filter(None, [facts.get("note"), f"dynamics: {run.note}"]))
     return facts
+
+
+@cache
+def _predictor(guest: str) -> Predictor:
+    """The model of a guest, ready."""
+    return Predictor([shipped.model(guest)], shipped.training_features(guest))
 
 
 @cache

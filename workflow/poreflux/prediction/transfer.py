@@ -19,11 +19,13 @@ import pandas as pd
 
 from poreflux.base.errors import DataError
 from poreflux.base.results import Result
+from poreflux.base.settings import names_checked
 from poreflux.data.features import matrix
 from poreflux.learning import few_labels
 from poreflux.learning.few_labels import DIRECT, LINE, MEAN, PROCESS, Candidate, Judged, Material
 from poreflux.learning.predict import neighbours, standardised
 from poreflux.learning.scoring import interval
+from poreflux.prediction import shipped
 from poreflux.prediction.description import (
     features_of,
     meaning,
@@ -48,11 +50,12 @@ SOURCE_COLUMNS = (
 
 @dataclass(frozen=True)
 class Transfer(Result):
-    """What came out of labels of one's own.
+    """What came out of labels of one's own; :meth:`to_frame` gives the numbers and the advice.
 
     Attributes
     ----------
     label : str
+        What was learnt.
     scale : str
         ``log``: learnt as log10, errors are in decades; ``linear``: in the label's unit.
     n_labels : int
@@ -72,11 +75,12 @@ class Transfer(Result):
     rmse_without : float
         The error without any source.
     predictions : DataFrame
-        :data:`PREDICTION_COLUMNS`, a row per structure: ``status`` is ``predicted``, ``measured``
-        (the prediction is that of models that did not see the label), ``no source`` or what the
-        caller said of it.
+        A row per structure: name, predicted, low and high (its 90 % interval), measured, in_domain
+        (whether it resembles the labelled ones), nearest (of these), status and reason. The status
+        is ``predicted``; ``measured``, where the prediction is that of models that did not see the
+        label; ``no source``; or what the caller said of it.
     sources : DataFrame
-        :data:`SOURCE_COLUMNS`, the best first: what the advisor says of each before any fit (how
+        A row per source, the best first: what the advisor says of each before any fit (how
         well a straight line predicts labels left out; LogME), the errors held out of the line and
         of the line with a process, what the latter gains over learning without a source, and
         whether that is clearly above zero.
@@ -117,38 +121,40 @@ class Transfer(Result):
         return "decades" if self.scale == LOG else ""
 
 
+@names_checked()
 def transfer(
-    labels: pd.Series,
-    rows: pd.DataFrame,
+    labels: pd.Series | Mapping[str, float],
+    rows: pd.DataFrame | None = None,
     *,
-    label: str = "label",
+    label: str | None = None,
     scale: str = AUTO,
     size_of_next: int = 10,
     lost: Mapping[str, tuple[str, str]] | None = None,
     seed: int = 0,
-    step: Callable[[int], None] = lambda n: None,
+    step: Callable[[int], None] | None = None,
 ) -> Transfer:
     """Learn a label from the physical quantity that explains it best.
 
     Parameters
     ----------
-    labels : Series
+    labels : Series or mapping of str to float
         By name of the structure; not a number where there is none.
-    rows : DataFrame
-        Structures by name, with the columns of :func:`poreflux.dataset`.
-    label : str
-        What it is called.
+    rows : DataFrame, optional
+        Structures by name, with the columns of :func:`poreflux.dataset`, which is taken by default;
+        :func:`poreflux.prediction.description.describe` gives such a row of any structure.
+    label : str, optional
+        What it is called; the name of the series by default.
     scale : str
         ``log``, ``linear`` or ``auto``: logarithms of positive labels over more than a decade and
         a half.
     size_of_next : int
         How many structures to propose.
-    lost : mapping of str to (status, reason)
+    lost : mapping of str to (status, reason), optional
         Structures without a row: ``closed`` or ``failed``, and why.
     seed : int
         Deals the folds.
-    step : callable
-        Called with 1 after each fold.
+    step : callable, optional
+        Called with 1 after each fold, to show progress.
 
     Returns
     -------
@@ -158,7 +164,21 @@ def transfer(
     ------
     DataError
         If too few labels can be used, or the scale does not suit them.
+
+    Examples
+    --------
+    Thirty known uptakes in place of labels of your own:
+
+    >>> import poreflux
+    >>> labels = poreflux.dataset()["CH4_uptake_35bar_mol_kg"].iloc[:300:10]
+    >>> found = poreflux.transfer(labels)
+    >>> found.source, found.n_labels, len(found.next)
+    ('CH4_uptake_35bar_mol_kg', 30, 10)
     """
+    labels = _as_series(labels)
+    label = str(labels.name or "label") if label is None else label
+    rows = shipped.dataset() if rows is None else rows
+    step = step or (lambda n: None)
     lost = dict(lost or {})
     values, left_out = _matched(labels, rows, lost)
     scale = _scale_of(values, scale, label)
@@ -205,6 +225,16 @@ def transfer(
 
 
 # --- labels --------------------------------------------------------------------------------------
+
+
+def _as_series(labels) -> pd.Series:
+    if not isinstance(labels, (pd.Series, Mapping)):
+        raise DataError(
+            "labels are a Series or a dict of numbers by name of the structure, not "
+            f'{type(labels).__name__}; of a table read pandas.read_csv(...).set_index("name"), and '
+            "take one column"
+        )
+    return pd.to_numeric(pd.Series(labels), errors="coerce")
 
 
 def _matched(
@@ -260,7 +290,7 @@ def _scale_of(values: pd.Series, wanted: str, label: str) -> str:
     if wanted == LOG and not positive:
         worst = values.idxmin()
         raise DataError(
-            f"{label} of {worst} is {values.min():g}, which has no logarithm; take --scale linear"
+            f"{label} of {worst} is {values.min():g}, which has no logarithm; take the scale linear"
         )
     if wanted != AUTO or not len(values):
         return LINEAR if wanted == AUTO else wanted

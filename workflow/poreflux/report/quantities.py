@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from poreflux.data.labels import DIFFUSIVITY, HENRY, ISOTHERM, UPTAKE, Label, parse
-from poreflux.data.quantities import QUANTITIES
+from poreflux.data.labels import DIFFUSIVITY, HENRY, Label, parse
 
 # Units in print; others stand as they are written.
 TYPESET = {
@@ -67,9 +66,6 @@ def quantity(label: str, own: Mapping[str, dict]) -> Quantity:
     'GPa'
     """
     of = parse(label) if label not in own else None
-    if label == ISOTHERM:
-        unit = _typeset(QUANTITIES[UPTAKE].unit)
-        return Quantity(f"the {label}", label, unit, unit)
     if of:
         return _of_a_stage(of)
     given = own.get(label) or {}

@@ -18,6 +18,7 @@ from poreflux.learning.choice import LEAST_GAIN
 from poreflux.report import numbers
 from poreflux.report.numbers import Number
 from poreflux.report.sources import source_name
+from poreflux.report.words import capitalised
 
 _FOLDER = Path(__file__).parent / "templates"
 # Rows that a table lists before it says how many more there are.
@@ -139,6 +140,7 @@ def _environment() -> Environment:
         numbers.counted,
         numbers.listed,
         numbers.general,
+        capitalised,
     ):
         environment.filters[function.__name__] = function
     environment.filters["as_json"] = as_json

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from poreflux.learning.choice import LEAST_GAIN, SIGNIFICANCE, wins_by_chance
+from poreflux.learning.choice import (
+    LEAST_GAIN,
+    SIGNIFICANCE,
+    judged_transfers,
+    wins_by_chance,
+)
 from poreflux.report.numbers import NOT_A_NUMBER, Number, counted, decimal, percent
 from poreflux.report.sources import named_sources, with_source
 from poreflux.report.statistics import finite, quartiles, usable
@@ -40,6 +44,7 @@ SUMMARY_COLUMNS = [
     "wins",
     "pairs",
     "gain",
+    "sure",
 ]
 
 
@@ -56,20 +61,6 @@ def with_source_of_study(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     return with_source(table, named=any(named_sources(t).notna().any() for t in some))
 
 
-def paired_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Transfer and direct learning on the same draw side by side.
-
-    Returns
-    -------
-    DataFrame
-        learner, size, draw, source, r2_tl, r2_dl.
-    """
-    keys = ["learner", "size", "draw"]
-    direct = scores[scores["kind"] == "dl"][[*keys, "r2"]]
-    transfer = scores[scores["kind"] == "tl"][[*keys, "source", "r2"]]
-    return transfer.merge(direct, on=keys, suffixes=("_tl", "_dl"))
-
-
 def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Medians and quartiles over the draws, and how often transfer wins.
 
@@ -84,27 +75,22 @@ def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         learner, size, kind, source and source_pressure_bar (NaN for ``dl``), n, q1, median,
         q3 (of R2), rmse, mae and :data:`REST_COLUMNS` (medians); for ``tl`` also
-        wins and pairs (draws with a higher R2 than direct learning on the same draw, of how
-        many) and gain (median of the difference).
+        wins, pairs, gain and sure, see :func:`poreflux.learning.choice.judged_transfers`.
     """
-    pairs = paired_scores(scores)
-    pairs = pairs.assign(gain=pairs["r2_tl"] - pairs["r2_dl"])
+    judged = judged_transfers(scores, "source").set_index(["learner", "size", "source"])
     rows = []
     for (learner, size), group in scores.groupby(["learner", "size"]):
         direct = group[group["kind"] == "dl"]
         if len(direct):
-            rows.append(_score_row(learner, size, "dl", math.nan, direct, pairs.iloc[:0]))
+            rows.append(_score_row(learner, size, "dl", math.nan, direct, judged))
         for source, part in group[group["kind"] == "tl"].groupby("source", sort=False):
-            paired = pairs[
-                (pairs["learner"] == learner)
-                & (pairs["size"] == size)
-                & (pairs["source"] == source)
-            ]
-            rows.append(_score_row(learner, size, "tl", source, part, paired))
+            rows.append(_score_row(learner, size, "tl", source, part, judged))
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
-def _score_row(learner, size, kind, source, rows, paired) -> tuple:
+def _score_row(learner, size, kind, source, rows, judged) -> tuple:
+    key = (learner, size, source)
+    paired = judged.loc[key] if key in judged.index else pd.Series(dtype=float)
     return (
         learner,
         int(size),
@@ -116,9 +102,10 @@ def _score_row(learner, size, kind, source, rows, paired) -> tuple:
         quartiles(rows["rmse"])[1],
         quartiles(rows["mae"])[1],
         *(quartiles(rows[c])[1] if c in rows else math.nan for c in REST_COLUMNS),
-        int((paired["gain"] > 0).sum()),
-        len(paired),
-        quartiles(paired["gain"])[1],
+        int(paired.get("wins", 0)),
+        int(paired.get("pairs", 0)),
+        float(paired.get("gain", math.nan)),
+        bool(paired.get("sure", False)),
     )
 
 
@@ -204,7 +191,7 @@ class TransferVerdict:
     learner : str
     size : int
     source : float or str
-        The best one: if any helps, that with the largest gain; else that of the best median.
+        The best one by its median: of those that surely gain, if any does, else of all.
     sources : int
         How many were tried.
     wins, pairs : int
@@ -215,9 +202,8 @@ class TransferVerdict:
         There are enough test structures, and draws that could tell a source that wins them all
         from chance.
     helps : bool
-        It is judged, gains at least :data:`~poreflux.learning.choice.LEAST_GAIN`, and chance
-        alone would win so many draws with a probability below
-        :data:`~poreflux.learning.choice.SIGNIFICANCE` over all sources together.
+        It is judged, and the gain from some source is sure: the learner answers with a transfer
+        (:func:`poreflux.learning.choice.best_model`).
     """
 
     learner: str
@@ -243,24 +229,20 @@ def transfer_verdict(
     summary : DataFrame
         As :func:`score_summary` returns it.
     learner : str
-
-    Notes
-    -----
-    A sign test over the draws, one-sided, times the number of sources (Bonferroni), for the best
-    of many sources wins by luck. Draws share structures, so that even this flatters transfer.
     """
     rows = summary[(summary["learner"] == learner) & (summary["pairs"] > 0)]
     rows = rows[rows["kind"] == "tl"]
     if rows.empty:
         return None
     rows = rows[rows["size"] == rows["size"].max()]
-    by_chance = np.array([wins_by_chance(r.wins, r.pairs) for r in rows.itertuples()])
     could_tell = wins_by_chance(rows["pairs"].max(), rows["pairs"].max()) * len(rows)
     tests = tests_in_a_draw(scores, int(rows["size"].max()))
     judged = bool(could_tell < SIGNIFICANCE and tests >= LEAST_TESTS)
-    clear = (by_chance * len(rows) < SIGNIFICANCE) & (rows["gain"] >= LEAST_GAIN)
-    helping = rows[clear & judged]
-    best = rows.loc[helping["gain"].idxmax() if len(helping) else rows["median"].idxmax()]
+    sure = rows[rows["sure"]]
+    ranked = (sure if len(sure) else rows).sort_values(
+        ["median", "rmse"], ascending=[False, True], kind="stable"
+    )
+    best = ranked.iloc[0]
     return TransferVerdict(
         learner,
         int(best["size"]),
@@ -270,7 +252,7 @@ def transfer_verdict(
         int(best["pairs"]),
         float(best["gain"]),
         judged,
-        len(helping) > 0,
+        judged and len(sure) > 0,
     )
 
 

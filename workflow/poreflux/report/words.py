@@ -24,15 +24,24 @@ _FEATURES = {
 }
 
 
+def capitalised(words: str) -> str:
+    """Words as a sentence begins with them.
+
+    >>> capitalised("the uptake of CH4"), capitalised("XGBoost")
+    ('The uptake of CH4', 'XGBoost')
+    """
+    return words[:1].upper() + words[1:]
+
+
 def learner_in_words(learner: str) -> str:
-    """A learner in a sentence; one that is not known goes by its name.
+    """A learner in the middle of a sentence; one that is not known goes by its name.
 
     >>> learner_in_words("gp+mobility")
     'a Gaussian process on geometry and mobility on the energy landscape (gp+mobility)'
     """
     algorithm, _, features = learner.partition("+")
     if algorithm not in _ALGORITHMS:
-        return learner
+        return f"the learner {learner}"
     on = _FEATURES.get(features or "paper55", features)
     return f"{_ALGORITHMS[algorithm]} on {on} ({learner})"
 

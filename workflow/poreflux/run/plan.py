@@ -170,7 +170,7 @@ class StudyPlan:
         if self.config.synthesis:
             self._check_synthesis()
         self._check_crosschecks()
-        if labels.ISOTHERM in self.source_labels:
+        if any(map(labels.is_isotherm, self.source_labels)):
             for learner in self.learners:
                 if not get_learner(learner).transfers_isotherms:
                     raise ConfigError(
@@ -451,7 +451,7 @@ class StudyPlan:
         return list(dict.fromkeys(found))
 
     def _from_stages(self, name: str) -> labels.Label | None:
-        """The label of a stage that a name means; None for isotherms and labels of one's own."""
+        """The label of a stage that a name means; None for labels of one's own."""
         return None if name in self.own_labels else labels.parse(name)
 
     def labels_of(self, name: str) -> list[str]:

@@ -276,7 +276,7 @@ class DiffusionBlock(DiffusionParameters):
 
 
 # Labels of our own, whose names no others can have.
-OWN_LABELS = "uptake|isotherm|henry|diffusivity|uptake_.*bar"
+OWN_LABELS = "uptake|isotherm|isotherm_.*|henry|diffusivity|uptake_.*bar"
 
 
 def _label_name(name: str) -> str:
@@ -381,7 +381,7 @@ class Learning(Settings):
         "source_pressures_bar), uptake_<P>bar, isotherm (all of these together: multi-task), "
         "henry, diffusivity, activation_energy, any column of a stage's table (mobility, "
         "barrier_1, heat, pld), or names under labels; of another guest or temperature of the "
-        "study: diffusivity_N2, diffusivity_CH4_400K, uptake_65bar_N2",
+        "study: diffusivity_N2, diffusivity_CH4_400K, uptake_65bar_N2, isotherm_N2",
     )
     target_label: str = Field(
         "diffusivity",

@@ -13,7 +13,7 @@ import pandas as pd
 
 from poreflux.base.tables import table_digest
 from poreflux.data.features import labelled_rows, select_features
-from poreflux.data.labels import ISOTHERM, isotherms_of, values_of
+from poreflux.data.labels import is_isotherm, isotherms_of, values_of
 from poreflux.learning.learners import get_learner
 from poreflux.learning.splits import group_numbers
 from poreflux.learning.study import DRAWS_IN_PART, join_sources, pretrain, run_size
@@ -44,12 +44,12 @@ def pretrained_models(
     """Source models of one learner, one per label, from the store or trained.
 
     ``labels`` is a table of :mod:`poreflux.data.labels`, ``names`` say which of its labels;
-    ``isotherm`` is all of its uptakes: one model learns them, or their models are joined. The
-    rest is as in :func:`poreflux.learning.study.pretrain`. ``target_features`` (no labels among
-    them) set the scale of the inputs, for hypothetical MOFs are far more open than experimental
-    ones and would crowd those into one corner of the frozen layer. ``groups`` is the table of
-    near duplicates of the source, which ``splits: grouped`` keeps together; without it, as where
-    the source is known by tables alone, it is split at random.
+    ``isotherm`` is all of its uptakes, ``isotherm_N2`` those of that guest: one model learns them,
+    or their models are joined. The rest is as in :func:`poreflux.learning.study.pretrain`.
+    ``target_features`` (no labels among them) set the scale of the inputs, for hypothetical MOFs
+    are far more open than experimental ones and would crowd those into one corner of the frozen
+    layer. ``groups`` is the table of near duplicates of the source, which ``splits: grouped`` keeps
+    together; without it, as where the source is known by tables alone, it is split at random.
     """
     features, target_features = seen_by(learner, features, target_features)
     together = kept_together(splits, groups)
@@ -88,9 +88,9 @@ def pretrained_models(
 
 def trained_for(name: str, labels: pd.DataFrame, learner: str) -> list[tuple]:
     """The labels, with their values, whose models make the source model ``name``."""
-    if name != ISOTHERM:
+    if not is_isotherm(name):
         return [(name, values_of(labels, name))]
-    isotherms = isotherms_of(labels)
+    isotherms = isotherms_of(labels, name)
     if get_learner(learner).takes_isotherm:
         return [(name, isotherms)]
     return [(label, values_of(labels, label)) for label in isotherms]

@@ -55,23 +55,17 @@ def headline(study: Study) -> Markup:
 
 def _finding(study: Study, scores: pd.DataFrame, summary: pd.DataFrame, best: dict) -> dict:
     """What the first sentence says: which learner, how well, from how many, and transfer."""
-    learner = best["learner"]
-    transfer = transfer_verdict(scores, summary, learner)
     row = best["row"]
-    largest = summary[(summary["learner"] == learner) & (summary["size"] == row["size"])]
-    # where transfer adds nothing, the best source in hindsight is no better than none
-    helps = transfer is not None and transfer.helps
-    speaks = largest[largest["source"] == transfer.source if helps else largest["kind"] == "dl"]
-    row = speaks.iloc[0] if len(speaks) else row
+    transfer = transfer_verdict(scores, summary, row["learner"])
+    if transfer and transfer.size < row["size"]:
+        transfer = None
     outside = outside_draws(scores, row)
     known = study.quantity(study.target_label)
-    words = learner_in_words(learner)
     return {
-        "Learner": words[0].upper() + words[1:] if words != learner else words,
+        "learner": learner_in_words(row["learner"]),
         "rmse": row["rmse"],
         "r2": row["median"],
         "size": row["size"],
-        "directly": row["kind"] == "dl",
         "unit": known.error_unit,
         "transfer": transfer,
         "sources": sources_in_words(study, scores),
@@ -111,7 +105,7 @@ def _structures(study: Study, name: str) -> dict:
 
 def _best(scores: pd.DataFrame, summary: pd.DataFrame) -> dict:
     """The model that predicts."""
-    kind, learner, source = best_model(scores, ("kind", "learner", "source"))
+    kind, learner, source = best_model(scores, "source")
     largest = summary[summary["size"] == summary["size"].max()]
     same_source = (largest["source"] == source) | (largest["kind"] == "dl")
     its = (largest["kind"] == kind) & (largest["learner"] == learner) & same_source

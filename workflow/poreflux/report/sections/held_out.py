@@ -39,7 +39,7 @@ def section(study: Study) -> Section:
     worst = table.loc[off.abs().sort_values(ascending=False, kind="stable").index[:MAX_WORST]]
     body = render(
         "held_out",
-        Learnt=known.words[0].upper() + known.words[1:],
+        learnt=known.words,
         structures=len(table),
         model=model_in_words(str(table["model"].iloc[0])),
         fewest=int(counts.min()),

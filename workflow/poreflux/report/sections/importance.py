@@ -67,7 +67,7 @@ def section(study: Study) -> Section:
 
 def _best_learner(study: Study) -> str | None:
     scores = valid_scores(study)
-    return best_model(scores, ("kind", "learner", "source"))[1] if len(scores) else None
+    return best_model(scores, "source")[1] if len(scores) else None
 
 
 def _part(study: Study, rows: pd.DataFrame, learner: str, suffix: str) -> dict:

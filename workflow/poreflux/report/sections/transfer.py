@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from poreflux.data.labels import DIFFUSIVITY, ISOTHERM
+from poreflux.learning.choice import paired_scores
 from poreflux.report import published
 from poreflux.report.figures.axes import legend_above, rows_axis
 from poreflux.report.figures.style import (
@@ -31,7 +32,6 @@ from poreflux.report.rendering import Section, Table, missing_section, render
 from poreflux.report.scores import (
     best_and_worst,
     median_with_quartiles,
-    paired_scores,
     score_summary,
     tests_in_a_draw,
     transfer_verdict,
@@ -61,7 +61,7 @@ def section(study: Study) -> Section:
         return missing_section("transfer", TITLE, "Scores", _why_no_scores(study))
     summary = score_summary(scores)
     ends = best_and_worst(summary)
-    pairs = paired_scores(scores)
+    pairs = paired_scores(scores, "source")
     learners = {str(learner): part for learner, part in summary.groupby("learner")}
     learnt = study.quantity(study.target_label)
     body = render(
