@@ -78,8 +78,12 @@ def suffix(guest: str | None, temperature_K: float | None) -> str:
     )
 
 
-def _parted(name: str) -> tuple[str, str | None, float | None]:
-    """A name without its guest and temperature, and these."""
+def parted(name: str) -> tuple[str, str | None, float | None]:
+    """A name without its guest and temperature, and these, None where it has none.
+
+    >>> parted("uptake_N2"), parted("diffusivity_CH4_400K")
+    (('uptake', 'N2', None), ('diffusivity', 'CH4', 400.0))
+    """
     temperature_K = guest = None
     if found := _TEMPERATURE.fullmatch(name):
         name, temperature_K = found[1], float(found[2])
@@ -95,7 +99,7 @@ def parse(name: str) -> Label | None:
     >>> parse("heat_of_adsorption_kJ_mol_Kr").name, parse("uptake_5.80bar_300K").name
     ('heat_Kr', 'uptake_5.8bar_300K')
     """
-    base, guest, temperature_K = _parted(name)
+    base, guest, temperature_K = parted(name)
     pressure_bar = None
     if found := _PRESSURE.fullmatch(base):
         try:
@@ -153,7 +157,7 @@ def requested_labels(
     """
     requested: list[str] = []
     for name in names:
-        base, guest, temperature_K = _parted(name)
+        base, guest, temperature_K = parted(name)
         if name in own or name == ISOTHERM:
             requested.append(name)
         elif base == UPTAKE:
@@ -171,7 +175,7 @@ def requested_labels(
 
 def is_of_many_pressures(name: str) -> bool:
     """Whether a name stands for uptakes at all pressures, not for one number per structure."""
-    return _parted(name)[0] in (UPTAKE, ISOTHERM)
+    return parted(name)[0] in (UPTAKE, ISOTHERM)
 
 
 def _known(name: str, own: Sequence[str]) -> str:
@@ -193,7 +197,7 @@ def _known(name: str, own: Sequence[str]) -> str:
 
 def _nearest(name: str, own: Sequence[str]) -> list[str]:
     """Names that may have been meant, the likeliest first."""
-    base, guest, temperature_K = _parted(name)
+    base, guest, temperature_K = parted(name)
     end = suffix(guest, temperature_K)
     known = {each.lower(): of.name + end for each, of in QUANTITIES.items()}
     known |= {UPTAKE: UPTAKE + end, ISOTHERM: ISOTHERM} | {each.lower(): each for each in own}
