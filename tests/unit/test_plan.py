@@ -464,7 +464,10 @@ def test_an_activation_energy_is_made_of_diffusivities_at_every_temperature(plan
     ("label", "message"),
     [
         ("diffusivity_CO2", "no label 'diffusivity_CO2'; did you mean diffusivity"),
+        ("diffusivity_n2", "no label 'diffusivity_n2'; .* of another guest .*He, Kr, N2"),
         ("diffusivity_400", "no label 'diffusivity_400'; did you mean diffusivity"),
+        ("henry_1234567K", "no label 'henry_1234567K'"),
+        ("henry_0.00001K", "no label 'henry_0.00001K'"),
         ("pld_N2", "pld does not depend on the guest; write pld"),
         ("h07_N2_400K", "h07 does not depend on the temperature; write h07_N2"),
         ("activation_energy_N2_400K", "does not depend on the temperature; write activation_en"),
@@ -489,10 +492,15 @@ def test_a_guest_that_is_liquid_stops_only_who_asks_for_it(plan_of):
 def test_a_set_of_tables_alone_has_no_other_guests(plan_of, tmp_path):
     table = {"files": numbers(tmp_path / "d.csv"), "columns": {"d_m2_s": "d"}}
     sets = BOTH | {"source": {"tables": {"diffusion": table}}}
+
+    def check(label):
+        gas_study(plan_of, [label], "diffusivity", structures=sets).label_tables("source")
+
+    check("diffusivity")
     with pytest.raises(ConfigError, match=r"diffusion_N2, which the set source, known by tables"):
-        gas_study(plan_of, ["diffusivity_N2"], "diffusivity", structures=sets).label_tables(
-            "source"
-        )
+        check("diffusivity_N2")
+    with pytest.raises(ConfigError, match=r"tables\.percolation.*learning\.source_labels"):
+        check("mobility")
 
 
 def test_a_table_from_a_file_must_have_the_column_of_a_label(plan_of, tmp_path):

@@ -85,7 +85,9 @@ def parted(name: str) -> tuple[str, str | None, float | None]:
     (('uptake', 'N2', None), ('diffusivity', 'CH4', 400.0))
     """
     temperature_K = guest = None
-    if found := _TEMPERATURE.fullmatch(name):
+    found = _TEMPERATURE.fullmatch(name)
+    # one that its name could not give again is none: 1e+06
+    if found and "e" not in suffix(None, float(found[2])):
         name, temperature_K = found[1], float(found[2])
     head, _, tail = name.rpartition("_")
     if head and tail in known_guests():
@@ -189,9 +191,9 @@ def _known(name: str, own: Sequence[str]) -> str:
     raise ConfigError(
         f"there is no label {name!r}; {hint} are {UPTAKE}, {uptake_at(65.0)}, {ISOTHERM}, "
         f"{HENRY}, {DIFFUSIVITY}, activation_energy and every column of a stage's table, such as "
-        "mobility, barrier_1, heat, pld, each of another guest and at another temperature as "
-        f"henry_Kr, diffusivity_CH4_400K{of_their_own}; further ones of your own are described "
-        "under labels:"
+        f"mobility, barrier_1, heat, pld, each of another guest ({', '.join(known_guests())}) and "
+        f"at another temperature as henry_Kr, diffusivity_CH4_400K{of_their_own}; further ones of "
+        "your own are described under labels:"
     )
 
 
