@@ -26,6 +26,7 @@ diffusion:
   spacing_A: 0.5
 learning:
   learners: [xgboost]
+  source_labels: [uptake]
   source_pressures_bar: [65]
   sizes: [10]
   draws: 1

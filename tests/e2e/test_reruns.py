@@ -145,9 +145,10 @@ def test_an_md_parameter(flow):
 def test_a_further_guest_and_temperature(flow):
     """Their tables stand beside those of the study, which stay as they are."""
     before = tables(flow)
-    gases = "study: small\nguests: [CH4, N2]\ntemperatures_K: [298, 400]\n"
-    text = flow.config.read_text().replace("study: small\n", gases)
-    flow.config.write_text(f"{text}  source_labels: [uptake_65bar, henry_N2, henry_N2_400K]\n")
+    text = flow.config.read_text()
+    text = text.replace("[uptake]", "[uptake_65bar, henry_N2, henry_N2_400K]")
+    # for the activation energy below
+    flow.config.write_text(f"{text}temperatures_K: [298, 400]\n")
     jobs, computed, _ = ran(flow)
     further = {"percolation_N2_shard": 2, "percolation_N2_400K_shard": 2}
     assert jobs == {**further, "collect_tables": 2, "build_labels": 1, **LEARNING}

@@ -74,6 +74,18 @@ def test_numbers_are_physical(workflow):
     assert np.corrcoef(order.argsort(), fast["d_m2_s"].rank())[0, 1] > 0.7
 
 
+def test_the_gas_that_a_label_names_is_computed_for_it_alone(workflow):
+    """The source passes no stage diffusion. N2 is heavier than CH4, and bound less."""
+    made = {path.stem for path in workflow.results.glob("*/*.parquet") if "_N2" in path.stem}
+    assert made == {"diffusion_N2"} and not (workflow.results / "target/diffusion_N2").exists()
+    table = workflow.table("source/diffusion_N2").set_index("name")
+    assert (table["status"] == "ok").all() and table["d_m2_s"].between(1e-11, 1e-6).all()
+    labels = workflow.table("source/labels").query("label == 'diffusivity_N2'").set_index("name")
+    fast = table[table["diffusive"].astype(bool)]
+    told = 1e-8 * 10.0 ** labels["value"]
+    assert told[fast.index].to_numpy() == pytest.approx(fast["d_m2_s"].to_numpy())
+
+
 def test_uptake_at_low_pressure_is_that_of_the_henry_coefficient(workflow):
     """Two stages, two codes: a grid average, and Monte Carlo with attraction between guests.
 
@@ -103,11 +115,13 @@ def test_our_engines_agree_with_the_reference_codes(workflow):
 
 def test_scores_cover_every_model(workflow):
     scores = workflow.table("study/scores")
-    assert len(scores) == 4 * 1 * 3 * (1 + 2)  # learners, sizes, draws, direct and two sources
+    assert len(scores) == 4 * 1 * 3 * (1 + 4)  # learners, sizes, draws, direct and four sources
     assert set(scores["kind"]) == {"dl", "tl"}
     direct = scores["kind"] == "dl"
     assert scores.loc[direct, "source_pressure_bar"].isna().all()
-    assert set(scores.loc[~direct, "source_pressure_bar"]) == {1.0, 65.0}
+    assert set(scores.loc[~direct, "source_pressure_bar"].dropna()) == {1.0, 65.0}
+    sources = {"uptake_1bar", "uptake_65bar", "diffusivity_N2", "mobility"}
+    assert set(scores.loc[~direct, "source_label"]) == sources
     importance = workflow.table("study/importance")
     # of the first learner, and of the one that predicts best
     assert importance[importance["learner"] == "mlp"]["feature"].nunique() == 55
@@ -120,15 +134,17 @@ def test_scores_cover_every_model(workflow):
 
 def test_costs_are_those_of_the_artifacts(workflow):
     cost = workflow.table("study/cost").set_index(["set", "stage"])
-    for group, stage in (("source", "uptake"), ("target", "uptake"), ("target", "diffusion")):
+    made = [("source", "uptake"), ("target", "uptake")]
+    made += [("target", "diffusion"), ("source", "diffusion_N2")]
+    for group, stage in made:
         ok = workflow.table(f"{group}/structures").query("status == 'ok'")
         row = cost.loc[group, stage]
         assert row["structures"] == ok["content_hash"].nunique()
         assert row["cpu_s"] > 0.0
     trained = cost.xs("finetune", level="stage")["structures"].item()
-    # learners, direct and two sources, of three draws that are an artifact together
-    assert trained == 4 * 3 * 3 == 3 * len(workflow.entries("finetune"))
-    assert cost.xs("pretrain", level="stage")["structures"].item() == 4 * 2
+    # learners, direct and four sources, of three draws that are an artifact together
+    assert trained == 4 * 5 * 3 == 3 * len(workflow.entries("finetune"))
+    assert cost.xs("pretrain", level="stage")["structures"].item() == 4 * 4
 
 
 def test_report_is_whole(workflow):
@@ -174,8 +190,9 @@ def test_shard_jobs_log_progress(workflow):
 
 def test_one_md_parameter_reruns_diffusion_and_what_follows(workflow):
     jobs, _ = workflow.run("-n", "--config", "diffusion={n_molecules: 41}")
-    assert jobs["diffusion_shard"] == 2
-    assert {"uptake_shard", "geometry_shard", "pretrain_models"}.isdisjoint(jobs)
+    # of the set's own gas, and of the gas that a label names
+    assert jobs["diffusion_shard"] == jobs["diffusion_N2_shard"] == 2
+    assert {"uptake_shard", "geometry_shard"}.isdisjoint(jobs)
 
 
 def test_deleted_results_come_back_from_the_store_the_same_with_other_shards(workflow):

@@ -11,7 +11,7 @@ import pytest
 from poreflux.base.errors import ConfigError
 from poreflux.base.tables import read_table, write_table
 from poreflux.run import members
-from poreflux.run.config import complete
+from poreflux.run.config import complete, load
 from poreflux.run.intake import read_structures
 from poreflux.run.plan import DESCRIPTORS, StudyPlan
 from poreflux.store import Store
@@ -93,7 +93,11 @@ def test_what_the_reports_are_told_is_what_the_plan_knows(plan_of, tmp_path):
         "source": {"cifs": "tests/data/", "stages": ["geometry"], "tables": {"diffusion": table}},
         "target": {"tables": {"diffusion": table}},
     }
-    plan = plan_of(structures=structures, predict={"cifs": "tests/data/*.cif"})
+    plan = plan_of(
+        structures=structures,
+        predict={"cifs": "tests/data/*.cif"},
+        learning={"source_labels": ["diffusivity"]},
+    )
     facts = plan.facts()
     # what is predicted for is no part of the study
     assert set(facts["sets"]) == {"source", "target"}
@@ -324,12 +328,121 @@ def test_labels_of_further_guests_and_temperatures_and_the_tables_behind_them(pl
     assert plan.source_labels == ["diffusivity_CH4_400K", "diffusivity"]
 
 
-def test_a_set_need_not_pass_a_stage_for_what_is_of_another_guest(plan_of):
+def test_a_set_need_not_pass_a_stage_for_its_labels(plan_of):
     few = {"cifs": "tests/data/", "stages": ["geometry", "energy"]}
-    sets = {"source": few, "target": BOTH["target"]}
-    gas_study(plan_of, ["diffusivity_N2"], "diffusivity", structures=sets).check_study()
-    with pytest.raises(ConfigError, match="needs the stage diffusion, which the set source does"):
-        gas_study(plan_of, ["diffusivity"], "diffusivity", structures=sets).check_study()
+    sets = {"source": few, "target": few}
+    plan = gas_study(plan_of, ["diffusivity_N2", "henry"], "uptake_65bar", structures=sets)
+    plan.check_study()
+    assert plan.sets["source"].computed == ("geometry", "energy", "percolation")
+    assert plan.further_tables("source") == ["diffusion_N2"]
+    assert plan.sets["target"].computed == ("geometry", "energy", "uptake")
+    # where nothing is learnt, labels ask for nothing
+    alone = {"source": None, "mine": few}
+    plan = gas_study(plan_of, ["diffusivity_N2"], "diffusivity", structures=sets | alone)
+    assert [s.computed for s in plan.sets.values()] == [("geometry", "energy")] * 2
+    assert plan.all_tables("diffusion") == []
+
+
+def named(plan_of, source, target="diffusivity", **blocks):
+    """A study of xgboost that names its further guests and temperatures in its labels alone."""
+    none = {"guests": [], "temperatures_K": []}
+    return gas_study(plan_of, source, target, **(none | blocks))
+
+
+def test_labels_name_guests_and_temperatures_by_themselves(plan_of):
+    source = ["diffusivity_N2", "henry_Kr_400K", "uptake_He", "diffusivity_350K"]
+    plan = named(plan_of, source, learning={"source_pressures_bar": [1, 65]})
+    plan.check()
+    plan.check_study()
+    assert plan.source_labels == [
+        "diffusivity_N2", "henry_Kr_400K", "uptake_1bar_He", "uptake_65bar_He",
+        "diffusivity_CH4_350K",
+    ]  # fmt: skip
+    further = ["diffusion_N2", "percolation_Kr_400K", "uptake_He", "diffusion_CH4_350K"]
+    assert plan.further_tables("source") == further
+    assert plan.further_tables("target") == []
+    kr = plan.gases.variants["percolation_Kr_400K"]
+    own = plan.stage_settings("percolation")
+    assert kr.settings == own.changed(guest="Kr", temperature_K=400.0) and own.guest == "CH4"
+    # the targets of stages make what the labels need and no more
+    assert set(plan.all_tables("diffusion")) == {
+        f"results/s/{name}.parquet"
+        for name in ("source/diffusion", "target/diffusion", "source/diffusion_N2",
+                     "source/diffusion_CH4_350K")
+    }  # fmt: skip
+    assert plan.all_tables("percolation")[2:] == ["results/s/source/percolation_Kr_400K.parquet"]
+    assert plan.all_tables("energy")[2:] == []
+
+
+def test_the_target_label_names_a_guest_by_itself(plan_of):
+    plan = named(plan_of, ["diffusivity"], "diffusivity_N2_350K", predict={"cifs": "tests/data/"})
+    plan.check()
+    plan.check_study()
+    # described as seen by the gas that is learnt
+    described = {"geometry": "geometry", "energy": "energy_N2"}
+    assert plan.feature_variants == described
+    assert plan.further_tables("target") == ["energy_N2", "diffusion_N2_350K"]
+    assert plan.further_tables("source") == plan.further_tables("predict") == ["energy_N2"]
+
+
+@pytest.mark.parametrize(
+    "blocks", [{"guests": ["N2"]}, {"diffusion": {"guest": "N2"}}, {"guests": ["N2", "CH4"]}]
+)
+def test_a_label_of_the_study_s_own_guest_is_the_plain_one(plan_of, blocks):
+    plan = named(plan_of, ["diffusivity_N2", "diffusivity_N2_298K", "diffusivity"], **blocks)
+    plan.check_study()
+    assert plan.source_labels == [plan.target_label] == ["diffusivity"]
+    assert plan.further_tables("source") == []
+    assert plan.stage_settings("diffusion").guest == "N2"
+
+
+def test_what_labels_name_leaves_other_labels_as_they_are(plan_of):
+    listed = {"temperatures_K": [298, 400]}
+    plan = named(plan_of, ["activation_energy_Kr", "diffusivity_350K"], **listed)
+    plan.check_study()
+    assert plan.gases.activations["activation_Kr"] == {
+        298.0: "diffusion_Kr", 400.0: "diffusion_Kr_400K"
+    }  # fmt: skip
+    assert plan.further_tables("source") == [
+        "diffusion_Kr", "diffusion_Kr_400K", "diffusion_CH4_350K"
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="activation_energy needs diffusivities at two or more"):
+        named(plan_of, ["activation_energy", "diffusivity_400K"]).check_study()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "sources"),
+    [
+        ({}, ["diffusivity_N2", "mobility"]),
+        ({"guests": ["Kr"]}, ["diffusivity_N2", "mobility"]),
+        ({"guests": ["N2"], "temperatures_K": [350]}, ["diffusivity", "mobility"]),
+        ({"structures": {"source": {"stages": ["geometry"]}}}, ["diffusivity_N2", "mobility"]),
+        ({"percolation": {"barriers": False}, "learning": {"learners": ["mlp"]}},
+         ["diffusivity_N2", "mobility"]),
+        ({"learning": {"learners": ["xgboost"], "target_label": "diffusivity_N2"}},
+         ["diffusivity_N2", "mobility"]),
+    ],
+)  # fmt: skip
+def test_a_study_that_says_nothing_of_labels_learns_from_those_of_the_default(
+    root, tmp_path, monkeypatch, caplog, blocks, sources
+):
+    monkeypatch.chdir(root)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(json.dumps({"structures": BOTH} | blocks))
+    plan = StudyPlan(load(root / "config" / "config.yaml", mine), root)
+    plan.check()
+    plan.check_study()
+    uptakes = [label for label in plan.source_labels if label.startswith("uptake_")]
+    assert len(uptakes) == 4 and plan.source_labels == uptakes + sources
+    assert not caplog.records
+
+
+def test_a_label_of_one_s_own_that_ends_like_a_guest_names_none(plan_of, tmp_path):
+    own = {"affinity_N2": {"file": numbers(tmp_path / "d.csv"), "column": "bulk"}}
+    plan = named(plan_of, ["affinity_N2"], labels=own)
+    plan.check_study()
+    assert plan.source_labels == ["affinity_N2"]
+    assert not [table for table in plan.gases.variants if "N2" in table]
 
 
 def test_an_activation_energy_is_made_of_diffusivities_at_every_temperature(plan_of):
@@ -350,8 +463,11 @@ def test_an_activation_energy_is_made_of_diffusivities_at_every_temperature(plan
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ("diffusivity_Xe", r'diffusivity_Xe is of none of the study.s guests \(\["CH4"'),
-        ("henry_350K", r"henry_350K is of none of the study.s temperatures_K \(\[298"),
+        ("diffusivity_CO2", "no label 'diffusivity_CO2'; did you mean diffusivity"),
+        ("diffusivity_n2", "no label 'diffusivity_n2'; .* of another guest .*He, Kr, N2"),
+        ("diffusivity_400", "no label 'diffusivity_400'; did you mean diffusivity"),
+        ("henry_1234567K", "no label 'henry_1234567K'"),
+        ("henry_0.00001K", "no label 'henry_0.00001K'"),
         ("pld_N2", "pld does not depend on the guest; write pld"),
         ("h07_N2_400K", "h07 does not depend on the temperature; write h07_N2"),
         ("activation_energy_N2_400K", "does not depend on the temperature; write activation_en"),
@@ -376,10 +492,15 @@ def test_a_guest_that_is_liquid_stops_only_who_asks_for_it(plan_of):
 def test_a_set_of_tables_alone_has_no_other_guests(plan_of, tmp_path):
     table = {"files": numbers(tmp_path / "d.csv"), "columns": {"d_m2_s": "d"}}
     sets = BOTH | {"source": {"tables": {"diffusion": table}}}
+
+    def check(label):
+        gas_study(plan_of, [label], "diffusivity", structures=sets).label_tables("source")
+
+    check("diffusivity")
     with pytest.raises(ConfigError, match=r"diffusion_N2, which the set source, known by tables"):
-        gas_study(plan_of, ["diffusivity_N2"], "diffusivity", structures=sets).label_tables(
-            "source"
-        )
+        check("diffusivity_N2")
+    with pytest.raises(ConfigError, match=r"tables\.percolation.*learning\.source_labels"):
+        check("mobility")
 
 
 def test_a_table_from_a_file_must_have_the_column_of_a_label(plan_of, tmp_path):
@@ -435,11 +556,12 @@ def test_no_target_is_learnt_from_itself(plan_of, label, learner):
 
 
 def test_a_feature_may_be_a_source_and_is_said_to_add_nothing(plan_of, caplog):
-    learning = {"learners": ["xgboost", "gp+mobility"]}
-    source = ["mobility", "mobility_N2", "henry"]
+    learning = {"learners": ["gp+percolation", "gp+mobility"]}
+    source = ["mobility", "barrier_1", "mobility_N2", "henry"]
     gas_study(plan_of, source, "diffusivity", learning=learning).check_study()
     said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 1 and "mobility is a feature of gp+mobility" in said[0]
+    # the mobility may help the first
+    assert len(said) == 1 and "barrier_1 is a feature of gp+percolation, gp+mobility" in said[0]
     # early diffusivities of one gas may help with another
     learning = {"learners": ["gp+harmonic"]}
     with pytest.raises(ConfigError, match="label diffusivity of the set source from itself"):
@@ -505,8 +627,8 @@ def test_what_no_single_block_can_tell_is_checked_before_any_job(plan_of, blocks
         ({"structures": {"source": BOTH["source"]}}, "needs the sets source and target; target"),
         ({"learning": {"source_pressures_bar": [35]}}, "uptake_35bar is at none of"),
         (
-            {"structures": BOTH | {"target": {"cifs": "tests/data/", "stages": ["geometry"]}}},
-            "diffusivity needs the stage diffusion, which the set target does not pass through",
+            {"learning": {"source_labels": ["diffusivity_CH4_0K"]}},
+            r"no table diffusion_CH4_0K: diffusion\.temperature_K must be above 0",
         ),
     ],
 )

@@ -860,13 +860,13 @@ def test_nothing_at_all(tables, facts, tmp_path, state):
 
 @pytest.mark.slow("draws pages")
 def test_reasons_follow_the_configuration(root, tables, tmp_path, quick):
-    some = {k: t for k, t in tables.items() if "crosscheck" not in k and k != "target/diffusion"}
+    some = {k: t for k, t in tables.items() if "crosscheck" not in k and k != "target/uptake"}
     structures = complete_facts(root)["config"]["structures"]
-    structures["target"]["stages"].remove("diffusion")
+    structures["target"]["stages"].remove("uptake")
     facts = complete_facts(root, uptake={"crosscheck": 0}, structures=structures)
     text = built(some, facts, tmp_path).text
     assert "the cross-check is switched off (uptake.crosscheck)" in text
-    assert "target does not pass through diffusion (structures.target.stages)" in text
+    assert "target does not pass through uptake (structures.target.stages)" in text
 
 
 @pytest.mark.slow("draws pages")

@@ -79,10 +79,16 @@ def suffix(guest: str | None, temperature_K: float | None) -> str:
     )
 
 
-def _parted(name: str) -> tuple[str, str | None, float | None]:
-    """A name without its guest and temperature, and these."""
+def parted(name: str) -> tuple[str, str | None, float | None]:
+    """A name without its guest and temperature, and these, None where it has none.
+
+    >>> parted("uptake_N2"), parted("diffusivity_CH4_400K")
+    (('uptake', 'N2', None), ('diffusivity', 'CH4', 400.0))
+    """
     temperature_K = guest = None
-    if found := _TEMPERATURE.fullmatch(name):
+    found = _TEMPERATURE.fullmatch(name)
+    # one that its name could not give again is none: 1e+06
+    if found and "e" not in suffix(None, float(found[2])):
         name, temperature_K = found[1], float(found[2])
     head, _, tail = name.rpartition("_")
     if head and tail in known_guests():
@@ -96,7 +102,7 @@ def parse(name: str) -> Label | None:
     >>> parse("heat_of_adsorption_kJ_mol_Kr").name, parse("uptake_5.80bar_300K").name
     ('heat_Kr', 'uptake_5.8bar_300K')
     """
-    base, guest, temperature_K = _parted(name)
+    base, guest, temperature_K = parted(name)
     if base == ISOTHERM:
         return Label(_ISOTHERM, None, guest, temperature_K)
     pressure_bar = None
@@ -156,7 +162,7 @@ def requested_labels(
     """
     requested: list[str] = []
     for name in names:
-        base, guest, temperature_K = _parted(name)
+        base, guest, temperature_K = parted(name)
         if name in own:
             requested.append(name)
         elif base == UPTAKE:
@@ -168,12 +174,12 @@ def requested_labels(
 
 def is_isotherm(name: str) -> bool:
     """Whether a name stands for the uptakes of a guest at all pressures, learnt together."""
-    return _parted(name)[0] == ISOTHERM
+    return parted(name)[0] == ISOTHERM
 
 
 def is_of_many_pressures(name: str) -> bool:
     """Whether a name stands for uptakes at all pressures, not for one number per structure."""
-    return _parted(name)[0] in (UPTAKE, ISOTHERM)
+    return parted(name)[0] in (UPTAKE, ISOTHERM)
 
 
 def _known(name: str, own: Sequence[str]) -> str:
@@ -187,15 +193,15 @@ def _known(name: str, own: Sequence[str]) -> str:
     raise ConfigError(
         f"there is no label {name!r}; {hint} are {UPTAKE}, {uptake_at(65.0)}, {ISOTHERM}, "
         f"{HENRY}, {DIFFUSIVITY}, activation_energy and every column of a stage's table, such as "
-        "mobility, barrier_1, heat, pld, each of another guest and at another temperature as "
-        f"henry_Kr, isotherm_N2, diffusivity_CH4_400K{of_their_own}; further ones of your own are "
-        "described under labels:"
+        f"mobility, barrier_1, heat, pld, each of another guest ({', '.join(known_guests())}) and "
+        f"at another temperature as henry_Kr, isotherm_N2, diffusivity_CH4_400K{of_their_own}; "
+        "further ones of your own are described under labels:"
     )
 
 
 def _nearest(name: str, own: Sequence[str]) -> list[str]:
     """Names that may have been meant, the likeliest first."""
-    base, guest, temperature_K = _parted(name)
+    base, guest, temperature_K = parted(name)
     end = suffix(guest, temperature_K)
     known = {each.lower(): of.name + end for each, of in QUANTITIES.items()}
     known |= {UPTAKE: UPTAKE + end, ISOTHERM: ISOTHERM + end} | {each.lower(): each for each in own}

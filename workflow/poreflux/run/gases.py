@@ -2,25 +2,26 @@
 
 The first of ``guests`` and of ``temperatures_K`` are the study's own: tables and labels of these go
 by the names of stages and quantities alone. Others stand after the name: ``diffusion_N2``,
-``uptake_CH4_400K``.
+``uptake_CH4_400K``. Others are those that the two keys list, and those that a label of the learning
+names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
+from itertools import product
 from typing import Any, NamedTuple
 
-from poreflux.base.canonical import canonical_json
 from poreflux.base.errors import ConfigError
 from poreflux.base.stage_names import STAGES
-from poreflux.data.labels import Label, suffix
+from poreflux.data.labels import Label, parted, suffix
 from poreflux.data.quantities import ACTIVATION
 
 DIFFUSION = "diffusion"
-# What a label may be of, and where the study says which there are.
-_OF_A_LABEL = {"guest": "guests", "temperature_K": "temperatures_K"}
+# What a label may be of.
+_OF_A_LABEL = ("guest", "temperature_K")
 
 
 class Variant(NamedTuple):
@@ -51,7 +52,9 @@ class Gases:
     """
 
     def __init__(self, config):
-        self.guests, self.temperatures_K = config.guests, config.temperatures_K
+        self._guests, self._temperatures_K = config.guests, config.temperatures_K
+        names = (*config.learning.source_labels, config.learning.target_label)
+        self._of_labels = [parted(name)[1:] for name in names if name not in config.labels]
         self.own = {stage: config.settings_of(stage) for stage in STAGES}
 
     @cached_property
@@ -61,7 +64,7 @@ class Gases:
         Those of the study's own come first.
         """
         found = {stage: Variant(stage, stage, self.own[stage]) for stage in STAGES}
-        for table, stage, changes in self._further():
+        for table, (stage, changes) in self._further.items():
             if table not in self.impossible:
                 found[table] = Variant(table, stage, self.own[stage].changed(**changes))
         return found
@@ -70,7 +73,7 @@ class Gases:
     def impossible(self) -> dict[str, str]:
         """Why there is no table of some guest at some temperature, where it is liquid, say."""
         found = {}
-        for table, stage, changes in self._further():
+        for table, (stage, changes) in self._further.items():
             try:
                 self.own[stage].changed(**changes)
             except ConfigError as error:
@@ -79,30 +82,46 @@ class Gases:
 
     @cached_property
     def activations(self) -> dict[str, dict[float, str]]:
-        """The tables of activation energies: for each, by temperature, those behind it."""
-        temperatures = self.temperatures_K
-        guests = self.guests or (self.own[DIFFUSION].guest,)
+        """The tables of activation energies: for each, by temperature, those behind it.
+
+        The temperatures are those that the study lists, whatever its labels name besides.
+        """
+        guests = (self.own[DIFFUSION].guest, *self._guests, *self._named_guests)
         return {
             ACTIVATION + self.table_name(DIFFUSION, guest).removeprefix(DIFFUSION): {
-                t: self.table_name(DIFFUSION, guest, t) for t in temperatures
+                t: self.table_name(DIFFUSION, guest, t) for t in self._temperatures_K
             }
             for guest in guests
-            if len(temperatures) > 1
+            if len(self._temperatures_K) > 1
         }
 
-    def _further(self) -> Iterator[tuple[str, str, dict]]:
+    @cached_property
+    def listed(self) -> set[str]:
+        """The tables of the guests and temperatures that the study lists, and of its own."""
+        return {*STAGES, *self._tables(self._guests, self._temperatures_K)}
+
+    @property
+    def _named_guests(self) -> list[str]:
+        return [guest for guest, _ in self._of_labels if guest is not None]
+
+    @cached_property
+    def _further(self) -> dict[str, tuple[str, dict]]:
         """Tables beyond the study's own, their stages, and what their settings change."""
+        named_K = [t for _, t in self._of_labels if t is not None]
+        return self._tables((*self._guests, *self._named_guests), (*self._temperatures_K, *named_K))
+
+    def _tables(
+        self, guests: Iterable[str], temperatures_K: Iterable[float]
+    ) -> dict[str, tuple[str, dict]]:
+        many, found = dict(zip(_OF_A_LABEL, (guests, temperatures_K), strict=True)), {}
         for stage, settings in self.own.items():
             keys = [key for key in _OF_A_LABEL if key in type(settings).model_fields]
-            if not keys:
-                continue
-            warm = self.temperatures_K if "temperature_K" in keys else ()
-            for guest in self.guests or (settings.guest,):
-                for temperature_K in warm or (getattr(settings, "temperature_K", None),):
-                    table = self.table_name(stage, guest, temperature_K)
-                    if table != stage:
-                        changes = {"guest": guest, "temperature_K": temperature_K}
-                        yield table, stage, {key: changes[key] for key in keys}
+            for values in product(*((getattr(settings, key), *many[key]) for key in keys)):
+                changes = dict(zip(keys, values, strict=True))
+                table = self.table_name(stage, **changes)
+                if table != stage:
+                    found[table] = stage, changes
+        return found
 
     def table_name(
         self, stage: str, guest: str | None = None, temperature_K: float | None = None
@@ -136,13 +155,13 @@ class Gases:
         Raises
         ------
         ConfigError
-            If its stage knows none, or the study has no such guest or temperature.
+            If its stage knows none.
         """
         stage = label.quantity.stage
         own = self.own[stage_behind(stage)]
         keys = set(type(own).model_fields) - ({"temperature_K"} if stage == ACTIVATION else set())
         changes: dict[str, Any] = {}
-        for key, many in _OF_A_LABEL.items():
+        for key in _OF_A_LABEL:
             value = getattr(label, key)
             if value is None:
                 continue
@@ -150,12 +169,6 @@ class Gases:
                 raise ConfigError(
                     f"there is no label {label.name}: {label.quantity.name} does not depend on the "
                     f"{key.removesuffix('_K')}; write {replace(label, **{key: None}).name}"
-                )
-            known = getattr(self, many) or (getattr(own, key),)
-            if value not in known:
-                raise ConfigError(
-                    f"the label {label.name} is of none of the study's {many} "
-                    f"({canonical_json(list(known))}); add it there"
                 )
             changes[key] = None if value == getattr(own, key) else value
         if changes.get("temperature_K") and not changes.get("guest"):

@@ -50,7 +50,7 @@ class SetPlan:
         ``structures`` among them where the set has no CIFs.
     stages : tuple of str
         The stages of which it has a table, computed or read: those that its block names, and
-        those that the learners' features need.
+        those that features and labels of the learning need.
     """
 
     name: str
@@ -129,6 +129,8 @@ class StudyPlan:
         Folders of the study's results and logs, relative to the working folder.
     sets : dict of str to SetPlan
         With ``predict`` where there is something to predict.
+    learns : bool
+        Whether it has source and target, so that there is something to learn.
     learners, sizes, draws
         Names of learners, sizes of draws, and number of draws per size.
     """
@@ -146,10 +148,9 @@ class StudyPlan:
         self.own_labels = blocks["labels"]
         self.gases = Gases(config)
         self._told = False
-        learnt = {SOURCE, TARGET} if {SOURCE, TARGET} <= set(specs) else set()
+        self.learns = {SOURCE, TARGET} <= set(specs)
         self.sets = {
-            name: SetPlan.of(name, spec, self._described if name in {*learnt, PREDICT} else ())
-            for name, spec in specs.items()
+            name: SetPlan.of(name, spec, self._needed_of(name)) for name, spec in specs.items()
         }
 
     # --- checks -----------------------------------------------------------------------------
@@ -315,10 +316,18 @@ class StudyPlan:
         guest, temperature_K = (label.guest, label.temperature_K) if label else (None, None)
         return {s: self.gases.table_name(s, guest, temperature_K) for s in self.feature_columns}
 
-    @cached_property
-    def _described(self) -> list[str]:
-        """The stages whose own tables make features."""
-        return [stage for stage, table in self.feature_variants.items() if table == stage]
+    def _tables_needed_of(self, name: str) -> list[str]:
+        """The tables of stages that the learning needs of a set, for its features and labels."""
+        is_learnt = self.learns and name in (SOURCE, TARGET)
+        tables = [*self.feature_variants.values()] if is_learnt or name == PREDICT else []
+        for label in self.labels_of(name) if is_learnt else ():
+            if found := self._from_stages(label):
+                tables += self.gases.made_of(self.gases.table_of(found))
+        return list(dict.fromkeys(tables))
+
+    def _needed_of(self, name: str) -> list[str]:
+        """The stages of the study's own guest and temperature among these."""
+        return [table for table in self._tables_needed_of(name) if table in STAGES]
 
     def feature_tables(self, name: str) -> list[str]:
         """The tables that make the features of a set, as the learners want them.
@@ -401,16 +410,19 @@ class StudyPlan:
         return holding, whole
 
     def _tell_of_features_as_sources(self) -> None:
-        """A source model of a feature gives the feature back: nothing leaks, and nothing helps."""
+        """A source model of a feature gives the feature back: nothing leaks, and nothing helps.
+
+        Said where no learner can gain from a label.
+        """
         if self._told:
             return
         self._told = True
         for label in self.labels_of(SOURCE):
             holding, _ = self._holders_of(label, SOURCE)
-            if holding:
+            if set(holding) == set(self.learners):
                 log.warning(
                     "learning.source_labels: %s is a feature of %s: transfer from it can add "
-                    "nothing there",
+                    "nothing",
                     label,
                     ", ".join(holding),
                 )
@@ -471,7 +483,7 @@ class StudyPlan:
         Raises
         ------
         ConfigError
-            If the set does not pass through the stage, or not at that pressure.
+            If the set cannot have the table of the stage, or not at that pressure.
         """
         found = {}
         for name_of_label in self.labels_of(name):
@@ -501,16 +513,13 @@ class StudyPlan:
         for made in self.gases.made_of(table):
             if made in self.gases.impossible:
                 raise ConfigError(f"the label {label.name}: {self.gases.impossible[made]}")
-            if made == stage_behind(stage) and made not in self.sets[name].stages:
-                raise ConfigError(
-                    f"the label {label.name} needs the stage {made}, which the set {name} does "
-                    f"not pass through (structures.{name}.stages or .tables)"
-                )
-            if made != stage_behind(stage) and self.sets[name].is_tables_alone:
+            if self.sets[name].is_tables_alone and made not in self.sets[name].stages:
+                key = "source_labels" if name == SOURCE else "target_label"
+                read = f"files of it (structures.{name}.tables.{made}), " if made in STAGES else ""
                 raise ConfigError(
                     f"the label {label.name} needs the table {made}, which the set {name}, known "
-                    "by tables alone, cannot have: give it CIFs or a package, or read the label "
-                    "from a file (labels)"
+                    f"by tables alone, does not have: give it {read}CIFs or a package, read the "
+                    f"label from a file (labels), or choose another (learning.{key})"
                 )
         self._check_label_column(label, name)
 
@@ -607,19 +616,22 @@ class StudyPlan:
 
     def further_tables(self, name: str) -> list[str]:
         """The tables for further guests and temperatures that the learning needs of a set."""
-        tables = [*self.feature_variants.values()] if name in (SOURCE, TARGET, PREDICT) else []
-        for label in self.labels_of(name) if name in (SOURCE, TARGET) else ():
-            if found := self._from_stages(label):
-                tables += self.gases.made_of(self.gases.table_of(found))
-        return [t for t in dict.fromkeys(tables) if t not in STAGES]
+        return [table for table in self._tables_needed_of(name) if table not in STAGES]
 
     def all_tables(self, stage: str) -> list[str]:
-        """The tables of a stage for every guest and temperature, of every set that has it."""
+        """The tables of a stage: of every set that has it, for every guest and temperature.
+
+        Those that a label alone names are of the sets that the label is of.
+        """
         further = [
             self.table(name, variant.table)
             for variant in self.gases.variants.values()
             for name, s in self.sets.items()
-            if variant.stage == stage != variant.table and stage in s.computed
+            if variant.stage == stage != variant.table
+            and (
+                (variant.table in self.gases.listed and stage in s.computed)
+                or variant.table in self.further_tables(name)
+            )
         ]
         return self.tables(stage) + further
 
@@ -739,7 +751,7 @@ class StudyPlan:
     def default_pages(self) -> list[str]:
         """What a run without a target makes: the pages that there is material for."""
         pages = []
-        if {SOURCE, TARGET} <= set(self.sets):
+        if self.learns:
             self.check_study()
             pages.append(self.page())
         elif self.sets:

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from poreflux.run.plan import SOURCE, TARGET, StudyPlan
+from poreflux.run.plan import StudyPlan
 
 # Number of the open file that progress is shown on.
 PROGRESS_FD = "POREFLUX_PROGRESS_FD"
@@ -22,6 +22,5 @@ def announce(plan: StudyPlan) -> None:
     path = os.environ.get(ANNOUNCEMENT)
     if path and os.path.exists(path):
         pages = [plan.page(name) for name in ("", "descriptors", "synthesis")]
-        learns = {SOURCE, TARGET} <= set(plan.sets)
-        study = {"results": plan.results, "pages": pages, "learns": learns}
+        study = {"results": plan.results, "pages": pages, "learns": plan.learns}
         Path(path).write_text(json.dumps(study), encoding="utf-8")

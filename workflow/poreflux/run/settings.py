@@ -146,8 +146,8 @@ class StructureSet(Settings):
     )
     stages: Distinct[StageName] = Field(
         ("geometry", "energy", "percolation", "uptake", "diffusion"),
-        description="stages that the set passes through, beside those that the learners' features "
-        "need of source and target",
+        description="stages that the set passes through, beside those that features and labels of "
+        "the learning need of source and target",
     )
     tables: SetTables = Field(
         default_factory=SetTables,
@@ -380,8 +380,8 @@ class Learning(Settings):
         description="what source models learn, a model each: uptake (at every pressure of "
         "source_pressures_bar), uptake_<P>bar, isotherm (all of these together: multi-task), "
         "henry, diffusivity, activation_energy, any column of a stage's table (mobility, "
-        "barrier_1, heat, pld), or names under labels; of another guest or temperature of the "
-        "study: diffusivity_N2, diffusivity_CH4_400K, uptake_65bar_N2, isotherm_N2",
+        "barrier_1, heat, pld), or names under labels; of another guest or temperature: "
+        "diffusivity_N2, diffusivity_CH4_400K, uptake_65bar_N2, isotherm_N2",
     )
     target_label: str = Field(
         "diffusivity",
@@ -630,13 +630,13 @@ class StudyConfig(Settings):
     guests: Distinct[GuestName] = Field(
         (),
         description="gases of the study: the first is that of every stage and of its tables; each "
-        "further one has tables of its own (diffusion_N2) for what labels or targets ask for; []: "
-        "each stage's own key guest",
+        "further one has tables of its own (diffusion_N2), which the targets of stages make; a "
+        "gas that labels name need not stand here; []: each stage's own key guest",
     )
     temperatures_K: Distinct[Annotated[Kelvin, Field(gt=0)]] = Field(
         (),
-        description="temperatures of the study, likewise (diffusion_CH4_400K); []: each stage's "
-        "own key temperature_K",
+        description="temperatures of the study, likewise (diffusion_CH4_400K); activation energies "
+        "are over all that stand here; []: each stage's own key temperature_K",
     )
     structures: dict[SetName, StructureSet] = Field(
         default_factory=lambda: {name: StructureSet() for name in STUDY_SETS},
