@@ -97,6 +97,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="work folder of sources.py")
     parser.add_argument("--harmonic", type=Path, required=True, help="output of harmonic.py")
+    parser.add_argument(
+        "--parts", nargs="+", default=["labels", *GASES], help="of harmonic.py, published values"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--output", type=Path, default=Path("harmonic_learnt.md"))
@@ -121,7 +124,8 @@ def main() -> None:
     ]  # fmt: skip
     published = {"labels": ("CH4", published_diffusivities())}
     published |= {guest: (guest, second_table()[guest]) for guest in GASES}
-    for part, (guest, d_m2_s) in published.items():
+    for part in options.parts:
+        guest, d_m2_s = published[part]
         values = log_diffusivity(d_m2_s.dropna())
         page += scored(
             f"Published D of {guest}", with_harmonic(tables, found(part)), values,
