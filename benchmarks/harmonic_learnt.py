@@ -27,6 +27,8 @@ from poreflux.data.features import feature_table
 from poreflux.learning.study import run_size
 
 SEED, SIZES, DRAWS = 1, (30, 100, 300), 20
+# MOFs outside the draw, fewer of which are not worth a score.
+LEAST_OUTSIDE = 50
 WITHOUT = (
     "mlp",
     "xgboost",
@@ -81,6 +83,9 @@ def scored(title: str, features, values, learners, options, at_0: str = "") -> l
     for learner in learners:
         cells = []
         for size in options.sizes:
+            if len(values) - size < LEAST_OUTSIDE:
+                cells.append("")
+                continue
             scores, _ = run_size(
                 features, values, [], size, options.draws,
                 learner=learner, protocol="fast", seed=SEED, device="cpu",
