@@ -119,12 +119,18 @@ def slow_ones(ours: pd.DataFrame) -> list[str]:
     return list(found["name"].iloc[places])
 
 
-def far_ones(ours: pd.DataFrame) -> pd.DataFrame:
-    """Labels far from published values that are not vibration, with these and the log10 ratio."""
+def with_published(ours: pd.DataFrame) -> pd.DataFrame:
+    """Labels with the published values (m2/s) and the log10 ratio."""
     published = published_diffusivities().rename("published")
-    t = ours[ours["diffusive"]].merge(published, left_on="name", right_index=True)
+    t = ours.merge(published, left_on="name", right_index=True)
     t["log"] = np.log10(t["d_m2_s"] / t["published"])
-    return t[(t["published"] >= SLOWEST) & (t["log"].abs() > FAR)].sort_values("log")
+    return t
+
+
+def far_ones(t: pd.DataFrame) -> pd.DataFrame:
+    """Of :func:`with_published`: labels far from published values that are not vibration."""
+    is_far = (t["published"] >= SLOWEST) & (t["log"].abs() > FAR)
+    return t[t["diffusive"] & is_far].sort_values("log")
 
 
 def names_of(part: str, number: int | None) -> list[str]:
@@ -192,10 +198,9 @@ def against_dynamics(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
     return lines
 
 
-def against_published(ours: pd.DataFrame, theirs: pd.Series, far: pd.DataFrame) -> list[str]:
+def against_published(ours: pd.DataFrame, far: pd.DataFrame) -> list[str]:
     """Agreement with the published D of CH4."""
-    t = ours.merge(theirs.rename("published"), left_on="name", right_index=True)
-    t["log"] = np.log10(t["d_m2_s"] / t["published"])
+    t = with_published(ours)
     labels = t[t["diffusive"]]
     fast = labels[labels["published"] >= SLOWEST]
     lines = [
@@ -214,7 +219,7 @@ def against_published(ours: pd.DataFrame, theirs: pd.Series, far: pd.DataFrame) 
         lines.append(
             f"| {what} | {len(part)} | {part['log'].mean():+.3f} "
             f"| {part['log'].abs().median():.3f} | {_rms(part['log']):.3f} "
-            f"| {_r2(part['d_m2_s'], part['published']):.3f} |"
+            f"| {r2(part['d_m2_s'], part['published']):.3f} |"
         )
     lines += [
         "",
@@ -226,18 +231,22 @@ def against_published(ours: pd.DataFrame, theirs: pd.Series, far: pd.DataFrame) 
         f"{', '.join(f'{t:g}' for t in (ROOM_K, *HOT_K))} K at which D exceeds {HOT_ENOUGH:g}, to "
         f"{100 * DYNAMICS['target_error']:g} %, with our D there (< marks a bound).",
         "",
-        *far_table(far_ones(ours), far),
+        *far_table(far_ones(t), far),
     ]
     return lines
+
+
+def hot_deviation(ran: pd.DataFrame) -> pd.Series:
+    """ln (ours / dynamics) where :func:`where_it_diffuses` ran both, over its standard error."""
+    error = np.hypot(ran["hot_err"] / ran["hot"], ran["md_err"] / ran["md"])
+    return np.log(ran["hot"] / ran["md"]) / error
 
 
 def far_table(t: pd.DataFrame, checked: pd.DataFrame) -> list[str]:
     """Labels far from published values, and what theory and dynamics say of them."""
     t = t.merge(checked, on="name", how="left")
     ran = t[t["diffusive_md"] == True]  # noqa: E712, missing ones are neither
-    se = np.log(ran["hot"] / ran["md"]) / np.hypot(
-        ran["hot_err"] / ran["hot"], ran["md_err"] / ran["md"]
-    )
+    se = hot_deviation(ran)
     lines = [
         f"Of {len(t)}, dynamics ran on {len(ran)}: log10 (ours / dynamics) mean "
         f"{np.log10(ran['hot'] / ran['md']).mean():+.3f}; over its standard error rms "
@@ -330,7 +339,7 @@ def against_second_table(options) -> list[str]:
         ):
             lines.append(
                 f"| {guest} | {len(part)} | {what} | "
-                f"{_r2(part['d_m2_s'], part['published']):.3f}({1000 * _r2_error(part):.0f}) "
+                f"{r2(part['d_m2_s'], part['published']):.3f}({1000 * _r2_error(part):.0f}) "
                 f"| {part['log'].mean():+.3f} | {part['log'].abs().median():.3f} "
                 f"| {_rms(part['log']):.3f} |"
             )
@@ -342,15 +351,14 @@ def _r2_error(t: pd.DataFrame, n: int = 500) -> float:
     rng = np.random.default_rng(0)
     ours, theirs = t["d_m2_s"].to_numpy(), t["published"].to_numpy()
     drawn = (rng.integers(0, len(t), len(t)) for _ in range(n))
-    return float(np.std([_r2(ours[i], theirs[i]) for i in drawn]))
+    return float(np.std([r2(ours[i], theirs[i]) for i in drawn]))
 
 
 def of_the_slow(ours: pd.DataFrame, t: pd.DataFrame) -> list[str]:
     """Slow MOFs against transition-state theory and hot dynamics."""
     t = t.merge(ours[["name", "d_m2_s", "d_err_m2_s", "cpu_s"]], on="name").sort_values("d_m2_s")
     ran = t[t["diffusive_md"]]
-    error = np.hypot(ran["hot_err"] / ran["hot"], ran["md_err"] / ran["md"])
-    se = np.log(ran["hot"] / ran["md"]) / error
+    se = hot_deviation(ran)
     tst = np.log10(t["tst"] / t["d_m2_s"])
     hot = np.log10(ran["hot"] / ran["md"])
     steps = ", ".join(f"{x:g}" for x in HOT_K)
@@ -381,7 +389,7 @@ def _rms(x) -> float:
     return float(np.sqrt(np.mean(np.square(x))))
 
 
-def _r2(ours, theirs) -> float:
+def r2(ours, theirs) -> float:
     """1 - residual over total sum of squares of log10, nothing fitted."""
     ours, theirs = np.log10(ours), np.log10(theirs)
     return float(1.0 - ((ours - theirs) ** 2).sum() / ((theirs - theirs.mean()) ** 2).sum())
@@ -417,7 +425,7 @@ def summary(options) -> list[str]:
             if lammps_csv.is_file()
             else []
         ),
-        *against_published(ours, published_diffusivities(), pd.read_csv(kept(options, "far"))),
+        *against_published(ours, pd.read_csv(kept(options, "far"))),
         "",
         *against_second_table(options),
     ]
@@ -447,7 +455,7 @@ def main() -> None:
     if options.part == "slow":
         names, function = slow_ones(pd.read_csv(kept(options, "labels"))), where_it_diffuses
     elif options.part == "far":
-        names = list(far_ones(pd.read_csv(kept(options, "labels")))["name"])
+        names = list(far_ones(with_published(pd.read_csv(kept(options, "labels"))))["name"])
         function = partial(where_it_diffuses, temperatures_K=(ROOM_K, *HOT_K))
     elif options.part == "lammps":
         names = list(pd.read_csv(options.lammps)["name"])

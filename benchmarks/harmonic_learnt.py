@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from harmonic import GASES, second_table
+from harmonic import GASES, r2, second_table
 from published_diffusivities import published_diffusivities
 from sources import SLOWEST, STAGES, target_labels
 
-from poreflux.data.features import feature_table
+from poreflux.data.features import DIFFUSIVITY_UNIT_M2_S, feature_table
 from poreflux.learning.study import run_size
 
 SEED, SIZES, DRAWS = 1, (30, 100, 300), 20
@@ -57,15 +57,14 @@ def with_harmonic(tables: dict[str, pd.DataFrame], found: pd.DataFrame) -> pd.Da
 
 def log_diffusivity(d_m2_s: pd.Series) -> pd.Series:
     """log10 of D in 1e-8 m2/s, of those that are not zero."""
-    return np.log10(d_m2_s[d_m2_s > 0.0] / 1e-8)
+    return np.log10(d_m2_s[d_m2_s > 0.0] / DIFFUSIVITY_UNIT_M2_S)
 
 
 def unlearnt(values: pd.Series, found: pd.DataFrame) -> str:
     """R2 of our D without any label."""
-    ours = log_diffusivity(found[found["diffusive"]].set_index("name")["d_m2_s"])
+    ours = found[found["diffusive"]].set_index("name")["d_m2_s"]
     values = values[values.index.isin(ours.index)]
-    rest = values - ours[values.index]
-    return f"{1.0 - (rest**2).sum() / ((values - values.mean()) ** 2).sum():.3f} ({len(values)})"
+    return f"{r2(ours[values.index], 10.0**values * DIFFUSIVITY_UNIT_M2_S):.3f} ({len(values)})"
 
 
 def scored(title: str, features, values, learners, options, at_0: str = "") -> list[str]:
@@ -90,8 +89,8 @@ def scored(title: str, features, values, learners, options, at_0: str = "") -> l
                 features, values, [], size, options.draws,
                 learner=learner, protocol="fast", seed=SEED, device="cpu",
             )  # fmt: skip
-            r2 = scores["r2_rest"]
-            cells.append(f"{r2.median():.3f} ({r2.quantile(0.25):.3f} to {r2.quantile(0.75):.3f})")
+            low, median, high = scores["r2_rest"].quantile([0.25, 0.5, 0.75])
+            cells.append(f"{median:.3f} ({low:.3f} to {high:.3f})")
         lines.append(f"| {learner} | | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     return lines
