@@ -246,7 +246,8 @@ def run_size(
         diffusivity: those of them below 3e-10 m2/s; ``r2_rest_new``, ``rmse_rest_new``: those
         of which the draw holds no near duplicate, NaN without ``groups``); what
         :func:`poreflux.learning.advisor.advice` says of the source by the labels that the draw's
-        models may see, NaN for ``dl``; ``source_pressure_bar`` is NaN for ``dl`` and for sources that are no uptakes.
+        models may see, NaN for ``dl``; ``source_pressure_bar`` is NaN for ``dl`` and for sources
+        that are no uptakes.
     models : bytes
         A :class:`poreflux.learning.trained.TrainedSize` with every model.
 
