@@ -124,13 +124,13 @@ def fit(
     return Processes(tuple(members), source)
 
 
-def rows_of(part: Split, seed: int) -> np.ndarray:
-    """Training and validation rows of a split; of more than 1500, so many at random."""
+def rows_of(part: Split, seed: int, most: int = MOST_ROWS) -> np.ndarray:
+    """Training and validation rows of a split; of more than ``most``, so many at random."""
     rows = np.concatenate([part.train, part.validation])
-    if len(rows) <= MOST_ROWS:
+    if len(rows) <= most:
         return rows
     stream = np.random.default_rng(np.random.SeedSequence(seed_from(seed, "gp")))
-    return np.sort(stream.permutation(rows)[:MOST_ROWS])
+    return np.sort(stream.permutation(rows)[:most])
 
 
 def train(x: np.ndarray, y: np.ndarray) -> Process:
