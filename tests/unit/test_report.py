@@ -638,7 +638,7 @@ def test_a_small_study_claims_nothing(tables, facts, tmp_path, quick, lacking):
         some["study/scores"] = scores.assign(r2=scores["r2"] - 0.2 * (scores["draw"] % 4))
     text = built(some, facts, tmp_path).text
     reason = {
-        "tests": "2 test structures a draw (at least 8)",
+        "tests": "2 test structures per draw (at least 8)",
         "draws": "3 draws (at least 5)",
         "agreement": "half of the draws have an R² outside",
     }[lacking]
@@ -1147,7 +1147,7 @@ def test_the_page_speaks_of_the_diffusivity_learnt_from_uptakes(whole):
         "RMSE and MAE in decades of D.",
         "slow: those of them with D below",
         "Scores on 30 test structures; errors in cm³(STP) cm⁻³",
-        "diffusivities that transfer saves in the published study",
+        "In the published study transfer from isotherms saves 200 diffusivities",
     ):
         assert words in read.text, words
     assert "of these slow" in cells(folder, "Medians over draws, R²")[0]
