@@ -204,6 +204,7 @@ EDITS = {
     "splits.py": EVERYBODYS,
     "scoring.py": EVERYBODYS,
     "trained.py": EVERYBODYS,
+    "advisor.py": EVERYBODYS,
     "study.py": EVERYBODYS,
     "choice.py": set(),
     "few_labels.py": set(),

@@ -24,8 +24,9 @@ from poreflux.report.sections import near_duplicates
 from poreflux.report.sections.catalogue import all_structures
 from poreflux.report.sections.diffusion import draw_diffusivities
 from poreflux.report.sections.headline import headline
-from poreflux.report.sections.importance import draw_distances, importance_distances
+from poreflux.report.sections.importance import importance_distances
 from poreflux.report.sections.pretraining import draw_pretraining
+from poreflux.report.sections.source_advice import advice_table, draw_advice
 from poreflux.report.sections.structures import complete_structures, failures, warning_counts
 from poreflux.report.sections.transfer import draw_learning_curves, draw_scores
 from poreflux.report.sources import with_source
@@ -190,6 +191,8 @@ def learnt(rng, sizes=(40, 80), draws=20):
                             "r2_rest": r2 - 0.01,
                             "r2_rest_new": r2 - 0.02,
                             "n_rest_new": 30.0 + draw,
+                            "line_left_out_r2": 0.1 * k if k else math.nan,
+                            "logme": 0.1 * k - 1.5 if k else math.nan,
                         }
                     )
     features = ["lcd_A", "pld_A", "asa_m2_cm3", "asa_m2_g", "void_fraction"]
@@ -466,8 +469,9 @@ def test_complete_page_has_every_figure_and_nothing_missing(whole):
         "wins_mlp",
         "wins_xgboost",
         "learning_curves",
-        "importance",
-        "distances",
+        "importance_mlp",
+        "advice_mlp",
+        "advice_xgboost",
     }
     assert "not shown" not in read.text
     assert "nan" not in read.text.lower().replace("nanosecond", "")
@@ -990,7 +994,7 @@ def test_stale_figures_go(tables, facts, tmp_path, quick):
 def test_importance_per_learner(tables, facts, tmp_path, quick):
     both = [tables["study/importance"].assign(learner=x) for x in ("mlp", "xgboost")]
     read = built(tables | {"study/importance": pd.concat(both)}, facts, tmp_path)
-    assert "figure-importance_mlp" in read.ids and "figure-distances_xgboost" in read.ids
+    assert "figure-importance_mlp" in read.ids and "figure-importance_xgboost" in read.ids
 
 
 @pytest.mark.parametrize("name", [*algorithms(), *(f"gp+{features}" for features in FEATURE_SETS)])
@@ -998,7 +1002,42 @@ def test_every_learner_has_words(name):
     assert learner_in_words(name).endswith(f" ({name})")
 
 
+@pytest.mark.slow("draws pages")
+def test_the_advisor_rests_on_the_labels_of_the_draw(tables, facts, tmp_path, quick):
+    # the higher the pressure the better both LogME and the gain, for either learner
+    text = built(tables, facts, tmp_path).text
+    for learner in ("mlp", "xgboost"):
+        part = text[text.index(f"Source advisor, {learner}") :]
+        assert "LogME advises 100 bar as source" in part
+        assert "explains 50 % of the variance of the labels" in part
+        assert re.search(
+            r"the rank correlation with the gain over 5 sources is (\S+) of LogME", part
+        )
+
+
+@pytest.mark.slow("draws pages")
+def test_no_source_is_advised_where_no_line_explains_a_label(tables, facts, tmp_path, quick):
+    scores = tables["study/scores"]
+    text = built(
+        tables | {"study/scores": scores.assign(line_left_out_r2=-0.01)}, facts, tmp_path
+    ).text
+    assert "LogME advises no source" in text and "as source" not in text
+
+
 # ---- the numbers alone
+
+
+def test_advice_stands_beside_the_gain_of_every_source(tables):
+    scores = with_source(tables["study/scores"])
+    summary = score_summary(scores)
+    near = importance_distances(with_source(tables["study/importance"]))[1]
+    table, size = advice_table(summary, near.iloc[1:], "mlp")
+    assert size == 80 and table["source"].tolist() == PRESSURES
+    its = summary.query("learner == 'mlp' and size == 80 and kind == 'tl'").set_index("source")
+    assert table["gain"].tolist() == its.loc[PRESSURES, "gain"].tolist()
+    assert table["logme"].tolist() == pytest.approx([-1.4, -1.3, -1.2, -1.1, -1.0])
+    # of a source without importances the rest is still known
+    assert table["distance"].isna().tolist() == [True, False, False, False, False]
 
 
 def importances(*rows):
@@ -1065,7 +1104,10 @@ def test_what_the_report_cannot_import_it_says_alike():
 def test_importances_that_are_all_zero(tables, facts, tmp_path, quick, kind):
     table = tables["study/importance"]
     zero = table.assign(pfi_normalised=table["pfi_normalised"].where(table["kind"] != kind, 0.0))
-    text = built(tables | {"study/importance": zero}, facts, tmp_path).text
+    # tables from before the advisor knew the line and LogME
+    scores = tables["study/scores"].drop(columns=["line_left_out_r2", "logme"])
+    some = {"study/importance": zero, "study/scores": scores}
+    text = built(tables | some, facts, tmp_path).text
     assert {"dl": "Feature importance", "source": "The source advisor"}[kind] + " not shown" in text
 
 
@@ -1095,10 +1137,10 @@ def test_a_source_that_is_no_uptake_goes_by_its_name(tables, facts, tmp_path, qu
     assert set(found.loc[found["kind"] == "tl", "source"]) >= {"henry", "100 bar"}
     text = built(named, facts, tmp_path).text
     assert "henry" in text and "nan bar" not in text
-    # a source of several labels has no importance of its own: the others are still judged
+    # a source of several labels has no importance of its own, and is judged by LogME
     whole = named["study/importance"]
     named["study/importance"] = whole[whole["source_label"] != "henry"]
-    assert "the rank correlation of distance and gain over" in built(named, facts, tmp_path).text
+    assert "the rank correlation with the gain over 5 sources" in built(named, facts, tmp_path).text
 
 
 def relabelled(table, names, target):
@@ -1229,8 +1271,9 @@ def test_named_sources_stand_by_pressure_too(tables, facts, tmp_path, quick):
     assert shown == 4 * ["–", *expected]
     _, distances = importance_distances(with_source(some["study/importance"]))
     assert distances["source"].tolist() == expected
-    gains = pd.DataFrame(columns=["learner", "source", "distance", "gain"])
-    axis = draw_distances(distances, gains).axes[0]
+    advice, size = advice_table(None, distances, "mlp")
+    assert size == 0
+    axis = draw_advice(advice).axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == expected
 
 
@@ -1274,7 +1317,7 @@ def test_names_of_sources_agree_between_tables(tables, facts, tmp_path, quick):
     lost = scores["source_label"] == "isotherm"
     some["study/scores"] = scores.assign(r2=scores["r2"].where(~lost))
     text = built(some, facts, tmp_path).text
-    assert "the rank correlation of distance and gain over 4 sources" in text
+    assert "the rank correlation with the gain over 4 sources" in text
 
 
 def from_files(root, files):
