@@ -550,7 +550,8 @@ def test_medians_and_wins_are_those_of_the_scores(tables, whole):
     transfer = rows[rows.source_pressure_bar == best].set_index("draw").r2
     won = sum(transfer[d] > direct[d] for d in range(20))
     text = whole[1].text
-    assert f"from {best:g} bar, the best of 5 sources in hindsight, wins {won} of 20 draws" in text
+    best_one = f"the uptake at {best:g} bar, the best of 5 sources in hindsight"
+    assert f"transfer from {best_one}, wins {won} of 20 draws" in text
     assert f"wins {won} of 20 draws ({won * 5} %, 95 % interval" in text
     assert f"{medians[best]:.2f} (" in text
     ordered = sorted(direct)
@@ -625,7 +626,8 @@ def test_the_first_sentence_says_what_was_found(tables, facts, tmp_path, quick):
     assert "(R² 0.92)" in finding(page_of(tmp_path)) and "from 80 labelled structures" in finding(
         page_of(tmp_path)
     )
-    assert re.search(r"of that R², transfer from \S+ bar adds 0.10\.$", finding(page_of(tmp_path)))
+    added = r"of that R², transfer from the uptake at \S+ bar adds 0.10\.$"
+    assert re.search(added, finding(page_of(tmp_path)))
     built(with_gain(tables, 0.0) | {"study/scores": tables["study/scores"].assign(r2=-0.5)}, facts,
           tmp_path)  # fmt: skip
     assert finding(page_of(tmp_path)).startswith("No learner predicts log D better than its mean")
@@ -1008,7 +1010,7 @@ def test_the_advisor_rests_on_the_labels_of_the_draw(tables, facts, tmp_path, qu
     text = built(tables, facts, tmp_path).text
     for learner in ("mlp", "xgboost"):
         part = text[text.index(f"Source advisor, {learner}") :]
-        assert "LogME advises 100 bar as source" in part
+        assert "LogME advises the uptake at 100 bar as source" in part
         assert "explains 50 % of the variance of the labels" in part
         assert re.search(
             r"the rank correlation with the gain over 5 sources is (\S+) of LogME", part
@@ -1134,9 +1136,9 @@ def test_a_source_that_is_no_uptake_goes_by_its_name(tables, facts, tmp_path, qu
         )
     found = with_source(named["study/scores"])
     assert found.loc[found["kind"] == "dl", "source"].isna().all()
-    assert set(found.loc[found["kind"] == "tl", "source"]) >= {"henry", "100 bar"}
+    assert set(found.loc[found["kind"] == "tl", "source"]) >= {"henry", "uptake_100bar"}
     text = built(named, facts, tmp_path).text
-    assert "henry" in text and "nan bar" not in text
+    assert "the Henry coefficient" in text and "nan bar" not in text
     # a source of several labels has no importance of its own, and is judged by LogME
     whole = named["study/importance"]
     named["study/importance"] = whole[whole["source_label"] != "henry"]
@@ -1228,9 +1230,9 @@ def test_labels_go_by_their_names_and_units(root, tables, tmp_path, quick, trans
     head, *rows = cells(tmp_path, "Scores on 30")
     assert head[:2] == ["Source", "Errors in"]
     assert [row[:2] for row in rows] == [
-        *([f"{p:g} bar", "cm³(STP) cm⁻³"] for p in PRESSURES[2:]),
-        ["gap", "eV"],
-        ["henry", "decades of K"],
+        *([f"uptake at {p:g} bar", "cm³(STP) cm⁻³"] for p in PRESSURES[2:]),
+        ["label gap", "eV"],
+        ["Henry coefficient", "decades of K"],
     ]
 
 
@@ -1265,12 +1267,13 @@ def test_scores_are_on_the_test_share(tables, facts, tmp_path, quick):
 def test_named_sources_stand_by_pressure_too(tables, facts, tmp_path, quick):
     some = with_isotherm(tables)
     built(some, facts, tmp_path)
-    expected = ["1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
+    expected = [*(f"uptake at {p} bar" for p in (1, 10, 65, 100)), "isotherms"]
     assert [row[0] for row in cells(tmp_path, "Scores on 30")[1:]] == expected
     shown = [row[3] for row in cells(tmp_path, "Medians over draws, R²")[1:]]
     assert shown == 4 * ["–", *expected]
     _, distances = importance_distances(with_source(some["study/importance"]))
-    assert distances["source"].tolist() == expected
+    keys = [*(f"uptake_{p}bar" for p in (1, 10, 65, 100)), "isotherm"]
+    assert distances["source"].tolist() == keys
     advice, size = advice_table(None, distances, "mlp")
     assert size == 0
     axis = draw_advice(advice).axes[0]
@@ -1279,15 +1282,16 @@ def test_named_sources_stand_by_pressure_too(tables, facts, tmp_path, quick):
 
 def test_an_axis_keeps_the_order_where_the_first_learner_lacks_a_source(tables):
     table = with_source(with_isotherm(tables)["study/pretraining"])
-    table = table[(table["learner"] != "mlp") | (table["source"] != "10 bar")]
+    table = table[(table["learner"] != "mlp") | (table["source"] != "uptake_10bar")]
     axis = draw_pretraining(table.sort_values("learner", kind="stable")).axes[0]
     found = [label.get_text() for label in axis.get_xticklabels()]
-    assert found == ["1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
+    expected = [*(f"uptake at {p} bar" for p in (1, 10, 65, 100)), "isotherms"]
+    assert found == expected
     scores = score_summary(with_source(with_isotherm(tables)["study/scores"]))
     rows = scores[scores["learner"] == "mlp"]
-    rows = rows[(rows["size"] != 40) | (rows["source"] != "10 bar")]
+    rows = rows[(rows["size"] != 40) | (rows["source"] != "uptake_10bar")]
     found = [label.get_text() for label in draw_scores(rows, "log D").axes[-1].get_yticklabels()]
-    assert found == ["direct", "1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
+    assert found == ["direct", *expected]
 
 
 @pytest.mark.slow("draws pages")

@@ -13,7 +13,7 @@ from poreflux.report.figures.style import BLUE, INK, VERMILLION, grid, styled
 from poreflux.report.numbers import Number, decimal
 from poreflux.report.rendering import Table, render
 from poreflux.report.scores import score_summary, transfer_verdict
-from poreflux.report.sources import source_cell, source_head, source_name, sources_of
+from poreflux.report.sources import source_cell, source_head, source_name, source_short, sources_of
 from poreflux.report.statistics import quartiles, rank_correlation
 from poreflux.report.study import Study
 
@@ -196,7 +196,7 @@ def draw_advice(table: pd.DataFrame) -> Figure:
         if not gained:
             source_axis(axis, rows["source"])
         axis.plot(rows[x], rows[y], "o" if gained else "o-", color=BLUE)
-        label = f"advised: {source_name(best['source'])}"
+        label = f"advised: {source_short(best['source'])}"
         axis.plot(best[x], best[y], "o", ms=9, mfc="none", mec=VERMILLION, label=label)
         axis.legend()
         axis.margins(y=0.15)
