@@ -20,7 +20,7 @@ from poreflux.report import numbers
 from poreflux.report.figures import style
 from poreflux.report.rendering import render
 from poreflux.report.scores import score_summary
-from poreflux.report.sections import near_duplicates
+from poreflux.report.sections import near_duplicates, source_advice
 from poreflux.report.sections.catalogue import all_structures
 from poreflux.report.sections.diffusion import draw_diffusivities
 from poreflux.report.sections.headline import headline
@@ -1040,6 +1040,13 @@ def test_advice_stands_beside_the_gain_of_every_source(tables):
     assert table["logme"].tolist() == pytest.approx([-1.4, -1.3, -1.2, -1.1, -1.0])
     # of a source without importances the rest is still known
     assert table["distance"].isna().tolist() == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize("most, judged", [(0.001, False), (0.1, True)])
+def test_gains_that_nobody_would_notice_judge_no_advice(most, judged):
+    gain = np.linspace(0.0, most, 6)
+    table = pd.DataFrame({"source": np.arange(1.0, 7.0), "gain": gain, "logme": gain})
+    assert (source_advice._told(table, [source_advice.LOGME]) is not None) is judged
 
 
 def importances(*rows):

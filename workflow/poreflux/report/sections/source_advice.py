@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from poreflux.learning.choice import LEAST_GAIN
 from poreflux.report.figures.axes import source_axis
 from poreflux.report.figures.style import BLUE, INK, VERMILLION, grid, styled
 from poreflux.report.numbers import Number, decimal
@@ -149,6 +151,9 @@ def _nearest(table: pd.DataFrame) -> dict | None:
 
 def _told(judged: pd.DataFrame, known: list[Score]) -> dict | None:
     """Rank correlation of each score with the gain, and the gains to compare with."""
+    if judged.empty or np.ptp(judged["gain"]) < LEAST_GAIN:
+        # an order of gains that nobody would notice says nothing
+        return None
     found = [(s.words, rank_correlation(judged[s.column], judged["gain"])) for s in known]
     found = [(words, value) for words, value in found if value == value]
     if not found:
@@ -202,6 +207,9 @@ def draw_advice(table: pd.DataFrame) -> Figure:
         axis.margins(y=0.15)
         if gained:
             axis.axhline(0, color=INK, lw=0.8)
+            # not so near that gains which nobody would notice look large
+            axis.update_datalim([(best[x], -LEAST_GAIN), (best[x], LEAST_GAIN)])
+            axis.autoscale_view()
             axis.set(xlabel=score.head, ylabel="Gain in R² over direct (median)")
         else:
             axis.set(xlabel=source_head(rows["source"]), ylabel=score.head)

@@ -276,7 +276,7 @@ def _all_scores(summary: pd.DataFrame, *, slow: bool) -> Table:
 
 @styled
 def draw_scores(summary: pd.DataFrame, symbol: str) -> Figure:
-    """Median R2 with quartiles: a row a source, a panel a learner, a marker a size.
+    """Median R2 with quartiles: a row per source, a panel per learner, a marker per size.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def draw_scores(summary: pd.DataFrame, symbol: str) -> Figure:
 
 @styled
 def draw_wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
-    """R2 of transfer against that of direct learning, draw by draw, a panel a size.
+    """R2 of transfer against that of direct learning, draw by draw, a panel per size.
 
     Parameters
     ----------
@@ -378,7 +378,7 @@ def draw_wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
 
 @styled
 def draw_learning_curves(curves: dict[str, dict[str, pd.DataFrame]], symbol: str) -> Figure:
-    """Median R2 with quartiles against the number of labelled structures, a panel a learner.
+    """Median R2 with quartiles against the number of labelled structures, a panel per learner.
 
     Parameters
     ----------
