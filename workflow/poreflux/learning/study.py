@@ -21,7 +21,7 @@ import pandas as pd
 from poreflux.base.errors import DataError
 from poreflux.base.progress import Progress
 from poreflux.base.random_stream import seed_from
-from poreflux.data.features import labelled_rows, matrix
+from poreflux.data.features import estimates, labelled_rows, matrix
 from poreflux.data.labels import DIFFUSIVITY, kind_of, rank_of
 from poreflux.learning.advisor import ADVICE_COLUMNS, advice
 from poreflux.learning.learners import Checkpoint, get_learner
@@ -361,7 +361,8 @@ def fit(
     - ``protocol``: name of the training protocol;
     - ``reference``: features (m, d) to scale the input by, or None;
     - ``device``: ``cpu`` or ``cuda``;
-    - ``checkpoint``: a place for what has been trained so far, or None.
+    - ``checkpoint``: a place for what has been trained so far, or None;
+    - ``estimates``: see :func:`poreflux.data.features.estimates`.
     """
     one = get_learner(learner)
     offered = {
@@ -372,6 +373,7 @@ def fit(
         "reference": reference,
         "device": one.device(device),
         "checkpoint": checkpoint,
+        "estimates": estimates(one.feature_set),
     }
     options = {name: offered[name] for name in one.options}
     return one.load().fit(x, y, splits, seeds=seeds, source=source, **options)

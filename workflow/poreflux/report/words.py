@@ -9,6 +9,7 @@ _ALGORITHMS = {
     "xgboost": "XGBoost",
     "xgboost-weighted": "XGBoost on source and target rows together",
     "gp": "a Gaussian process",
+    "gp-joint": "a Gaussian process of source and target rows together",
     "gp-line": "a line with a Gaussian process",
     "ensemble": "Gaussian processes with boosted trees",
 }
