@@ -140,19 +140,25 @@ def learn(options) -> None:
     labels = source_labels(source, tables)
     for learner in options.learners:
         folder = options.work / learner
-        models = []
-        for label, of in labels.groupby("label", sort=False):
-            known = of.set_index("name")["value"]
-            data = kept(
-                folder / f"{label}.source",
-                lambda known=known, label=label, learner=learner: pretrain(
-                    source, known, label, learner=learner, protocol="fast", seed=SEED,
-                    device="cpu", scale_features=features,
-                ).to_bytes(),
-            )  # fmt: skip
-            models.append(Pretrained.from_bytes(data))
+        models = [
+            source_model(folder, learner, label, source, labels, features)
+            for label in labels["label"].unique()
+        ]
         for size in options.sizes:
             one_size(options, learner, size, features, values, models, source, labels)
+
+
+def source_model(folder: Path, learner: str, label: str, source, labels, features) -> Pretrained:
+    """The model of one label of the source structures, from the work folder or trained."""
+    known = labels[labels["label"] == label].set_index("name")["value"]
+
+    def train() -> bytes:
+        return pretrain(
+            source, known, label, learner=learner, protocol="fast", seed=SEED, device="cpu",
+            scale_features=features,
+        ).to_bytes()  # fmt: skip
+
+    return Pretrained.from_bytes(kept(folder / f"{label}.source", train))
 
 
 def one_size(options, learner, size, features, values, models, source, labels) -> None:
