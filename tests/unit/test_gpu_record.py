@@ -136,3 +136,9 @@ def test_warps_of_a_multiprocessor():
     finally:
         sys.path.pop(0)
     assert [warps_held(n) for n in (32, 64, 128, 168, 255)] == [64, 32, 16, 12, 8]
+
+
+def test_a_sixth_as_a_product():
+    """What the device multiplies by where the CPU divides is off by one rounding at most."""
+    x = np.random.default_rng(1).uniform(0.0, 6.0, 100_000)
+    assert (np.abs(x * (1.0 / 6.0) - x / 6.0) <= np.spacing(x / 6.0)).all()
