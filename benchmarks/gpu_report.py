@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# By the compiler, before the kernels were tuned by its report: registers, warps of a multiprocessor,
-# instructions, those of double precision.
+# By the compiler, before the kernels were tuned by its report: registers, warps of a
+# multiprocessor, instructions, those of double precision.
 BEFORE = {
     "advance_lanes": (212, 9, 6552, 1499),
     "advance_chains": (253, 8, 1512, 497),
@@ -178,18 +178,19 @@ def _compiler(compiler: dict) -> list[str]:
     lines = [
         "## What the compiler says",
         "",
-        "`ptxas -v` for compute capability 9.0, by `benchmarks/gpu_compiler.py`. Warps: how many a",
-        "multiprocessor holds. Instructions stand in the machine code, they are not those that",
+        "`ptxas -v` for compute capability 9.0, by `benchmarks/gpu_compiler.py`. Warps: how many",
+        "a multiprocessor holds. Instructions stand in the machine code, they are not those that",
         "run. In brackets: before the kernels were tuned by this report.",
         "",
         "- Engines grid and harmonic ask for as few registers as need no memory for spilled values.",
-        "- Monte Carlo: a warp in which all three moves occur took four sums over molecules and two",
-        "  energies of the host in turn, now two sums and one energy; it takes registers for 64",
-        "  coefficients in flight. An energy was 624 instructions that run and is half as many. A",
-        "  pair of molecules is 61, of which 32 are of double precision, 8 of them a division.",
-        "- What did not help: to round to the nearest image by two sums in place of a rounding (more",
-        "  work for the units of double precision, which are the ones that are full), and fewer",
-        "  registers for Monte Carlo (208 spill).",
+        "- Monte Carlo: a warp in which all three moves occur took four sums over molecules and",
+        "  two energies of the host in turn, now two sums and one energy; it takes registers for",
+        "  64 coefficients in flight. An energy was 624 instructions that run and is half as",
+        "  many. A pair of molecules is 61, of which 32 are of double precision, 8 of them a",
+        "  division.",
+        "- What did not help: to round to the nearest image by two sums in place of a rounding",
+        "  (more work for the units of double precision, which are the ones that are full), and",
+        "  fewer registers for Monte Carlo (208 spill).",
         "",
         "| kernel | | registers | warps | stack, spills (bytes) | shared (bytes) | instructions "
         "| double precision | loads | branches |",
