@@ -178,8 +178,8 @@ def _compiler(compiler: dict) -> list[str]:
     lines = [
         "## What the compiler says",
         "",
-        "`ptxas -v` for compute capability 9.0, by `benchmarks/gpu_compiler.py`. Warps: how many",
-        "a multiprocessor holds. Instructions stand in the machine code, they are not those that",
+        "`ptxas -v` for compute capability 9.0, by `benchmarks/gpu_compiler.py`. Warps: what",
+        "a multiprocessor holds. Instructions are those of the machine code, not those that",
         "run. In brackets: before the kernels were tuned by this report.",
         "",
         "- Engines grid and harmonic ask for as few registers as need no memory for spilled values.",
