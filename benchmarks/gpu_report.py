@@ -178,9 +178,9 @@ def _compiler(compiler: dict) -> list[str]:
     lines = [
         "## What the compiler says",
         "",
-        "`ptxas -v` for compute capability 9.0, by `benchmarks/gpu_compiler.py`. Warps: what",
-        "a multiprocessor holds. Instructions are those of the machine code, not those that",
-        "run. In brackets: before the kernels were tuned by this report.",
+        "`ptxas -v` for compute capability 9.0, by `benchmarks/gpu_compiler.py`. Warps: what a",
+        "multiprocessor holds. Instructions are those of the machine code, not those that run. In",
+        "brackets: before the kernels were tuned by this report.",
         "",
         "- Engines grid and harmonic ask for as few registers as need no memory for spilled values.",
         "- Monte Carlo: a warp in which all three moves occur took four sums over molecules and",
