@@ -25,14 +25,13 @@ from scipy.stats import spearmanr
 
 import poreflux
 from poreflux.base.files import write_atomically
-from poreflux.data.features import IDENTITY_COLUMNS, feature_table, matrix
+from poreflux.data.features import IDENTITY_COLUMNS, feature_table
 from poreflux.data.labels import from_stages
 from poreflux.data.quantities import quantity
 from poreflux.learning import importance
-from poreflux.learning.few_labels import line_left_out_r2, logme
-from poreflux.learning.learners import get_learner
+from poreflux.learning.advisor import ADVICE_COLUMNS
 from poreflux.learning.study import pretrain, run_size
-from poreflux.learning.trained import REST, Pretrained, TrainedSize
+from poreflux.learning.trained import Pretrained
 from poreflux.run.artifacts import Limits
 from poreflux.run.settings import STAGE_SETTINGS
 from poreflux.run.stages import run_stage
@@ -43,8 +42,13 @@ STAGES = ("geometry", "energy", "percolation")
 # Target labels below this D (m2/s) are left out, as in the published table.
 SLOWEST = 1e-11
 SEED, DRAWS, SIZES, LEARNERS = 1, 50, (30, 100, 300), ("mlp",)
-# Draws over which the scores that use the few target labels are averaged.
-ADVISED = 20
+# What is known beforehand: column, words, and whether more of it advises for a source.
+SCORES = (
+    ("distance", "PFI distance", False),
+    ("line_left_out_r2", "line", True),
+    ("logme", "LogME", True),
+    ("r2_source", "R2 of the source model", True),
+)
 # Published labels of the source structures: column, factor, whether its logarithm is learnt.
 PUBLISHED = {
     "diffusivity_N2": ("d_n2_dilute_cm2_s", 1e4, True),
@@ -136,19 +140,25 @@ def learn(options) -> None:
     labels = source_labels(source, tables)
     for learner in options.learners:
         folder = options.work / learner
-        models = []
-        for label, of in labels.groupby("label", sort=False):
-            known = of.set_index("name")["value"]
-            data = kept(
-                folder / f"{label}.source",
-                lambda known=known, label=label, learner=learner: pretrain(
-                    source, known, label, learner=learner, protocol="fast", seed=SEED,
-                    device="cpu", scale_features=features,
-                ).to_bytes(),
-            )  # fmt: skip
-            models.append(Pretrained.from_bytes(data))
+        models = [
+            source_model(folder, learner, label, source, labels, features)
+            for label in labels["label"].unique()
+        ]
         for size in options.sizes:
             one_size(options, learner, size, features, values, models, source, labels)
+
+
+def source_model(folder: Path, learner: str, label: str, source, labels, features) -> Pretrained:
+    """The model of one label of the source structures, from the work folder or trained."""
+    known = labels[labels["label"] == label].set_index("name")["value"]
+
+    def train() -> bytes:
+        return pretrain(
+            source, known, label, learner=learner, protocol="fast", seed=SEED, device="cpu",
+            scale_features=features,
+        ).to_bytes()  # fmt: skip
+
+    return Pretrained.from_bytes(kept(folder / f"{label}.source", train))
 
 
 def one_size(options, learner, size, features, values, models, source, labels) -> None:
@@ -166,12 +176,12 @@ def one_size(options, learner, size, features, values, models, source, labels) -
         features, values, models, size, options.draws,
         learner=learner, protocol="fast", seed=SEED, device="cpu", part=part,
     )  # fmt: skip
-    advice = before_tuning(TrainedSize.from_bytes(trained), features, models)
     pfi = importance.run(
         trained, models, features_target=features, features_source=source, labels_source=labels,
         n_repeats=3, seed=SEED, learner=learner,
     )  # fmt: skip
     near = importance.distances(pfi).set_index("source_label")["distance"]
+    advice = pd.DataFrame({"source_label": [model.label for model in models]})
     advice["distance"] = advice["source_label"].map(near)
     advice["r2_source"] = advice["source_label"].map({m.label: m.r2 for m in models})
     advice["n_source"] = advice["source_label"].map({m.label: m.n for m in models})
@@ -179,26 +189,9 @@ def one_size(options, learner, size, features, values, models, source, labels) -
     found.to_csv(scores, index=False)
 
 
-def before_tuning(trained: TrainedSize, features: pd.DataFrame, models) -> pd.DataFrame:
-    """Scores of the sources from the labels of a draw alone: means over draws."""
-    rows = features.set_index("content_hash").loc[list(trained.content_hashes)]
-    found = []
-    for model in models:
-        x, _ = matrix(rows.reset_index(), get_learner(model.learner).feature_set)
-        said = np.ravel(model.load().predict(x))
-        lines, evidences = [], []
-        for part in trained.parts[:ADVISED]:
-            drawn = part != REST
-            lines.append(line_left_out_r2(said[drawn], trained.labels[drawn]))
-            evidences.append(logme(said[drawn][:, None], trained.labels[drawn]))
-        found.append(
-            {"source_label": model.label, "line": np.mean(lines), "logme": np.mean(evidences)}
-        )
-    return pd.DataFrame(found)
-
-
 def gains(scores: pd.DataFrame) -> pd.DataFrame:
-    """Gain in R2 outside the draw over direct learning on the same draws."""
+    """Gain in R2 outside the draw over direct learning on the same draws; mean advice."""
+    said = scores.dropna(subset="logme").groupby("source_label")[list(ADVICE_COLUMNS)].mean()
     by = scores.assign(source_label=scores["source_label"].fillna(""))
     by = by.pivot(index="draw", columns="source_label", values="r2_rest")
     gain = by.drop(columns="").sub(by[""], axis=0)
@@ -210,7 +203,7 @@ def gains(scores: pd.DataFrame) -> pd.DataFrame:
             "draws": len(gain),
             "direct": by[""].mean(),
         }
-    )
+    ).join(said)
 
 
 def report(options) -> None:
@@ -221,8 +214,9 @@ def report(options) -> None:
         "The target is our D of CH4 (engine harmonic) above 1e-11 m2/s. The sources are labels of "
         "other structures: published for N2 and O2, ours for CH4 and pores. Gain in R2 outside the "
         "draw over direct learning on the same draws (standard error), draws won. Before any "
-        "fine-tuning: PFI distance to the direct model, R2 of the line in the source model's "
-        "prediction with each label of the draw left out, LogME (the evidence of that line).",
+        "fine-tuning: PFI distance to the direct model; from the labels of a draw that the models "
+        "may see, R2 of the line in the source model's prediction with each left out, and LogME "
+        "(the evidence of that line), means over draws.",
     ]
     for learner in options.learners:
         for size in options.sizes:
@@ -243,23 +237,28 @@ def report(options) -> None:
                 "| --- | --- | --- | --- | --- | --- | --- | --- |",
                 *(
                     f"| {r.Index} | {r.n_source} | {r.r2_source:.2f} | {r.gain:+.3f}({r.error:.3f})"
-                    f" | {r.won}/{r.draws} | {r.distance:.2f} | {r.line:+.2f} | {r.logme:+.3f} |"
+                    f" | {r.won}/{r.draws} | {r.distance:.2f} | {r.line_left_out_r2:+.2f}"
+                    f" | {r.logme:+.3f} |"
                     for r in t.itertuples()
                 ),
                 "",
                 f"Rank correlation with the gain over {len(t)} sources (95 % interval): "
                 + "; ".join(
-                    f"{words} {rank_correlation(t[column], t['gain'])}"
-                    for column, words in (
-                        ("distance", "PFI distance"),
-                        ("line", "line"),
-                        ("logme", "LogME"),
-                        ("r2_source", "R2 of the source model"),
-                    )
+                    f"{words} {rank_correlation(t[c], t['gain'])}" for c, words, _ in SCORES
                 )
+                + ".",
+                "",
+                "Gain from the source that each advises: "
+                + "; ".join(f"{words} {advised(t, c, rises)}" for c, words, rises in SCORES)
                 + ".",
             ]
     options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def advised(table: pd.DataFrame, column: str, rises: bool) -> str:
+    """What transfer gained from the source that a score puts first."""
+    best = table.loc[table[column].idxmax() if rises else table[column].idxmin()]
+    return f"{best['gain']:+.3f} ({best.name})"
 
 
 def rank_correlation(x: pd.Series, y: pd.Series, n: int = 2000) -> str:

@@ -66,22 +66,6 @@ def test_the_line_is_that_of_least_squares(rows, stream):
     np.testing.assert_allclose(trained.line, [intercept, slope], rtol=1e-9)
 
 
-def test_logme_is_the_evidence_at_its_maximum(stream):
-    """Against the marginal likelihood of the labels as one normal distribution."""
-    x, y = stream.normal(size=(40, 2)), stream.normal(size=40)
-    y = y + x[:, 0]
-    z, t = (x - x.mean(axis=0)) / x.std(axis=0), (y - y.mean()) / y.std()
-    f = np.column_stack([z, np.ones(40)])
-
-    def evidence(log_alpha, log_beta):
-        cov = f @ f.T / np.exp(log_alpha) + np.eye(40) / np.exp(log_beta)
-        fit = t @ np.linalg.solve(cov, t)
-        return -0.5 * (np.linalg.slogdet(2.0 * np.pi * cov)[1] + fit) / 40
-
-    grid = [evidence(a, b) for a in np.linspace(-2, 6, 81) for b in np.linspace(-2, 3, 51)]
-    assert few_labels.logme(x, y) == pytest.approx(max(grid), abs=2e-3)
-
-
 def material_of(stream, n):
     features = stream.normal(size=(n, 4))
     return Material(features, {"right": stream.normal(size=n), "wrong": stream.normal(size=n)})

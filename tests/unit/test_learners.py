@@ -68,19 +68,21 @@ def test_a_file_holds_what_the_registry_and_the_study_ask_for(algorithm):
 
 
 def test_names_of_learners():
-    assert set(algorithms()) == {"ensemble", "gp", "gp-line", "mlp", "xgboost", "xgboost-weighted"}
+    assert set(algorithms()) == {
+        *("ensemble", "gp", "gp-joint", "gp-line", "mlp", "xgboost", "xgboost-weighted")
+    }
     learner = get_learner("xgboost-weighted+log55")
     assert (learner.algorithm, learner.feature_set) == ("xgboost-weighted", "log55")
     assert learner.module == "poreflux.learning.learners.xgboost_weighted"
     for wrong in ("knn", "xgboost_weighted", "__init__", ""):
-        with pytest.raises(DataError, match="there are: ensemble, gp, gp-line, mlp"):
+        with pytest.raises(DataError, match="there are: ensemble, gp, gp-joint, gp-line, mlp"):
             get_learner(wrong)
 
 
 def test_who_learns_an_isotherm_and_where():
     at_once = [name for name in algorithms() if get_learner(name).takes_isotherm]
     never = [name for name in algorithms() if not get_learner(name).transfers_isotherms]
-    assert at_once == ["mlp"] and never == ["xgboost-weighted"]
+    assert at_once == ["mlp"] and never == ["gp-joint", "xgboost-weighted"]
     for name in algorithms():
         assert get_learner(name).device("cpu") == "cpu"
         assert get_learner(name).device("cuda") == ("cuda" if name == "mlp" else "cpu")
@@ -190,7 +192,8 @@ def forget():
 EVERYBODYS = set(algorithms())
 EDITS = {
     "learners/mlp.py": {"mlp"},
-    "learners/gp.py": {"gp", "gp-line", "ensemble"},
+    "learners/gp.py": {"gp", "gp-line", "gp-joint", "ensemble"},
+    "learners/gp_joint.py": {"gp-joint"},
     "learners/gp_line.py": {"gp-line"},
     "learners/xgboost.py": {"xgboost", "xgboost-weighted", "ensemble"},
     "learners/xgboost_weighted.py": {"xgboost-weighted"},
@@ -204,6 +207,7 @@ EDITS = {
     "splits.py": EVERYBODYS,
     "scoring.py": EVERYBODYS,
     "trained.py": EVERYBODYS,
+    "advisor.py": EVERYBODYS,
     "study.py": EVERYBODYS,
     "choice.py": set(),
     "few_labels.py": set(),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from poreflux.learning import study
 from poreflux.learning.learners import gp, gp_line
 from poreflux.learning.splits import Split, split
 
@@ -52,3 +53,49 @@ def test_bytes_selection_and_source():
     np.testing.assert_array_equal(model.select([2]).predict(x)[0], model.predict(x)[2])
     # a row's prediction does not depend on its company
     np.testing.assert_array_equal(back.predict(x[:1])[:, 0], model.predict(x)[:, 0])
+
+
+def early(n, seed=0):
+    """Three estimates that fall one after another, and a label where they lead to."""
+    rng = np.random.default_rng(seed)
+    last = rng.uniform(-3.0, 1.0, n)
+    steps = rng.gamma(2.0, 0.1, (n, 2))
+    x = np.column_stack([last, last + steps[:, 0], last + steps.sum(axis=1), rng.normal(size=n)])
+    return x, 0.5 + x[:, 0] - 1.5 * steps[:, 0] + 0.02 * rng.normal(size=n)
+
+
+def test_several_estimates_tell_where_they_lead_to():
+    x, y = early(400)
+    few = Split(np.arange(24), np.arange(0), np.arange(24, 400))
+    errors = {
+        n: np.std(gp_line.fit(x, y, [few], seeds=[0], estimates=n).predict(x[24:])[0] - y[24:])
+        for n in (1, 3)
+    }
+    assert errors[3] < 0.05 and errors[3] < 0.7 * errors[1]
+    # far from all of them the line still holds
+    model = gp_line.fit(x, y, [few], seeds=[0], estimates=3)
+    far, expected = early(50, seed=1)
+    far[:, :3] -= 5.0
+    assert np.abs(model.predict(far)[0] - (expected - 5.0)).max() < 0.4
+
+
+def test_estimates_that_are_equal_are_one():
+    x, y = data()
+    x = np.column_stack([x[:, 0], x[:, 0], x[:, 0], x[:, 1:]])
+    parts = split(len(y), 1)
+    model = gp_line.fit(x, y, [parts], seeds=[0], estimates=3)
+    assert np.abs(model.predict(x[parts.test])[0] - y[parts.test]).max() < 0.15
+    np.testing.assert_array_equal(model.members[0].line[2:], 0.0)
+    back = gp_line.from_bytes(model.to_bytes())
+    np.testing.assert_array_equal(back.predict(x[:1])[:, 0], model.predict(x)[:, 0])
+
+
+def test_the_learner_is_told_how_many_estimates_its_features_hold(monkeypatch):
+    told = []
+    monkeypatch.setattr(gp_line, "fit", lambda *args, estimates, **rest: told.append(estimates))
+    for learner in ("gp-line+mobility", "gp-line+harmonic"):
+        study.fit(
+            learner, None, None, [None], phase="direct", label="diffusivity", protocol="fast",
+            seeds=[0], device="cpu",
+        )  # fmt: skip
+    assert told == [1, 3]

@@ -12,6 +12,7 @@ from poreflux.base.errors import DataError
 from poreflux.data.features import GEOMETRY_COLUMNS, matrix
 from poreflux.data.labels import ISOTHERM, uptake_at
 from poreflux.learning import study
+from poreflux.learning.advisor import ADVICE_COLUMNS
 from poreflux.learning.container import pack, unpack
 from poreflux.learning.learners import get_learner, mlp
 from poreflux.learning.trained import REST, TEST, Pretrained, TrainedSize
@@ -227,6 +228,35 @@ def test_groups_count_in_scores_alone_where_splits_are_random():
     assert (with_groups["n_rest_new"] <= with_groups["n_rest"]).all()
     shared = list(study.SCORE_COLUMNS[:-3])
     pd.testing.assert_frame_equal(without[shared], with_groups[shared])
+
+
+def test_the_advisor_ranks_a_source_like_the_target_above_noise():
+    source, label = synthetic(120, seed=1, prefix="source")
+    target, target_label = synthetic(60, seed=2)
+    stream = np.random.default_rng(4)
+    labels = {
+        "like": label + 0.1 * stream.normal(size=120),
+        "noise": stream.normal(size=120),
+    }
+    pretrained = [
+        study.pretrain(source, series(source, values), name, learner="gp", **FAST)
+        for name, values in labels.items()
+    ]
+    scores, models = study.run_size(
+        target, series(target, target_label), pretrained, 30, 4, learner="gp", **FAST
+    )
+    pd.testing.assert_frame_equal(study.score_table(models), scores)
+    by = scores.set_index("source_label")[list(ADVICE_COLUMNS)]
+    assert by.loc[""].isna().all().all()
+    assert (by.loc["like"].min() > by.loc["noise"].max()).all()
+    # of labels that the models may see alone: those of the test share do not count
+    trained = TrainedSize.from_bytes(models)
+    other = np.where(trained.parts[0] == TEST, 9.0, trained.labels)
+    changed = study.scores_of(dataclasses.replace(trained, labels=other))
+    pd.testing.assert_frame_equal(
+        changed.query("draw == 0")[list(ADVICE_COLUMNS)],
+        scores.query("draw == 0")[list(ADVICE_COLUMNS)],
+    )
 
 
 def test_grouped_splits_need_groups():

@@ -230,7 +230,7 @@ def _log_shares(shares: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(shares, LEAST_PARTICIPATION))
 
 
-# The first column is the best estimate of a diffusivity, see the learner gp-line.
+# The first column is the best estimate of a diffusivity, see the learner gp-line and estimates().
 _MOVING = (_mobility, _log_geometry, _adsorption, _dissipation)
 FEATURE_SETS = {
     "paper55": (_geometry, _histogram),
@@ -249,6 +249,15 @@ _BLOCK_COLUMNS = {
     _dissipation: ("percolation", (*PARTICIPATIONS, *MEAN_ENERGIES)),
     _early_diffusivity: ("diffusion", EARLY_DIFFUSIVITIES),
 }
+
+
+def estimates(feature_set: str) -> int:
+    """How many of its first columns estimate a diffusivity on one scale, the best first.
+
+    >>> estimates("mobility"), estimates("harmonic")
+    (1, 3)
+    """
+    return len(EARLY_DIFFUSIVITIES) if FEATURE_SETS[feature_set][0] is _early_diffusivity else 1
 
 
 def columns_of(feature_set: str) -> dict[str, tuple[str, ...]]:

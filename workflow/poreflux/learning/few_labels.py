@@ -8,9 +8,8 @@ error given is that of the whole procedure, its choice included.
 
 References
 ----------
-S. Varma, R. Simon, BMC Bioinformatics 7, 91 (2006) (nested cross-validation). K. You, Y. Liu,
-J. Wang, M. Long, ICML 2021, arXiv:2102.11005 (LogME). R. F. Barber, E. J. Candes, A. Ramdas, R. J.
-Tibshirani, Ann. Stat. 49, 486 (2021) (intervals from left-out residuals).
+S. Varma, R. Simon, BMC Bioinformatics 7, 91 (2006) (nested cross-validation). R. F. Barber, E. J.
+Candes, A. Ramdas, R. J. Tibshirani, Ann. Stat. 49, 486 (2021) (intervals from left-out residuals).
 """
 
 from __future__ import annotations
@@ -385,62 +384,6 @@ def check(y: np.ndarray) -> None:
         )
     if y.max() - y.min() <= 1e-12 * max(1.0, np.abs(y).max()):
         raise DataError("all labels are equal: there is nothing to learn")
-
-
-def line_left_out_r2(source: np.ndarray, y: np.ndarray) -> float:
-    """Share of the variance that the line in a source explains of labels left out one by one."""
-    line = Candidate(LINE, "s")
-    trained = train_all(Material(source[:, None], {"s": source}), y, [Candidate(MEAN), line])
-    if line not in trained:
-        return 0.0
-    squares = {c: float(np.square(t.fit.left_out).sum()) for c, t in trained.items()}
-    return 1.0 - squares[line] / squares[Candidate(MEAN)]
-
-
-def logme(x: np.ndarray, y: np.ndarray) -> float:
-    """Logarithm of the maximum evidence of a linear model, per label (You et al. 2021).
-
-    Parameters
-    ----------
-    x : ndarray, shape (n, d)
-        Features, d < n; each is standardised and a column of ones is added.
-    y : ndarray, shape (n,)
-        Labels; they are standardised, so that numbers of different labels compare.
-
-    Notes
-    -----
-    Fixed point of precision of the weights and of the noise, as in the authors' algorithm 3.
-    """
-    spread = x.std(axis=0)
-    z = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    f = np.column_stack([z, np.ones(len(z))])
-    t = (y - y.mean()) / y.std()
-    n, d = f.shape
-    values, vectors = np.linalg.eigh(f.T @ f)
-    values = np.maximum(values, 0.0)
-    turned = vectors.T @ (f.T @ t)
-    alpha = beta = 1.0
-    for _ in range(100):
-        precision = alpha + beta * values
-        weights = beta * turned / precision
-        gamma = float((beta * values / precision).sum())
-        left = float(t @ t - 2.0 * weights @ turned + (values * weights**2).sum())
-        old = alpha / beta
-        alpha = min(gamma / max(float(weights @ weights), 1e-12), 1e12)
-        beta = min((n - gamma) / max(left, 1e-12), 1e12)
-        if abs(alpha / beta - old) <= 1e-3 * old:
-            break
-    precision = alpha + beta * values
-    weights = beta * turned / precision
-    left = float(t @ t - 2.0 * weights @ turned + (values * weights**2).sum())
-    evidence = (
-        d * np.log(alpha)
-        + n * np.log(beta / (2.0 * np.pi))
-        - beta * left
-        - alpha * float(weights @ weights)
-        - np.log(precision).sum()
-    )
-    return 0.5 * evidence / n
 
 
 def most_informative(trained: Trained, material: Material, n: int) -> tuple[list[int], list[float]]:

@@ -1,4 +1,4 @@
-"""The study: pretraining on cheap labels, then direct against transfer learning of a dear one.
+"""The study: pretraining on cheap labels, then direct against transfer learning of expensive ones.
 
 Source models learn one label each, such as the uptake at one pressure, from many structures. On
 the target, random draws of a given size are learnt twice: directly, and starting from each source
@@ -21,8 +21,9 @@ import pandas as pd
 from poreflux.base.errors import DataError
 from poreflux.base.progress import Progress
 from poreflux.base.random_stream import seed_from
-from poreflux.data.features import labelled_rows, matrix
+from poreflux.data.features import estimates, labelled_rows, matrix
 from poreflux.data.labels import DIFFUSIVITY, kind_of, rank_of
+from poreflux.learning.advisor import ADVICE_COLUMNS, advice
 from poreflux.learning.learners import Checkpoint, get_learner
 from poreflux.learning.scoring import scores
 from poreflux.learning.splits import Split, content_seed, draws, group_numbers, split
@@ -53,6 +54,7 @@ SCORE_COLUMNS = (
     "rmse_rest",
     "rmse_rest_slow",
     "n_rest",
+    *ADVICE_COLUMNS,
     "r2_rest_new",
     "rmse_rest_new",
     "n_rest_new",
@@ -242,8 +244,10 @@ def run_size(
         Columns :data:`SCORE_COLUMNS`, one row per trained model: scores on the draw's test share
         and on the rest, all labelled structures outside the draw (``rmse_rest_slow``, of the
         diffusivity: those of them below 3e-10 m2/s; ``r2_rest_new``, ``rmse_rest_new``: those
-        of which the draw holds no near duplicate, NaN without ``groups``);
-        ``source_pressure_bar`` is NaN for ``dl`` and for sources that are no uptakes.
+        of which the draw holds no near duplicate, NaN without ``groups``); what
+        :func:`poreflux.learning.advisor.advice` says of the source by the labels that the draw's
+        models may see, NaN for ``dl``; ``source_pressure_bar`` is NaN for ``dl`` and for sources
+        that are no uptakes.
     models : bytes
         A :class:`poreflux.learning.trained.TrainedSize` with every model.
 
@@ -310,7 +314,8 @@ def run_size(
 
             trained_part = part(source, numbers, train) if part else train()
             parts.append(Group.from_bytes(trained_part))
-        trained_groups.append(Group.joined(parts))
+        said = source.load().predict(x).astype(np.float32) if source else None
+        trained_groups.append(replace(Group.joined(parts), source_predictions=said))
     trained = TrainedSize(
         size, label, tuple(names), tuple(hashes), y, parts_of(drawn, len(y)), tuple(trained_groups),
         frameworks,
@@ -356,7 +361,8 @@ def fit(
     - ``protocol``: name of the training protocol;
     - ``reference``: features (m, d) to scale the input by, or None;
     - ``device``: ``cpu`` or ``cuda``;
-    - ``checkpoint``: a place for what has been trained so far, or None.
+    - ``checkpoint``: a place for what has been trained so far, or None;
+    - ``estimates``: see :func:`poreflux.data.features.estimates`.
     """
     one = get_learner(learner)
     offered = {
@@ -367,6 +373,7 @@ def fit(
         "reference": reference,
         "device": one.device(device),
         "checkpoint": checkpoint,
+        "estimates": estimates(one.feature_set),
     }
     options = {name: offered[name] for name in one.options}
     return one.load().fit(x, y, splits, seeds=seeds, source=source, **options)
@@ -408,6 +415,7 @@ def scores_of(trained: TrainedSize) -> pd.DataFrame:
                     "n_test": int(test.sum()),
                     **_rest_scores(trained, predicted, parts == REST),
                     **_new_scores(trained, predicted, draw),
+                    **_said_before(group, trained, draw),
                 }
             )
     return pd.DataFrame(rows, columns=SCORE_COLUMNS)
@@ -436,6 +444,14 @@ def _new_scores(trained: TrainedSize, predicted: np.ndarray, draw: int) -> dict[
         on_new = scores(trained.labels[new], predicted[new])
         found |= {"r2_rest_new": on_new["r2"], "rmse_rest_new": on_new["rmse"]}
     return found | {"n_rest_new": float(new.sum())}
+
+
+def _said_before(group: Group, trained: TrainedSize, draw: int) -> dict[str, float]:
+    """The advisor's scores of a group's source, by training and validation rows of a draw."""
+    if group.source_predictions is None:
+        return dict.fromkeys(ADVICE_COLUMNS, np.nan)
+    seen = ~trained.held_out()[draw]
+    return advice(group.source_predictions[:, seen].T, trained.labels[seen])
 
 
 def pretraining_table(pretrained: Iterable[Pretrained]) -> pd.DataFrame:

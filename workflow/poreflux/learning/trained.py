@@ -87,6 +87,8 @@ class Group:
         One model per draw.
     predictions : ndarray of float32, shape (draws, n)
         The label of every labelled structure, seen in training or not.
+    source_predictions : ndarray of float32, shape (m, n), or None
+        The m labels of the source that its model predicts of them; None for direct learning.
     """
 
     kind: str
@@ -94,6 +96,7 @@ class Group:
     source: str
     model: Stack
     predictions: np.ndarray
+    source_predictions: np.ndarray | None = None
 
     @property
     def source_pressure_bar(self) -> float:
@@ -108,14 +111,16 @@ class Group:
     def to_bytes(self) -> bytes:
         """All of it as bytes that are equal for equal content."""
         arrays = {"model": as_array(self.model.to_bytes()), "predictions": self.predictions}
+        if self.source_predictions is not None:
+            arrays["source_predictions"] = self.source_predictions
         return pack(arrays, {"kind": self.kind, "learner": self.learner, "source": self.source})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Group:
         """Read what :meth:`to_bytes` wrote."""
         arrays, meta = unpack(data)
-        model = get_learner(meta["learner"]).load().from_bytes(arrays["model"].tobytes())
-        return cls(**meta, model=model, predictions=arrays["predictions"])
+        model = get_learner(meta["learner"]).load().from_bytes(arrays.pop("model").tobytes())
+        return cls(**meta, model=model, **arrays)
 
     @classmethod
     def joined(cls, parts: Sequence[Group]) -> Group:

@@ -1,7 +1,7 @@
 """Your own few labels: which physical quantity they follow, how well, and what to measure next.
 
-A label is any number that somebody measured or computed of 20 to 200 structures, too dear to have
-it of all. :func:`transfer` looks for the cheap physical quantity that explains it best, judges
+A label is any number that somebody measured or computed of 20 to 200 structures, too expensive to
+get for all. :func:`transfer` looks for the cheap physical quantity that explains it best, judges
 itself on structures held out, predicts all others with intervals, and says which structures to
 measure next.
 """
@@ -22,6 +22,7 @@ from poreflux.base.results import Result
 from poreflux.base.settings import names_checked
 from poreflux.data.features import matrix
 from poreflux.learning import few_labels
+from poreflux.learning.advisor import ADVICE_COLUMNS, advice
 from poreflux.learning.few_labels import DIRECT, LINE, MEAN, PROCESS, Candidate, Judged, Material
 from poreflux.learning.predict import neighbours, standardised
 from poreflux.learning.scoring import interval
@@ -43,7 +44,7 @@ PREDICTION_COLUMNS = (
     *("name", "predicted", "low", "high", "measured", "in_domain", "nearest", "status", "reason"),
 )
 SOURCE_COLUMNS = (
-    *("source", "unit", "meaning", "known", "line_left_out_r2", "logme", "rmse_line", "rmse"),
+    *("source", "unit", "meaning", "known", *ADVICE_COLUMNS, "rmse_line", "rmse"),
     *("gain", "gain_err", "helps"),
 )
 
@@ -350,8 +351,7 @@ def _sources(
             column = material.sources[name]
             gain = judged.gain(process, direct)
             row |= {
-                "line_left_out_r2": few_labels.line_left_out_r2(column, y),
-                "logme": few_labels.logme(column[:, None], y),
+                **advice(column, y),
                 "rmse_line": judged.score(line)["rmse"],
                 "rmse": gain.after,
                 "gain": gain.rmse,
@@ -370,7 +370,7 @@ def _advisor(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     stream = np.random.default_rng(np.random.SeedSequence(seed))
     drawn = stream.integers(len(known), size=(400, len(known))) if len(known) else np.zeros((0, 0))
     found = []
-    for score in ("line_left_out_r2", "logme"):
+    for score in ADVICE_COLUMNS:
         pair = known[[score, "gain"]].to_numpy(float)
         low, high = interval(np.array([_rank_correlation(pair[rows]) for rows in drawn]))
         found.append((score, _rank_correlation(pair), low, high))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from poreflux.learning.advisor import ADVICE_COLUMNS
 from poreflux.learning.choice import (
     LEAST_GAIN,
     SIGNIFICANCE,
@@ -24,7 +25,7 @@ SCORE_COLUMNS = ("kind", "learner", "source_pressure_bar", "size", "draw", "r2",
 REST_COLUMNS = ("r2_rest", "r2_rest_new", "rmse_rest", "rmse_rest_new", "rmse_rest_slow")
 # Share of the test share in a draw, where the scores do not tell its number.
 TEST_SHARE = 0.20
-# A study judges nothing with fewer test structures a draw, fewer draws, or quartiles of R2 of its
+# A study judges nothing with fewer test structures per draw, fewer draws, or quartiles of R2 of its
 # best model farther apart.
 LEAST_TESTS, LEAST_DRAWS, WIDEST_QUARTILES = 8, 5, 0.3
 # What score_summary() says of each model.
@@ -41,6 +42,7 @@ SUMMARY_COLUMNS = [
     "rmse",
     "mae",
     *REST_COLUMNS,
+    *ADVICE_COLUMNS,
     "wins",
     "pairs",
     "gain",
@@ -68,14 +70,16 @@ def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
     ----------
     scores : DataFrame
         kind, learner, source, source_pressure_bar, size, draw, r2, rmse, mae; R2 finite;
-        scores on the structures outside the draw (:data:`REST_COLUMNS`) where there are any.
+        scores on the structures outside the draw (:data:`REST_COLUMNS`) and what the advisor said
+        (:data:`ADVICE_COLUMNS`) where there are any.
 
     Returns
     -------
     DataFrame
         learner, size, kind, source and source_pressure_bar (NaN for ``dl``), n, q1, median,
-        q3 (of R2), rmse, mae and :data:`REST_COLUMNS` (medians); for ``tl`` also
-        wins, pairs, gain and sure, see :func:`poreflux.learning.choice.judged_transfers`.
+        q3 (of R2), rmse, mae, :data:`REST_COLUMNS` and :data:`ADVICE_COLUMNS` (medians);
+        for ``tl`` also wins, pairs, gain and sure, see
+        :func:`poreflux.learning.choice.judged_transfers`.
     """
     judged = judged_transfers(scores, "source").set_index(["learner", "size", "source"])
     rows = []
@@ -101,12 +105,17 @@ def _score_row(learner, size, kind, source, rows, judged) -> tuple:
         *quartiles(rows["r2"]),
         quartiles(rows["rmse"])[1],
         quartiles(rows["mae"])[1],
-        *(quartiles(rows[c])[1] if c in rows else math.nan for c in REST_COLUMNS),
+        *(_median(rows, column) for column in (*REST_COLUMNS, *ADVICE_COLUMNS)),
         int(paired.get("wins", 0)),
         int(paired.get("pairs", 0)),
         float(paired.get("gain", math.nan)),
         bool(paired.get("sure", False)),
     )
+
+
+def _median(rows: pd.DataFrame, column: str) -> float:
+    """NaN where there is no such column."""
+    return quartiles(rows[column])[1] if column in rows else math.nan
 
 
 def best_and_worst(summary: pd.DataFrame) -> pd.DataFrame:
@@ -267,7 +276,7 @@ def why_too_small(scores: pd.DataFrame, row: pd.Series) -> list[str]:
     tests = tests_in_a_draw(scores, int(row["size"]))
     reasons = []
     if tests < LEAST_TESTS:
-        reasons.append(f"{counted(tests, 'test structure')} a draw (at least {LEAST_TESTS})")
+        reasons.append(f"{counted(tests, 'test structure')} per draw (at least {LEAST_TESTS})")
     if row["n"] < LEAST_DRAWS:
         reasons.append(f"{counted(int(row['n']), 'draw')} (at least {LEAST_DRAWS})")
     if row["q3"] - row["q1"] > WIDEST_QUARTILES:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from poreflux.data.labels import ISOTHERM
-from poreflux.report.quantities import quantity
+from poreflux.report.sources import source_name
 
 _ALGORITHMS = {
     "mlp": "a neural network",
     "xgboost": "XGBoost",
     "xgboost-weighted": "XGBoost on source and target rows together",
     "gp": "a Gaussian process",
+    "gp-joint": "a Gaussian process of source and target rows together",
     "gp-line": "a line with a Gaussian process",
     "ensemble": "Gaussian processes with boosted trees",
 }
@@ -56,5 +56,4 @@ def model_in_words(model: str) -> str:
     kind, _, source = rest.partition(" ")
     if kind != "tl":
         return f"{learner}, learnt directly,"
-    known = "isotherms" if source == ISOTHERM else quantity(source, {}).words
-    return f"{learner}, transferred from {known},"
+    return f"{learner}, transferred from {source_name(source)},"

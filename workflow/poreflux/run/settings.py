@@ -360,8 +360,9 @@ class Learning(Settings):
         description="learners to train, each with the features after a plus sign, or the "
         "published 55: mlp (the network), xgboost (boosted trees with the source model as a "
         "feature), xgboost-weighted (boosted trees refitted on source and weighted target rows), "
-        "gp (a Gaussian process with the source model as a feature), gp-line (a line in the best "
-        "physical estimate, and a Gaussian process on the rest), ensemble (gp, xgboost, weighed by "
+        "gp (a Gaussian process with the source model as a feature), gp-joint (a Gaussian process "
+        "of source and target rows together), gp-line (a line in the best physical estimates, "
+        "and a Gaussian process on the rest), ensemble (gp, xgboost, weighed by "
         "nested validation); log55 (the 55 in logarithms), percolation, mobility (percolation, "
         "the mobility on the energy landscape and where currents dissipate in it), "
         "mobility-no-barriers (the same without percolation energies), harmonic (these and D of "
@@ -563,7 +564,7 @@ class Synthesis(Settings):
     """Transfer from a literature table of synthesis conditions to an in-house table."""
 
     literature: str = Field(
-        description="CSV or Parquet table, one experiment a row; $VARIABLES are filled in, a "
+        description="CSV or Parquet table, one experiment per row; $VARIABLES are filled in, a "
         "relative path is looked for in the working folder, then in the workflow's"
     )
     in_house: str = Field(description="the same of one's own experiments")

@@ -124,13 +124,13 @@ def fit(
     return Processes(tuple(members), source)
 
 
-def rows_of(part: Split, seed: int) -> np.ndarray:
-    """Training and validation rows of a split; of more than 1500, so many at random."""
+def rows_of(part: Split, seed: int, most: int = MOST_ROWS) -> np.ndarray:
+    """Training and validation rows of a split; of more than ``most``, so many at random."""
     rows = np.concatenate([part.train, part.validation])
-    if len(rows) <= MOST_ROWS:
+    if len(rows) <= most:
         return rows
     stream = np.random.default_rng(np.random.SeedSequence(seed_from(seed, "gp")))
-    return np.sort(stream.permutation(rows)[:MOST_ROWS])
+    return np.sort(stream.permutation(rows)[:most])
 
 
 def train(x: np.ndarray, y: np.ndarray) -> Process:
@@ -143,22 +143,44 @@ def train(x: np.ndarray, y: np.ndarray) -> Process:
 
 
 def _train(x: np.ndarray, y: np.ndarray) -> Process:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-    centre, spread = x.mean(axis=0), x.std(axis=0)
-    # a feature that is the same everywhere says nothing
-    spread = np.where(spread > 1e-9 * (1.0 + np.abs(centre)), spread, np.inf)
+    centre, spread = scale_of(x)
     rows = (x - centre) / spread
     mean, deviation = float(y.mean()), float(y.std()) or 1.0
-    kernel = ConstantKernel(1.0, _VARIANCES) * Matern(
-        np.sqrt(x.shape[1]), _LENGTHS, nu=1.5
-    ) + WhiteKernel(0.1, _NOISES)
+    found = optimised(kernel_of(x.shape[1]), rows, (y - mean) / deviation)
+    return process_of(found, found.kernel_, centre, spread, mean, deviation)
+
+
+def scale_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations (d,) of features (n, d).
+
+    Infinite where a feature is the same everywhere: it says nothing.
+    """
+    centre, spread = x.mean(axis=0), x.std(axis=0)
+    return centre, np.where(spread > 1e-9 * (1.0 + np.abs(centre)), spread, np.inf)
+
+
+def kernel_of(d: int):
+    """Of a process on d features, in scikit-learn's terms: Matern function, and noise."""
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    signal = ConstantKernel(1.0, _VARIANCES) * Matern(np.sqrt(d), _LENGTHS, nu=1.5)
+    return signal + WhiteKernel(0.1, _NOISES)
+
+
+def optimised(kernel, rows: np.ndarray, y: np.ndarray):
+    """scikit-learn's process at the largest marginal likelihood of labels (n,)."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+
     with warnings.catch_warnings():
         # a length or noise at its limit is an answer
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = GaussianProcessRegressor(kernel).fit(rows, (y - mean) / deviation)
-    signal = found.kernel_.k1
+        return GaussianProcessRegressor(kernel).fit(rows, y)
+
+
+def process_of(found, kernel, centre, spread, mean: float, deviation: float) -> Process:
+    """What is kept of scikit-learn's process: the part of ``kernel``, by :func:`kernel_of`."""
+    signal = kernel.k1
     numbers = [mean, deviation, signal.k1.constant_value, signal.k2.length_scale]
-    return Process(rows, found.alpha_, centre, spread, np.array(numbers, dtype=np.float64))
+    rows, weights = found.X_train_, found.alpha_
+    return Process(rows, weights, centre, spread, np.array(numbers, dtype=np.float64))
