@@ -42,7 +42,7 @@ def warps_held(registers: int) -> int:
 
 
 def ptxas() -> str | None:
-    """The assembler of envs/gpu.txt, or another on the path."""
+    """The assembler of envs/gpu.txt; another may not know this PTX."""
     for package in ("nvidia.cuda_nvcc", "nvidia.cu13"):
         try:
             found = importlib.util.find_spec(package)
@@ -52,7 +52,7 @@ def ptxas() -> str | None:
             tool = Path(folder) / "bin" / "ptxas"
             if tool.exists():
                 return str(tool)
-    return shutil.which("ptxas")
+    return None
 
 
 def signatures() -> dict:

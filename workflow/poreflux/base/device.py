@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+import numpy as np
 from numba import config, cuda
 
 from poreflux.base.errors import ConfigError
+
+# numba-cuda (0.30 at least) compiles nothing where this name lacks, which numpy 2.5 dropped
+if not hasattr(np, "row_stack"):
+    np.row_stack = np.vstack  # noqa: NPY201
 
 # Share of the device's free memory to fill.
 FILL = 0.8

@@ -1,6 +1,7 @@
 """The grid engine on a CUDA device: a thread per chain, all chains of many structures at once.
 
-The kernel is :func:`poreflux.uptake.kernels.run_chain`, compiled for the device. The chains stay
+The kernel is :func:`poreflux.uptake.kernels.run_chain`, compiled for the device, where threads of a
+warp take different moves together (:func:`poreflux.uptake.kernels.moved`). The chains stay
 Python objects of the host (:mod:`poreflux.uptake.grid`), which decide how long to go on; their
 arrays are views of flat arrays that have a twin on the device. Grids and alias tables go there
 once, the state of the chains comes back when a chain hands its molecules on, grows or ends.
@@ -23,7 +24,7 @@ from poreflux.uptake.grid import NO_LIMIT, SAMPLE_STEPS, Chain, IsothermRun, Pre
 LAUNCH_STEPS = 50_000
 # Warps that a multiprocessor holds, by the registers of the kernel. A block is a warp: chains share
 # nothing, and a block's place is free again once its slowest chain is done.
-WARPS_HELD = 9
+WARPS_HELD = 8
 # Slots a chain starts with, so that few have to grow.
 CAPACITY = 256
 # What a lane, a chain under way, has: its conditions and proposal, and where its parts of the flat
