@@ -200,14 +200,13 @@ def page(table: pd.DataFrame, facts: dict) -> list[str]:
         "mobility and percolation energies on the same potential (docs/percolation.md). Seed 1. "
         "Numbers have 6 digits. A cell without a number was not computed, or has none.",
         "",
-        "**Not for**: frameworks that move with the guest, charged or polar guests, loadings "
-        "beyond a few molecules per cell.",
+        "**Not for**: frameworks that move with the guest, charged or polar guests, diffusion at "
+        "higher loadings.",
         "",
         "## Checks",
         "",
-        "- D against long molecular dynamics, transition-state theory and 1,277 published values "
-        "(Lim and Kim 2022): benchmarks/harmonic.md.",
-        "- D against LAMMPS: benchmarks/lammps_parity.md.",
+        "- D against long molecular dynamics, LAMMPS, transition-state theory and 1,277 published "
+        "values (Lim and Kim 2022): benchmarks/harmonic.md.",
         "- Uptakes against RASPA3 at 100 points: benchmarks/raspa3_parity.md.",
         "- Pores against Zeo++: docs/geometry.md.",
         "",

@@ -281,7 +281,7 @@ def main() -> None:
         "",
         *agreement(difference),
         "",
-        "| CPU seconds a structure | structures | median | mean | 99th percentile | largest |",
+        "| CPU seconds per structure | structures | median | mean | 99th percentile | largest |",
         "| --- | --- | --- | --- | --- | --- |",
         cost(geometry.loc[done, "cpu_s"], "geometry"),
         cost(histogram.loc[done, "cpu_s"], "energy"),

@@ -254,7 +254,7 @@ def summary(t: pd.DataFrame, outliers: pd.DataFrame, options) -> list[str]:
         "",
         f"Drawn at random (seed {options.seed}) from the {options.total} published. Grid engine, "
         f"{options.timestep:g} fs, else the defaults (10 % error). {len(good)} diffusive; CPU "
-        f"seconds a structure: median {t['cpu_s'].median():.1f}, mean {t['cpu_s'].mean():.1f}, "
+        f"seconds per structure: median {t['cpu_s'].median():.1f}, mean {t['cpu_s'].mean():.1f}, "
         f"largest {t['cpu_s'].max():.0f}.",
         "",
         f"Median |log10 (ours / published)|: {good['ratio'].abs().median():.3f}.",

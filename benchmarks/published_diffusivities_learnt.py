@@ -161,7 +161,7 @@ def main() -> None:
     head = [
         "# Learning the published diffusivities of CoRE MOF 2019",
         "",
-        f"{n} labelled structures, {options.draws} true random draws a size, direct learning of "
+        f"{n} labelled structures, {options.draws} true random draws per size, direct learning of "
         "log10 of D in 1e-8 m2/s.",
         "Medians over draws (quartiles in brackets). Outside: all labelled structures outside the "
         "draw; slow: those of them below 3e-10 m2/s.",

@@ -7,7 +7,7 @@ published tables.
 The names are those of Lim & Kim 2022 (POREFLUX_REFERENCE_DATA). PORMAKE joins rigid blocks and
 nothing is relaxed here, so a structure is not that which was published under the name; the ratio
 of densities, which the published areas give away, tells how far it is. Writes a summary
-(Markdown) and a table of our own numbers, one row a name.
+(Markdown) and a table of our own numbers, one row per name.
 """
 
 import argparse
@@ -38,7 +38,7 @@ REASONS = {
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """Every name with its outcome, descriptors and, a column a pressure, uptakes and errors."""
+    """Every name with its outcome, descriptors and, a column per pressure, uptakes and errors."""
     structures = pd.read_parquet(folder / "structures.parquet").set_index("name")
     table = structures[["status", "reason", "n_atoms", "volume_A3", "density_g_cm3"]]
     for stage in ("geometry", "energy"):

@@ -34,7 +34,7 @@ PAIR = ["learner", "size", "draw"]
 
 
 def source_models(folder: Path) -> list[str]:
-    """R2 on the test share by source label, a column a learner."""
+    """R2 on the test share by source label, a column per learner."""
     paths = sorted((folder / "study/pretraining").glob("*.parquet"))
     table = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
     labels = list(dict.fromkeys(table["source_label"]))

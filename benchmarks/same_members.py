@@ -33,7 +33,7 @@ def summary(scores: pd.DataFrame) -> dict[str, float]:
 
 
 def runs(options) -> pd.DataFrame:
-    """A row a seed and way of drawing."""
+    """A row per seed and way of drawing."""
     target = pd.read_parquet(options.study / "target/features.parquet")
     values = values_of(pd.read_parquet(options.study / "target/labels.parquet"), DIFFUSIVITY)
     model = f"study/models/mlp-source-{uptake_at(options.pressure_bar)}.npz"

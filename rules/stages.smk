@@ -57,7 +57,7 @@ for stage_name in PLAN.crosschecks:
         priority: -1
         conda:
             "../envs/simulation.yaml"
-        threads: 2
+        threads: PLAN.crosscheck_threads(stage_name)
         resources:
             mem_mb=memory(STAGES[stage_name].worker_mb),
             runtime=more_each_attempt(240),

@@ -1,4 +1,4 @@
-"""The smallest study that goes through every stage: six structures a set, seconds of simulation."""
+"""The smallest study that goes through every stage: six structures per set, seconds of MD."""
 
 import re
 from pathlib import Path

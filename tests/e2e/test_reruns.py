@@ -49,7 +49,7 @@ def ran(flow):
     No artifact is ever computed twice.
     """
     before = {p: p.stat().st_mtime_ns for p in flow.entries("*")}
-    assert len(before) >= 39  # three stages of six structures a set, three models
+    assert len(before) >= 39  # three stages of six structures per set, three models
     jobs, text = flow.run(small_study.TARGET)
     jobs.pop("total", None)
     assert {p: p.stat().st_mtime_ns for p in before} == before

@@ -37,7 +37,7 @@ def test_tables_have_their_columns_and_rows(workflow):
             "engine",
         },
     }.items():
-        for group, n in (("source", 12), ("target", 14)):
+        for group, n in (("source", 8), ("target", 14)):
             table = workflow.table(f"{group}/{name}")
             assert key | columns <= set(table.columns), name
             assert table["name"].nunique() == n
@@ -115,7 +115,7 @@ def test_our_engines_agree_with_the_reference_codes(workflow):
 
 def test_scores_cover_every_model(workflow):
     scores = workflow.table("study/scores")
-    assert len(scores) == 4 * 1 * 3 * (1 + 4)  # learners, sizes, draws, direct and four sources
+    assert len(scores) == 3 * 1 * 3 * (1 + 4)  # learners, sizes, draws, direct and four sources
     assert set(scores["kind"]) == {"dl", "tl"}
     direct = scores["kind"] == "dl"
     assert scores.loc[direct, "source_pressure_bar"].isna().all()
@@ -143,8 +143,8 @@ def test_costs_are_those_of_the_artifacts(workflow):
         assert row["cpu_s"] > 0.0
     trained = cost.xs("finetune", level="stage")["structures"].item()
     # learners, direct and four sources, of three draws that are an artifact together
-    assert trained == 4 * 5 * 3 == 3 * len(workflow.entries("finetune"))
-    assert cost.xs("pretrain", level="stage")["structures"].item() == 4 * 4
+    assert trained == 3 * 5 * 3 == 3 * len(workflow.entries("finetune"))
+    assert cost.xs("pretrain", level="stage")["structures"].item() == 3 * 4
 
 
 def test_report_is_whole(workflow):
@@ -191,7 +191,7 @@ def test_shard_jobs_log_progress(workflow):
 def test_one_md_parameter_reruns_diffusion_and_what_follows(workflow):
     jobs, _ = workflow.run("-n", "--config", "diffusion={n_molecules: 41}")
     # of the set's own gas, and of the gas that a label names
-    assert jobs["diffusion_shard"] == jobs["diffusion_N2_shard"] == 2
+    assert jobs["diffusion_shard"] == jobs["diffusion_N2_shard"] == 1
     assert {"uptake_shard", "geometry_shard"}.isdisjoint(jobs)
 
 
@@ -204,7 +204,7 @@ def test_deleted_results_come_back_from_the_store_the_same_with_other_shards(wor
     assert {"target/uptake.parquet", "study/scores.parquet"} <= {str(path) for path in kept}
     times = {p: p.stat().st_mtime_ns for paths in before.values() for p in paths}
     shutil.rmtree(workflow.results)
-    workflow.run("--config", "shards=1")
+    workflow.run("--config", "shards=2")
     for stage, paths in before.items():
         assert workflow.entries(stage) == paths, stage
     assert {p: p.stat().st_mtime_ns for p in times} == times
@@ -219,7 +219,7 @@ def test_own_cifs_are_predicted_and_bad_ones_have_a_reason(workflow, cifs):
         shutil.copy(cifs / f"{name}.cif", own)
     (own / "broken.cif").write_text("data_x\n_cell_length_a 10\n")
     geometry = workflow.entries("geometry")
-    workflow.run("predict", "--config", "shards=1", 'predict={cifs: "my/*.cif"}')
+    workflow.run("predict", "--config", 'predict={cifs: "my/*.cif"}')
     # both are in the study under the same content hash: nothing is computed again
     assert workflow.entries("geometry") == geometry
     table = pd.read_csv(workflow.results / "predict" / "predictions.csv").set_index("name")
@@ -230,7 +230,7 @@ def test_own_cifs_are_predicted_and_bad_ones_have_a_reason(workflow, cifs):
     assert table.loc["broken", "status"] == "failed" and "atoms" in table.loc["broken", "reason"]
     assert np.isnan(table.loc["broken", "d_m2_s"])
     # and with nothing to predict for but a broken one
-    workflow.run("predict", "--config", "shards=1", 'predict={cifs: "my/broken.cif"}')
+    workflow.run("predict", "--config", 'predict={cifs: "my/broken.cif"}')
     table = pd.read_csv(workflow.results / "predict" / "predictions.csv").set_index("name")
     assert table["status"].to_dict() == {"broken": "failed"}
 

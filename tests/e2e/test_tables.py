@@ -25,7 +25,7 @@ def mofs(n, prefix, seed):
 def workflow(start_workflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     source, cheap = mofs(300, "s", 1)
-    target, dear = mofs(120, "t", 2)
+    target, labels = mofs(120, "t", 2)
     # an isotherm that rests on the same
     isotherm = {f"at {p} bar": np.tanh(p * cheap) for p in (1, 10)}
     source.assign(**isotherm).to_csv(folder / "source.csv", index=False)
@@ -33,7 +33,7 @@ def workflow(start_workflow, tmp_path_factory):
     pd.DataFrame({"mof": source["mof"], "gap_meV": 1000 * cheap}).to_csv(
         folder / "gaps.csv", index=False
     )
-    moduli = pd.DataFrame({"name": target["mof"], "modulus_GPa": 10**dear})
+    moduli = pd.DataFrame({"name": target["mof"], "modulus_GPa": 10**labels})
     moduli.loc[:9, "modulus_GPa"] = np.nan
     moduli.to_csv(folder / "moduli.csv", index=False)
 

@@ -71,7 +71,10 @@ def test_transfer_is_judged_by_pairs_and_not_by_the_medians_of_all_draws(tmp_pat
     table = transferred(direct, x=r2)
     assert best_model(table) == ("tl", "gp", "x")
     page = first_sentences(table, tmp_path)
-    assert "transfer from x adds 0.03" in page and "gp, transfer, x, with" in page
+    assert (
+        "transfer from the label x adds 0.03" in page
+        and "gp, transfer from the label x, with" in page
+    )
 
 
 def test_the_page_speaks_of_the_source_that_predicts(tmp_path):
@@ -80,7 +83,10 @@ def test_the_page_speaks_of_the_source_that_predicts(tmp_path):
     table = transferred(direct, x=direct + np.repeat([0.3, 0.04], [9, 11]), y=direct + 0.05)
     assert best_model(table) == ("tl", "gp", "x")
     page = first_sentences(table, tmp_path)
-    assert "transfer from x adds 0.04" in page and "gp, transfer, x, with" in page
+    assert (
+        "transfer from the label x adds 0.04" in page
+        and "gp, transfer from the label x, with" in page
+    )
 
 
 def trained(learner, size, labels, rng):
@@ -107,7 +113,7 @@ def test_the_report_names_the_model_that_predicts(seed, tmp_path):
     named = headline._best(valid, score_summary(valid))
     spoken = prediction.choose(sizes[60]).group
     pressure = spoken.source.removeprefix("uptake_").removesuffix("bar")
-    what = f"transfer, {pressure} bar" if spoken.source else "direct"
+    what = f"transfer from the uptake at {pressure} bar" if spoken.source else "direct"
     assert (named["learner"], named["what"], named["size"]) == (spoken.learner, what, 60)
 
 

@@ -35,3 +35,15 @@ def test_stages_without_a_gpu_engine_stay_on_the_cpu():
 def test_batches_fill_the_memory():
     found = device.batches([5, 5, 5, 50, 1, 1], lambda size: size, 12)
     assert list(found) == [[5, 5], [5], [50], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("chains", "lanes"), [(1, 1), (1056, 1), (1057, 2), (20_000, 19), (33_792, 32), (10**6, 32)]
+)
+def test_few_chains_share_a_warp_while_there_is_room(chains, lanes):
+    """132 multiprocessors of 8 warps: all chains are on the device at once as long as they fit, as
+    few in a warp as can be."""
+    found = device.lanes_per_warp(chains, 132 * 8)
+    assert found == lanes
+    if lanes < device.WARP:
+        assert -(-chains // found) <= 132 * 8

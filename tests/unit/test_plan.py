@@ -672,6 +672,13 @@ def test_the_crosscheck_changes_the_engine_and_what_it_is_told_to(plan_of):
     assert plan.stage_settings("uptake").engine == "grid"
 
 
+@pytest.mark.parametrize(("asked", "threads"), [(1, 1), (2, 1), (5, 3), (["A", "B", "C"], 2)])
+def test_a_crosscheck_leaves_a_core_of_two_to_the_learning(plan_of, asked, threads):
+    target = {"names": ["A", "B", "C"]}
+    plan = plan_of(structures={"target": target}, uptake={"crosscheck": asked})
+    assert plan.crosscheck_threads("uptake") == threads
+
+
 def test_a_crosscheck_that_does_not_go_together_names_its_block(plan_of):
     short = {"max_steps": 2000, "production_steps": 1000}
     with pytest.raises(

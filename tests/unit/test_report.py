@@ -20,7 +20,7 @@ from poreflux.report import numbers
 from poreflux.report.figures import style
 from poreflux.report.rendering import render
 from poreflux.report.scores import score_summary
-from poreflux.report.sections import near_duplicates
+from poreflux.report.sections import near_duplicates, source_advice
 from poreflux.report.sections.catalogue import all_structures
 from poreflux.report.sections.diffusion import draw_diffusivities
 from poreflux.report.sections.headline import headline
@@ -550,7 +550,8 @@ def test_medians_and_wins_are_those_of_the_scores(tables, whole):
     transfer = rows[rows.source_pressure_bar == best].set_index("draw").r2
     won = sum(transfer[d] > direct[d] for d in range(20))
     text = whole[1].text
-    assert f"from {best:g} bar, the best of 5 sources in hindsight, wins {won} of 20 draws" in text
+    best_one = f"the uptake at {best:g} bar, the best of 5 sources in hindsight"
+    assert f"transfer from {best_one}, wins {won} of 20 draws" in text
     assert f"wins {won} of 20 draws ({won * 5} %, 95 % interval" in text
     assert f"{medians[best]:.2f} (" in text
     ordered = sorted(direct)
@@ -625,7 +626,8 @@ def test_the_first_sentence_says_what_was_found(tables, facts, tmp_path, quick):
     assert "(R² 0.92)" in finding(page_of(tmp_path)) and "from 80 labelled structures" in finding(
         page_of(tmp_path)
     )
-    assert re.search(r"of that R², transfer from \S+ bar adds 0.10\.$", finding(page_of(tmp_path)))
+    added = r"of that R², transfer from the uptake at \S+ bar adds 0.10\.$"
+    assert re.search(added, finding(page_of(tmp_path)))
     built(with_gain(tables, 0.0) | {"study/scores": tables["study/scores"].assign(r2=-0.5)}, facts,
           tmp_path)  # fmt: skip
     assert finding(page_of(tmp_path)).startswith("No learner predicts log D better than its mean")
@@ -642,7 +644,7 @@ def test_a_small_study_claims_nothing(tables, facts, tmp_path, quick, lacking):
         some["study/scores"] = scores.assign(r2=scores["r2"] - 0.2 * (scores["draw"] % 4))
     text = built(some, facts, tmp_path).text
     reason = {
-        "tests": "2 test structures a draw (at least 8)",
+        "tests": "2 test structures per draw (at least 8)",
         "draws": "3 draws (at least 5)",
         "agreement": "half of the draws have an R² outside",
     }[lacking]
@@ -1008,7 +1010,7 @@ def test_the_advisor_rests_on_the_labels_of_the_draw(tables, facts, tmp_path, qu
     text = built(tables, facts, tmp_path).text
     for learner in ("mlp", "xgboost"):
         part = text[text.index(f"Source advisor, {learner}") :]
-        assert "LogME advises 100 bar as source" in part
+        assert "LogME advises the uptake at 100 bar as source" in part
         assert "explains 50 % of the variance of the labels" in part
         assert re.search(
             r"the rank correlation with the gain over 5 sources is (\S+) of LogME", part
@@ -1038,6 +1040,13 @@ def test_advice_stands_beside_the_gain_of_every_source(tables):
     assert table["logme"].tolist() == pytest.approx([-1.4, -1.3, -1.2, -1.1, -1.0])
     # of a source without importances the rest is still known
     assert table["distance"].isna().tolist() == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize("most, judged", [(0.001, False), (0.1, True)])
+def test_gains_that_nobody_would_notice_judge_no_advice(most, judged):
+    gain = np.linspace(0.0, most, 6)
+    table = pd.DataFrame({"source": np.arange(1.0, 7.0), "gain": gain, "logme": gain})
+    assert (source_advice._told(table, [source_advice.LOGME]) is not None) is judged
 
 
 def importances(*rows):
@@ -1134,9 +1143,9 @@ def test_a_source_that_is_no_uptake_goes_by_its_name(tables, facts, tmp_path, qu
         )
     found = with_source(named["study/scores"])
     assert found.loc[found["kind"] == "dl", "source"].isna().all()
-    assert set(found.loc[found["kind"] == "tl", "source"]) >= {"henry", "100 bar"}
+    assert set(found.loc[found["kind"] == "tl", "source"]) >= {"henry", "uptake_100bar"}
     text = built(named, facts, tmp_path).text
-    assert "henry" in text and "nan bar" not in text
+    assert "the Henry coefficient" in text and "nan bar" not in text
     # a source of several labels has no importance of its own, and is judged by LogME
     whole = named["study/importance"]
     named["study/importance"] = whole[whole["source_label"] != "henry"]
@@ -1189,7 +1198,7 @@ def test_the_page_speaks_of_the_diffusivity_learnt_from_uptakes(whole):
         "RMSE and MAE in decades of D.",
         "slow: those of them with D below",
         "Scores on 30 test structures; errors in cm³(STP) cm⁻³",
-        "diffusivities that transfer saves in the published study",
+        "In the published study transfer from isotherms saves 200 diffusivities",
     ):
         assert words in read.text, words
     assert "of these slow" in cells(folder, "Medians over draws, R²")[0]
@@ -1228,9 +1237,9 @@ def test_labels_go_by_their_names_and_units(root, tables, tmp_path, quick, trans
     head, *rows = cells(tmp_path, "Scores on 30")
     assert head[:2] == ["Source", "Errors in"]
     assert [row[:2] for row in rows] == [
-        *([f"{p:g} bar", "cm³(STP) cm⁻³"] for p in PRESSURES[2:]),
-        ["gap", "eV"],
-        ["henry", "decades of K"],
+        *([f"uptake at {p:g} bar", "cm³(STP) cm⁻³"] for p in PRESSURES[2:]),
+        ["label gap", "eV"],
+        ["Henry coefficient", "decades of K"],
     ]
 
 
@@ -1265,12 +1274,13 @@ def test_scores_are_on_the_test_share(tables, facts, tmp_path, quick):
 def test_named_sources_stand_by_pressure_too(tables, facts, tmp_path, quick):
     some = with_isotherm(tables)
     built(some, facts, tmp_path)
-    expected = ["1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
+    expected = [*(f"uptake at {p} bar" for p in (1, 10, 65, 100)), "isotherms"]
     assert [row[0] for row in cells(tmp_path, "Scores on 30")[1:]] == expected
     shown = [row[3] for row in cells(tmp_path, "Medians over draws, R²")[1:]]
     assert shown == 4 * ["–", *expected]
     _, distances = importance_distances(with_source(some["study/importance"]))
-    assert distances["source"].tolist() == expected
+    keys = [*(f"uptake_{p}bar" for p in (1, 10, 65, 100)), "isotherm"]
+    assert distances["source"].tolist() == keys
     advice, size = advice_table(None, distances, "mlp")
     assert size == 0
     axis = draw_advice(advice).axes[0]
@@ -1279,15 +1289,16 @@ def test_named_sources_stand_by_pressure_too(tables, facts, tmp_path, quick):
 
 def test_an_axis_keeps_the_order_where_the_first_learner_lacks_a_source(tables):
     table = with_source(with_isotherm(tables)["study/pretraining"])
-    table = table[(table["learner"] != "mlp") | (table["source"] != "10 bar")]
+    table = table[(table["learner"] != "mlp") | (table["source"] != "uptake_10bar")]
     axis = draw_pretraining(table.sort_values("learner", kind="stable")).axes[0]
     found = [label.get_text() for label in axis.get_xticklabels()]
-    assert found == ["1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
+    expected = [*(f"uptake at {p} bar" for p in (1, 10, 65, 100)), "isotherms"]
+    assert found == expected
     scores = score_summary(with_source(with_isotherm(tables)["study/scores"]))
     rows = scores[scores["learner"] == "mlp"]
-    rows = rows[(rows["size"] != 40) | (rows["source"] != "10 bar")]
+    rows = rows[(rows["size"] != 40) | (rows["source"] != "uptake_10bar")]
     found = [label.get_text() for label in draw_scores(rows, "log D").axes[-1].get_yticklabels()]
-    assert found == ["direct", "1 bar", "10 bar", "65 bar", "100 bar", "isotherm"]
+    assert found == ["direct", *expected]
 
 
 @pytest.mark.slow("draws pages")

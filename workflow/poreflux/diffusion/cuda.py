@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import cuda, float64, njit
 
-from poreflux.base.device import batches_of
+from poreflux.base.device import WARP, batches_of, kernel
 from poreflux.diffusion import grid_engine
 from poreflux.diffusion.grid_engine import (
     PAD,
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 LAUNCH_STEPS = 20_000
 # Molecules of a block share so much memory; a thermostat has 45 at most.
 MOST_IN_BLOCK = 64
-WARP = 32
+# Of a thread: the fewest that need no memory for spilled values; left to itself the compiler takes
+# 253. A multiprocessor holds 12 warps in place of 8.
+REGISTERS = 168
 # What a chain has: structure, first and last molecule, row of the first molecule's first frame,
 # molecules in a frame, frames, steps per frame.
 IN_CHAIN = ("host", "first", "last", "frames_from", "frame_size", "n_frames", "steps")
@@ -81,7 +83,7 @@ def integrator_of(host):
     return Integrator(host["kelvin"], host["thermal"], host["timestep"], host["tau"])
 
 
-@cuda.jit(cache=True)
+@kernel(REGISTERS)
 def advance_chains(chains, hosts, grids, position, image, velocity, acceleration, friction, frames):
     """Block i takes chain i through its frames, thread m the chain's molecule m.
 
@@ -176,7 +178,7 @@ def potential_bytes(field: Field) -> int:
 
 def _run_batch(tasks: list[DiffusionTask], pool: ThreadPoolExecutor) -> None:
     runs = [_Run(host, task) for host, task in enumerate(tasks)]
-    device = _Device([run.trajectory for run in runs])
+    device = Device([run.trajectory for run in runs])
     while waiting := [run for run in runs if run.wanted]:
         pieces = [piece for some in pool.map(_Run.missing, waiting) for piece in some]
         if pieces:
@@ -184,7 +186,7 @@ def _run_batch(tasks: list[DiffusionTask], pool: ThreadPoolExecutor) -> None:
         list(pool.map(_Run.answer, waiting))
 
 
-class _Piece:
+class Piece:
     """What a launch does to a batch of molecules: ``n_frames`` frames of ``steps`` steps."""
 
     def __init__(self, host: int, run: _Run, batch: Batch, n_frames: int, steps: int):
@@ -214,7 +216,7 @@ class _Run:
         self._requests = lengthening(**task.growth())
         self.wanted: tuple[int, int] | None = next(self._requests)
 
-    def missing(self) -> list[_Piece]:
+    def missing(self) -> list[Piece]:
         """For the next launch, what lacks of the positions that are wanted."""
         n_frames, n_molecules = self.wanted
         per_frame = self.trajectory.steps_per_frame
@@ -222,12 +224,12 @@ class _Run:
         pieces = []
         for batch in self.trajectory.batches(n_molecules):
             if batch.left:
-                pieces.append(_Piece(self.host, self, batch, 1, min(batch.left, LAUNCH_STEPS)))
+                pieces.append(Piece(self.host, self, batch, 1, min(batch.left, LAUNCH_STEPS)))
                 continue
             self.trajectory.begin(batch)
             left = n_frames + 1 - batch.n_frames
             if left > 0:
-                pieces.append(_Piece(self.host, self, batch, min(left, most), per_frame))
+                pieces.append(Piece(self.host, self, batch, min(left, most), per_frame))
         return pieces
 
     def answer(self) -> None:
@@ -241,7 +243,7 @@ class _Run:
             self.wanted = self.trajectory = None
 
 
-class _Device:
+class Device:
     """Potentials on the device, and launches.
 
     Parameters
@@ -253,7 +255,7 @@ class _Device:
     def __init__(self, trajectories: list[grid_engine.Trajectory]):
         self._static = potentials_there([(t.field, t.dynamics) for t in trajectories])
 
-    def advance(self, pieces: list[_Piece]) -> None:
+    def advance(self, pieces: list[Piece]) -> None:
         """One launch: states are moved on in place, frames handed to their pieces."""
         states = [piece.batch.state for piece in pieces]
         firsts = np.cumsum([0, *(len(s.position) for s in states)])

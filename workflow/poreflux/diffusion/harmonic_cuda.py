@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import cuda, njit
 
-from poreflux.base.device import batches, batches_of
+from poreflux.base.device import WARP, batches, batches_of, kernel
 from poreflux.diffusion.cuda import (
     integrator_of,
     potential_bytes,
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from poreflux.diffusion.harmonic import Landscape
     from poreflux.diffusion.stage import DiffusionTask
 
-# Paths of a block: all of one structure and length, so that its threads do the same.
-IN_BLOCK = 64
+# Paths of a block: all of one structure and length, so that its threads do the same. A block is a
+# warp, so that a multiprocessor is filled to the last.
+IN_BLOCK = WARP
+# Of a thread: the fewest that need no memory for spilled values; left to itself the compiler takes
+# 254. A multiprocessor holds 9 warps in place of 8.
+REGISTERS = 208
 # What comes back from a launch takes about so much; it is no part of what fills the device.
 LAUNCH_BYTES = 1e9
 # What a block has: structure, first and last path, where the first begins among all harmonic
@@ -70,7 +74,7 @@ def coordinates_of(chart, nodes):
     )  # fmt: skip
 
 
-@cuda.jit(cache=True)
+@kernel(REGISTERS)
 def fly_blocks(blocks, hosts, grids, charts, nodes, place, velocity, moment, paths, density):
     """Thread m of block i flies path m of the block.
 
@@ -131,7 +135,7 @@ def device_bytes(task: DiffusionTask) -> int:
 
 def _run_batch(tasks: list[DiffusionTask], pool: ThreadPoolExecutor) -> None:
     runs = list(pool.map(_Run, range(len(tasks)), tasks))
-    device = _Device([task.landscape for task in tasks])
+    device = Device([task.landscape for task in tasks])
     while waiting := [run for run in runs if run.flight]:
         # the longest first: what is short fills the gaps at the end of a launch
         waiting.sort(key=lambda run: run.flight.level, reverse=True)
@@ -161,7 +165,7 @@ class _Run:
             self.flight = self._paths = self._search = None
 
 
-class _Device:
+class Device:
     """Potentials and harmonic coordinates on the device, and launches.
 
     Parameters

@@ -18,7 +18,7 @@ FIRST_FRAMES = 5
 LAST_SHARE = 0.5
 # Starts of successive candidate windows differ by this factor.
 LADDER = 1.3
-# Points a window, spaced evenly in log time.
+# Points per window, spaced evenly in log time.
 POINTS = 24
 # A window is settled when D from every later one, up to this many times later, agrees with its own
 # within so many standard errors of the difference, or within this share. The last of these is

@@ -1,4 +1,4 @@
-"""The study: pretraining on cheap labels, then direct against transfer learning of a dear one.
+"""The study: pretraining on cheap labels, then direct against transfer learning of expensive ones.
 
 Source models learn one label each, such as the uptake at one pressure, from many structures. On
 the target, random draws of a given size are learnt twice: directly, and starting from each source

@@ -172,7 +172,8 @@ def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     table["n_atoms"] = table["n_atoms"].astype(int)
     numbers = table.select_dtypes("float")
     table[numbers.columns] = numbers.map(lambda x: float(f"{x:.{DIGITS - 1}e}"))
-    return table.sort_index()
+    # a copy, for columns set one by one lie scattered
+    return table.sort_index().copy()
 
 
 def describe(structure: Structure, name: str, parts: Sequence[str] = tuple(PARTS)) -> pd.DataFrame:

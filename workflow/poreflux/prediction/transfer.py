@@ -1,7 +1,7 @@
 """Your own few labels: which physical quantity they follow, how well, and what to measure next.
 
-A label is any number that somebody measured or computed of 20 to 200 structures, too dear to have
-it of all. :func:`transfer` looks for the cheap physical quantity that explains it best, judges
+A label is any number that somebody measured or computed of 20 to 200 structures, too expensive to
+get for all. :func:`transfer` looks for the cheap physical quantity that explains it best, judges
 itself on structures held out, predicts all others with intervals, and says which structures to
 measure next.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from poreflux.data.labels import DIFFUSIVITY, HENRY, Label, parse
+from poreflux.data.labels import DIFFUSIVITY, HENRY, ISOTHERM, Label, parse
 
 # Units in print; others stand as they are written.
 TYPESET = {
@@ -16,6 +16,7 @@ TYPESET = {
 # Quantities of the stages in words, and symbols of those that are logarithms; others go by name.
 WORDS = {
     HENRY: "Henry coefficient",
+    ISOTHERM: "isotherms",
     "heat": "heat of adsorption",
     "pld": "pore limiting diameter",
     "lcd": "largest cavity diameter",

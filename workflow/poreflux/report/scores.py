@@ -25,7 +25,7 @@ SCORE_COLUMNS = ("kind", "learner", "source_pressure_bar", "size", "draw", "r2",
 REST_COLUMNS = ("r2_rest", "r2_rest_new", "rmse_rest", "rmse_rest_new", "rmse_rest_slow")
 # Share of the test share in a draw, where the scores do not tell its number.
 TEST_SHARE = 0.20
-# A study judges nothing with fewer test structures a draw, fewer draws, or quartiles of R2 of its
+# A study judges nothing with fewer test structures per draw, fewer draws, or quartiles of R2 of its
 # best model farther apart.
 LEAST_TESTS, LEAST_DRAWS, WIDEST_QUARTILES = 8, 5, 0.3
 # What score_summary() says of each model.
@@ -276,7 +276,7 @@ def why_too_small(scores: pd.DataFrame, row: pd.Series) -> list[str]:
     tests = tests_in_a_draw(scores, int(row["size"]))
     reasons = []
     if tests < LEAST_TESTS:
-        reasons.append(f"{counted(tests, 'test structure')} a draw (at least {LEAST_TESTS})")
+        reasons.append(f"{counted(tests, 'test structure')} per draw (at least {LEAST_TESTS})")
     if row["n"] < LEAST_DRAWS:
         reasons.append(f"{counted(int(row['n']), 'draw')} (at least {LEAST_DRAWS})")
     if row["q3"] - row["q1"] > WIDEST_QUARTILES:

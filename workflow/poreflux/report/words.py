@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from poreflux.data.labels import ISOTHERM
-from poreflux.report.quantities import quantity
+from poreflux.report.sources import source_name
 
 _ALGORITHMS = {
     "mlp": "a neural network",
@@ -57,5 +56,4 @@ def model_in_words(model: str) -> str:
     kind, _, source = rest.partition(" ")
     if kind != "tl":
         return f"{learner}, learnt directly,"
-    known = "isotherms" if source == ISOTHERM else quantity(source, {}).words
-    return f"{learner}, transferred from {known},"
+    return f"{learner}, transferred from {source_name(source)},"

@@ -218,7 +218,7 @@ def _last_change(paths: Iterable[Path]) -> str:
 
 
 def _write_artifacts(paths: set[Path], store: Store, output: Path) -> dict[str, dict[str, str]]:
-    """Write a row an artifact; returns versions of engines and libraries by stage."""
+    """Write a row per artifact; returns versions of engines and libraries by stage."""
     versions: dict[str, dict[str, str]] = {}
     rows = []
     for path in sorted(paths):

@@ -32,7 +32,7 @@ def landscape_table(
     Returns
     -------
     DataFrame
-        Columns :data:`LANDSCAPE_COLUMNS`, a row a point of the grid (z runs fastest), of the path
+        Columns :data:`LANDSCAPE_COLUMNS`, a row per point of the grid (z runs fastest), of the path
         or an atom; no rows where no structure is diffusive.
     """
     name = _middle(diffusion)

@@ -652,6 +652,11 @@ class StudyPlan:
             if stage in computed and getattr(self.config, stage).crosscheck
         ]
 
+    def crosscheck_threads(self, stage: str) -> int:
+        """One for two structures: on two cores a cross-check then runs beside the learning."""
+        asked = getattr(self.config, stage).crosscheck
+        return -(-(asked if isinstance(asked, int) else len(asked)) // 2)
+
     def crosscheck_tables(self) -> list[str]:
         """The tables that compare our engines with other codes."""
         return [self.table(TARGET, f"crosscheck_{stage}") for stage in self.crosschecks]

@@ -564,7 +564,7 @@ class Synthesis(Settings):
     """Transfer from a literature table of synthesis conditions to an in-house table."""
 
     literature: str = Field(
-        description="CSV or Parquet table, one experiment a row; $VARIABLES are filled in, a "
+        description="CSV or Parquet table, one experiment per row; $VARIABLES are filled in, a "
         "relative path is looked for in the working folder, then in the workflow's"
     )
     in_house: str = Field(description="the same of one's own experiments")

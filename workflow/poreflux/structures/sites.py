@@ -1,4 +1,4 @@
-"""Atoms of a whole cell from those that a file lists: images under symmetry, one atom a site."""
+"""Atoms of a whole cell from those that a file lists: images under symmetry, one atom per site."""
 
 from __future__ import annotations
 

@@ -141,11 +141,11 @@ def score(
     Returns
     -------
     scores : DataFrame
-        One row a scheme and variant: n_conditions, n_predictions; rmse, mae and r2 in the
+        One row per scheme and variant: n_conditions, n_predictions; rmse, mae and r2 in the
         target's unit and rmse_scaled on its scale (log10), each with ``_low`` and ``_high``, its
         95 % interval over conditions.
     comparisons : DataFrame
-        One row a scheme, variant and reference: difference of rmse (variant minus reference, in
+        One row per scheme, variant and reference: difference of rmse (variant minus reference, in
         the target's unit) and of rmse_scaled, with intervals; ``probability``, the share of
         samples in which the variant has the lower rmse; ``folds_won``, the share of folds in
         which its squared error is lower (ties count half).

@@ -1,6 +1,7 @@
 """The grid engine on a CUDA device: a thread per chain, all chains of many structures at once.
 
-The kernel is :func:`poreflux.uptake.kernels.run_chain`, compiled for the device. The chains stay
+The kernel is :func:`poreflux.uptake.kernels.run_chain`, compiled for the device, where threads of a
+warp take different moves together (:func:`poreflux.uptake.kernels.moved`). The chains stay
 Python objects of the host (:mod:`poreflux.uptake.grid`), which decide how long to go on; their
 arrays are views of flat arrays that have a twin on the device. Grids and alias tables go there
 once, the state of the chains comes back when a chain hands its molecules on, grows or ends.
@@ -15,13 +16,15 @@ from itertools import chain as joined
 import numpy as np
 from numba import cuda
 
-from poreflux.base.device import batches_of
+from poreflux.base.device import batches_of, kernel, lanes_per_warp, multiprocessors
 from poreflux.uptake import kernels as k
 from poreflux.uptake.grid import NO_LIMIT, SAMPLE_STEPS, Chain, IsothermRun, PressureRun
 
 # Steps of one launch: a second or so.
 LAUNCH_STEPS = 50_000
-THREADS_PER_BLOCK = 64
+# Warps that a multiprocessor holds, by the registers of the kernel. A block is a warp: chains share
+# nothing, and a block's place is free again once its slowest chain is done.
+WARPS_HELD = 8
 # Slots a chain starts with, so that few have to grow.
 CAPACITY = 256
 # What a lane, a chain under way, has: its conditions and proposal, and where its parts of the flat
@@ -39,7 +42,7 @@ IN_HOST = ("grid_from", "grid_to", "factors_from", "factors_to", "near_from", "n
 HOST = np.dtype([(name, np.int64) for name in IN_HOST], align=True)
 
 
-@cuda.jit(cache=True)
+@kernel()
 def advance_lanes(
     n_steps, max_cycles, lanes, hosts, coefficients, factors, neighbours, integers, boxes, alias,
     slots, slot_of, molecule_at, count, states, trace_n, trace_w,
@@ -131,7 +134,7 @@ def device_bytes(isotherm: IsothermRun) -> int:
 
 
 def _run_batch(isotherms: list[IsothermRun], pool: ThreadPoolExecutor) -> None:
-    lanes = _Lanes(isotherms)
+    lanes = Lanes(isotherms)
     begun: dict[PressureRun, _Request] = {}
     while True:
         waiting = list(joined.from_iterable(pool.map(IsothermRun.waiting, isotherms)))
@@ -179,7 +182,7 @@ class _Request:
         return np.concatenate(self._parts, axis=1)
 
 
-class _Lanes:
+class Lanes:
     """Chains in flat arrays, of which the device has a copy.
 
     Parameters
@@ -262,7 +265,9 @@ class _Lanes:
         self._device = {name: cuda.to_device(a) for name, a in mirror.items()}
         self._lane_of = {c: i for i, c in enumerate(chains)}
 
-    def advance(self, requests: list[tuple[Chain, int, int]]) -> None:
+    def advance(
+        self, requests: list[tuple[Chain, int, int]], threads_per_block: int | None = None
+    ) -> None:
         """Advance (chain, steps, most cycles) in one launch, or as far as a launch goes."""
         n = len(self._lane_of)
         self._asked = np.zeros(n, np.int64)
@@ -273,8 +278,8 @@ class _Lanes:
         self._before = self._mirror["state"]["n_steps"].copy()
         traces = cuda.device_array((2, n, LAUNCH_STEPS // SAMPLE_STEPS + 1), np.float64)
         d = self._device
-        blocks = -(-n // THREADS_PER_BLOCK)
-        advance_lanes[blocks, THREADS_PER_BLOCK](
+        threads = threads_per_block or lanes_per_warp(n, WARPS_HELD * multiprocessors())
+        advance_lanes[-(-n // threads), threads](
             cuda.to_device(self._asked), cuda.to_device(cycles), self._table, *self._static,
             self._alias, d["slots"], d["slot_of"], d["molecule_at"], d["count"], d["state"],
             traces[0], traces[1],

@@ -208,6 +208,65 @@ def _rounded_down_cuda(x):
     return lambda x: float(math.floor(x))
 
 
+def weighted_sum(coefficients, corner, along_x, along_y, wx, wy, wz):
+    """Of 64 coefficients. Written out: a device has no fast way to pick a weight by a number."""
+    total = wx[0] * _plane(coefficients, corner, along_y, wy, wz)
+    total += wx[1] * _plane(coefficients, corner + along_x, along_y, wy, wz)
+    total += wx[2] * _plane(coefficients, corner + 2 * along_x, along_y, wy, wz)
+    total += wx[3] * _plane(coefficients, corner + 3 * along_x, along_y, wy, wz)
+    return total
+
+
+@overload(weighted_sum, target="cuda")
+def _weighted_sum_cuda(coefficients, corner, along_x, along_y, wx, wy, wz):
+    return weighted_sum
+
+
+@overload(weighted_sum, target="cpu", inline="always")
+def _weighted_sum_cpu(coefficients, corner, along_x, along_y, wx, wy, wz):
+    """The same sum in loops, which the CPU's compiler does better with."""
+
+    def summed(coefficients, corner, along_x, along_y, wx, wy, wz):
+        total = 0.0
+        for a in range(4):
+            plane = 0.0
+            for b in range(4):
+                # unsigned: an index that cannot be negative is loaded without a test
+                at = np.uint64(corner + a * along_x + b * along_y)
+                plane += wy[b] * (
+                    wz[0] * float(coefficients[at])
+                    + wz[1] * float(coefficients[at + _ONE])
+                    + (
+                        wz[2] * float(coefficients[at + _TWO])
+                        + wz[3] * float(coefficients[at + _THREE])
+                    )
+                )
+            total += wx[a] * plane
+        return total
+
+    return summed
+
+
+@_inline
+def _plane(coefficients, at, along_y, wy, wz):
+    """Weighted sum of four rows of four coefficients."""
+    total = wy[0] * _row(coefficients, at, wz)
+    total += wy[1] * _row(coefficients, at + along_y, wz)
+    total += wy[2] * _row(coefficients, at + 2 * along_y, wz)
+    total += wy[3] * _row(coefficients, at + 3 * along_y, wz)
+    return total
+
+
+@_inline
+def _row(coefficients, at, wz):
+    at = np.uint64(at)
+    return (
+        wz[0] * float(coefficients[at])
+        + wz[1] * float(coefficients[at + _ONE])
+        + (wz[2] * float(coefficients[at + _TWO]) + wz[3] * float(coefficients[at + _THREE]))
+    )
+
+
 @_compile
 def host_energy(coefficients, shape, fx, fy, fz):
     """Energy (K) of the spline at unit-cell fractions in [0, 1).
@@ -222,22 +281,7 @@ def host_energy(coefficients, shape, fx, fy, fz):
     along_y = shape[2] + 3
     along_x = along_y * (shape[1] + 3)
     corner = i * along_x + j * along_y + k
-    total = 0.0
-    for a in range(4):
-        plane = 0.0
-        for b in range(4):
-            # unsigned: an index that cannot be negative is loaded without a test
-            at = np.uint64(corner + a * along_x + b * along_y)
-            plane += wy[b] * (
-                wz[0] * float(coefficients[at])
-                + wz[1] * float(coefficients[at + _ONE])
-                + (
-                    wz[2] * float(coefficients[at + _TWO])
-                    + wz[3] * float(coefficients[at + _THREE])
-                )
-            )
-        total += wx[a] * plane
-    return total
+    return weighted_sum(coefficients, corner, along_x, along_y, wx, wy, wz)
 
 
 @_compile
@@ -281,7 +325,8 @@ def boltzmann(exponent, most):
 @_inline
 def pair_term(conditions, box, guests, slot, skip, fx, fy, fz):
     """(s/r)^12 - (s/r)^6 with the nearest image of a slot; 0 beyond the cutoff or if skipped."""
-    dx, dy, dz = fx - guests.x[slot], fy - guests.y[slot], fz - guests.z[slot]
+    at = np.uint64(slot)
+    dx, dy, dz = fx - guests.x[at], fy - guests.y[at], fz - guests.z[at]
     dx -= rounded_down(dx + 0.5)
     dy -= rounded_down(dy + 0.5)
     dz -= rounded_down(dz + 0.5)
@@ -598,6 +643,144 @@ def deletion(system, n, rng):
     return rng, True, -energy
 
 
+def moved(system, n, rng, choice):
+    """One Monte Carlo move of a chain of ``n`` molecules.
+
+    As a device takes it: what moves have in common is done for all of them together, the energy at
+    a new place, then that at an old one, because threads of a warp that do different things wait
+    for each other. The CPU has a function per move, with the same outcome to the bit.
+
+    Parameters
+    ----------
+    system : System
+    n : int
+        Molecules.
+    rng : uint64
+        Random stream.
+    choice : float
+        In [0, 1): which move.
+
+    Returns
+    -------
+    rng : uint64
+        The random stream moved on.
+    gained : int
+        Molecules: 1, 0 or -1.
+    change : float
+        Of the energy, K.
+    trials : int
+        1 for an insertion.
+    weight : float
+        See :func:`insertion`; 0 for other moves.
+    full : bool
+        Whether a bin is full now.
+    """
+    conditions, proposal, framework = system.conditions, system.proposal, system.framework
+    cells, guests = system.cells, system.guests
+    repeats, shape = cells.repeats, framework.shape
+    translations = conditions.translations
+    shifts = choice < translations
+    inserts = not shifts and choice < translations + 0.5 * (1.0 - translations)
+    if n == 0 and not inserts:
+        return rng, 0, 0.0, 0, 0.0, False
+    molecule, slot, old_bin = n, -1, 0
+    ox = oy = oz = fx = fy = fz = ux = uy = uz = 0.0
+    voxel = 0
+    # what is tried
+    if inserts:
+        rng, voxel = drawn_voxel(rng, proposal.alias)
+        rng, ux, uy, uz, fx, fy, fz = drawn_place(rng, framework, cells, voxel)
+    else:
+        rng = advance(rng)
+        molecule = int(uniform(rng) * n)
+        slot = int(guests.slot_of[molecule])
+        old_bin = slot // guests.capacity
+        ox, oy, oz = guests.x[slot], guests.y[slot], guests.z[slot]
+    if shifts:
+        inverse = cells.inverse
+        rng, dx = drawn_shift(rng, conditions.max_shift)
+        rng, dy = drawn_shift(rng, conditions.max_shift)
+        rng, dz = drawn_shift(rng, conditions.max_shift)
+        fx = wrap(ox + dx * inverse[0] + dy * inverse[1] + dz * inverse[3])
+        fy = wrap(oy + dy * inverse[2] + dz * inverse[4])
+        fz = wrap(oz + dz * inverse[5])
+        ux, uy, uz = wrap(fx * repeats[0]), wrap(fy * repeats[1]), wrap(fz * repeats[2])
+        voxel = voxel_of(shape, ux, uy, uz)
+    rng = advance(rng)
+    trials = 1 if inserts else 0
+    # energy gained at the new place, and lost at the old one
+    factor, host, energy, new_bin = 0.0, 0.0, 0.0, old_bin
+    if shifts or inserts:
+        factor = float(framework.factors[voxel])
+        if factor < 0.0:
+            return rng, 0, 0.0, trials, 0.0, False
+        host = host_energy(framework.coefficients, shape, ux, uy, uz)
+        if host > conditions.reject:
+            return rng, 0, 0.0, trials, 0.0, False
+        new_bin = bin_of(cells.bins, fx, fy, fz)
+        if shifts:
+            energy = host - guests.host_of[slot]
+        else:
+            energy = host
+        energy += pair_energy(conditions, cells, guests, new_bin, fx, fy, fz, slot)
+    if not inserts:
+        old = pair_energy(conditions, cells, guests, old_bin, ox, oy, oz, slot)
+        energy = energy - old if shifts else guests.host_of[slot] + old
+    # is it accepted?
+    weight = 0.0
+    if shifts:
+        if uniform(rng) >= boltzmann(-conditions.beta * energy, 0.0):
+            return rng, 0, 0.0, 0, 0.0, False
+    elif inserts:
+        weight = conditions.activity_volume / proposal_density(factor, proposal)
+        weight *= boltzmann(-conditions.beta * energy, 500.0)
+        if uniform(rng) * (n + 1) >= weight:
+            return rng, 0, 0.0, 1, weight, False
+    else:
+        odds = n / conditions.activity_volume * proposal_density(guests.factor_of[slot], proposal)
+        odds *= boltzmann(conditions.beta * energy, 500.0)
+        if uniform(rng) >= odds:
+            return rng, 0, 0.0, 0, 0.0, False
+    if shifts and new_bin == old_bin:
+        guests.x[slot], guests.y[slot], guests.z[slot] = fx, fy, fz
+        guests.host_of[slot], guests.factor_of[slot] = host, factor
+        return rng, 0, energy, 0, 0.0, False
+    if not inserts:
+        take(guests, slot)
+    if shifts or inserts:
+        full = put(guests, new_bin, fx, fy, fz, host, factor, molecule)
+        return rng, trials, energy, trials, weight, full
+    # the last molecule takes the number of the one that left
+    if molecule != n - 1:
+        guests.slot_of[molecule] = guests.slot_of[n - 1]
+        guests.molecule_at[guests.slot_of[molecule]] = molecule
+    return rng, -1, -energy, 0, 0.0, False
+
+
+@overload(moved, target="cuda")
+def _moved_cuda(system, n, rng, choice):
+    return moved
+
+
+@overload(moved, target="cpu", inline="always")
+def _moved_cpu(system, n, rng, choice):
+    def move(system, n, rng, choice):
+        translations = system.conditions.translations
+        gained, trials, change, weight, full = 0, 0, 0.0, 0.0, False
+        if choice < translations:
+            if n > 0:
+                rng, change, full = translation(system, n, rng)
+        elif choice < translations + 0.5 * (1.0 - translations):
+            rng, inserted, change, weight, full = insertion(system, n, rng)
+            gained, trials = int(inserted), 1
+        elif n > 0:
+            rng, deleted, change = deletion(system, n, rng)
+            gained = -int(deleted)
+        return rng, gained, change, trials, weight, full
+
+    return move
+
+
 @_compile
 def run_chain(n_steps, max_cycles, sample_steps, system, states, trace_n, trace_w):
     """Advance one chain by ``n_steps`` steps, or to ``max_cycles`` cycles, or to a full bin.
@@ -620,8 +803,6 @@ def run_chain(n_steps, max_cycles, sample_steps, system, states, trace_n, trace_
     is that of Frenkel and Smit, Understanding Molecular Simulation, eqs. 5.6.8 and 5.6.9, with
     the biased proposal of Snurr, Bell and Theodorou, J. Phys. Chem. 1993, 97, 13742.
     """
-    translations = system.conditions.translations
-    insert_below = translations + 0.5 * (1.0 - translations)
     state = states[0]
     n = state["n_molecules"]
     cycles, left = state["n_cycles"], state["left_in_cycle"]
@@ -641,21 +822,11 @@ def run_chain(n_steps, max_cycles, sample_steps, system, states, trace_n, trace_
         left -= 1
         done += 1
         rng = advance(rng)
-        choice = uniform(rng)
-        if choice < translations:
-            if n > 0:
-                rng, change, full = translation(system, n, rng)
-                energy += change
-        elif choice < insert_below:
-            rng, inserted, change, weight, full = insertion(system, n, rng)
-            energy += change
-            n += inserted
-            trials += 1
-            sum_weight += weight
-        elif n > 0:
-            rng, deleted, change = deletion(system, n, rng)
-            energy += change
-            n -= deleted
+        rng, gained, change, tried, weight, full = moved(system, n, rng, uniform(rng))
+        energy += change
+        n += gained
+        trials += tried
+        sum_weight += weight
         sum_n += n
         in_sample += 1
         if in_sample == sample_steps:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from poreflux.report.figures.style import INK, is_narrow, plain
-from poreflux.report.sources import source_head
+from poreflux.report.sources import source_head, source_short
 
 # Labels such as 2 × 10⁻⁹ that do not touch one another along the sides of half a page's width.
 MOST_LABELS = {"x": 4, "y": 8}
@@ -29,7 +29,9 @@ def bin_edges(arrays, bins: int = 24) -> np.ndarray:
 def source_axis(axis, sources) -> None:
     """An axis of pressures, or of names in this order where sources are not all uptakes."""
     if source_head(sources) == "Source":
-        axis.xaxis.update_units(list(sources))
+        names = list(dict.fromkeys(sources))
+        axis.xaxis.update_units(names)
+        axis.set_xticks(range(len(names)), [source_short(name) for name in names])
         axis.tick_params(axis="x", rotation=45)
     else:
         pressure_axis(axis, sources)

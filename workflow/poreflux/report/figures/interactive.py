@@ -61,7 +61,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All structures: columns, and their values, a row a structure."""
+    """All structures: columns, and their values, a row per structure."""
 
     columns: tuple[Column, ...]
     table: pd.DataFrame
@@ -104,7 +104,7 @@ def scatter(
     diagonal: bool = False,
     choices: Sequence[str] = (),
 ) -> dict:
-    """A figure of two columns, a point a structure.
+    """A figure of two columns, a point per structure.
 
     Parameters
     ----------

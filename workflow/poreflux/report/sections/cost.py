@@ -6,9 +6,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from poreflux.data.labels import DIFFUSIVITY, ISOTHERM, UPTAKE, kind_of
+from poreflux.learning.choice import judged_transfers
 from poreflux.report import published
 from poreflux.report.numbers import NOT_A_NUMBER, duration, whole
 from poreflux.report.rendering import Table, render
+from poreflux.report.scores import valid_scores
 from poreflux.report.statistics import finite, usable
 from poreflux.report.study import TABLES, Study
 
@@ -58,7 +60,7 @@ def _times(table: pd.DataFrame) -> Table:
         ]
         for r in table.itertuples()
     ]
-    heads = ["Stage", "Set", "Structures", "CPU time", "A structure", *(["GPU"] if gpu else [])]
+    heads = ["Stage", "Set", "Structures", "CPU time", "Per structure", *(["GPU"] if gpu else [])]
     return Table(heads, rows)
 
 
@@ -86,5 +88,14 @@ def _worth(study: Study, table: pd.DataFrame) -> dict | None:
         "isotherms": isotherms,
         "spent_s": spent_s,
         "gpu": table["gpu_s"].any(),
+        "gains": _gains(study),
         "pays_from": -(-spent_s // diffusivity_s) if diffusivity_s > 0 else None,
     }
+
+
+def _gains(study: Study) -> bool:
+    """Whether transfer from uptakes surely gains anything in this study."""
+    scores = valid_scores(study)
+    of_uptakes = scores["source_pressure_bar"].notna() | (scores["source"] == ISOTHERM)
+    judged = judged_transfers(scores[of_uptakes | (scores["kind"] == "dl")], "source")
+    return bool(judged["sure"].any())

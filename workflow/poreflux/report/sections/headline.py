@@ -110,10 +110,11 @@ def _best(scores: pd.DataFrame, summary: pd.DataFrame) -> dict:
     same_source = (largest["source"] == source) | (largest["kind"] == "dl")
     its = (largest["kind"] == kind) & (largest["learner"] == learner) & same_source
     best = largest[its].iloc[0]
+    direct = best["kind"] == "dl"
     return {
         "row": best,
         "learner": best["learner"],
-        "what": "direct" if best["kind"] == "dl" else f"transfer, {source_name(best['source'])}",
+        "what": "direct" if direct else f"transfer from {source_name(best['source'])}",
         "size": best["size"],
         "median": best["median"],
         "quartiles": median_with_quartiles(best),

@@ -12,7 +12,7 @@ from poreflux.report.figures.style import GREEN, GREY, INK, ORANGE, grid, styled
 from poreflux.report.rendering import Section, missing_section, render
 from poreflux.report.scores import valid_scores, with_source_of_study
 from poreflux.report.sections.source_advice import source_advice
-from poreflux.report.sources import source_name, sources_of
+from poreflux.report.sources import source_short, sources_of
 from poreflux.report.statistics import finite, usable
 from poreflux.report.study import Study, safe_name
 
@@ -62,9 +62,9 @@ def _importance(study: Study, top: pd.DataFrame, table: pd.DataFrame, suffix: st
     if len(table):
         near = table.loc[table["distance"].idxmin(), "source"]
         far = table.loc[table["distance"].idxmax(), "source"]
-        columns[near] = f"nearest source, {source_name(near)}"
+        columns[near] = f"nearest source, {source_short(near)}"
         if far != near:
-            columns[far] = f"farthest source, {source_name(far)}"
+            columns[far] = f"farthest source, {source_short(far)}"
     labels = {f: study.feature_label(f) for f in top.index}
     first = top.index[0]
     return {

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from poreflux.learning.choice import LEAST_GAIN
 from poreflux.learning.learners import get_learner
 from poreflux.report.figures.axes import source_axis
 from poreflux.report.figures.style import BLUE, INK, VERMILLION, grid, styled
 from poreflux.report.numbers import Number, decimal
 from poreflux.report.rendering import Table, render
 from poreflux.report.scores import score_summary, transfer_verdict
-from poreflux.report.sources import source_cell, source_head, source_name, sources_of
+from poreflux.report.sources import source_cell, source_head, source_name, source_short, sources_of
 from poreflux.report.statistics import quartiles, rank_correlation
 from poreflux.report.study import Study
 
@@ -170,6 +172,9 @@ def _nearest(table: pd.DataFrame) -> dict | None:
 
 def _told(judged: pd.DataFrame, known: list[Score]) -> dict | None:
     """Rank correlation of each score with the gain, and the gains to compare with."""
+    if judged.empty or np.ptp(judged["gain"]) < LEAST_GAIN:
+        # an order of gains that nobody would notice says nothing
+        return None
     found = [(s.words, rank_correlation(judged[s.column], judged["gain"])) for s in known]
     found = [(words, value) for words, value in found if value == value]
     if not found:
@@ -217,12 +222,15 @@ def draw_advice(table: pd.DataFrame) -> Figure:
         if not gained:
             source_axis(axis, rows["source"])
         axis.plot(rows[x], rows[y], "o" if gained else "o-", color=BLUE)
-        label = f"advised: {source_name(best['source'])}"
+        label = f"advised: {source_short(best['source'])}"
         axis.plot(best[x], best[y], "o", ms=9, mfc="none", mec=VERMILLION, label=label)
         axis.legend()
         axis.margins(y=0.15)
         if gained:
             axis.axhline(0, color=INK, lw=0.8)
+            # not so near that gains which nobody would notice look large
+            axis.update_datalim([(best[x], -LEAST_GAIN), (best[x], LEAST_GAIN)])
+            axis.autoscale_view()
             axis.set(xlabel=score.head, ylabel="Gain in R² over direct (median)")
         else:
             axis.set(xlabel=source_head(rows["source"]), ylabel=score.head)

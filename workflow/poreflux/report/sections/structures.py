@@ -66,7 +66,7 @@ def _properties(study: Study) -> Table | None:
         ]
         for name, table in sets.items()
     ]
-    heads = ["Set", "Atoms a cell", "Cell volume (Å³)", "Density (g cm⁻³)"]
+    heads = ["Set", "Atoms per cell", "Cell volume (Å³)", "Density (g cm⁻³)"]
     return Table(heads, rows) if rows else None
 
 

@@ -38,8 +38,13 @@ from poreflux.report.scores import (
     valid_scores,
     wins_in_words,
 )
-from poreflux.report.sections.pretraining import labels_of
-from poreflux.report.sources import source_cell, source_head, source_name, sources_of
+from poreflux.report.sources import (
+    named_sources,
+    source_cell,
+    source_head,
+    source_short,
+    sources_of,
+)
 from poreflux.report.statistics import usable, wilson
 from poreflux.report.study import Study, safe_name
 
@@ -99,8 +104,9 @@ def _why_no_scores(study: Study) -> str:
 
 def sources_in_words(study: Study, scores: pd.DataFrame) -> str:
     """What the source models learnt: ``uptakes``, or which labels."""
-    labels = labels_of(scores[scores["kind"] == "tl"])
-    others = [s for s in sources_of(scores) if s in labels and labels[s] == s and s != ISOTHERM]
+    named = set(named_sources(scores).dropna())
+    labels = sources_of(scores[scores["kind"] == "tl"])
+    others = [label for label in labels if label in named and label != ISOTHERM]
     uptakes = ["uptakes"] if len(others) < len(labels) or not others else []
     return listed([*uptakes, *(study.quantity(label).words for label in others)])
 
@@ -235,7 +241,7 @@ def _curves(study: Study, learners: dict[str, pd.DataFrame], ends: pd.DataFrame)
         if len(with_transfer):
             best = with_transfer.iloc[-1]["best"]["source"]
             rows = part[(part["kind"] == "tl") & (part["source"] == best)]
-            lines[f"transfer from {source_name(best)}"] = rows.sort_values("size")
+            lines[f"transfer from {source_short(best)}"] = rows.sort_values("size")
         curves[learner] = lines
     return draw_learning_curves(curves, study.quantity(study.target_label).symbol)
 
@@ -270,7 +276,7 @@ def _all_scores(summary: pd.DataFrame, *, slow: bool) -> Table:
 
 @styled
 def draw_scores(summary: pd.DataFrame, symbol: str) -> Figure:
-    """Median R2 with quartiles: a row a source, a panel a learner, a marker a size.
+    """Median R2 with quartiles: a row per source, a panel per learner, a marker per size.
 
     Parameters
     ----------
@@ -302,7 +308,7 @@ def draw_scores(summary: pd.DataFrame, symbol: str) -> Figure:
                 level = max(R2_FLOOR, float(direct.iloc[0]))
                 axis.axvline(level, color=colour, lw=0.9, ls=(0, (4, 3)), zorder=1)
         axis.axhline(0.5, color=GREY, lw=0.8)
-        rows_axis(axis, ["direct", *(source_name(s) for s in sources)])
+        rows_axis(axis, ["direct", *(source_short(s) for s in sources)])
         axis.set(xlabel=f"R² of {plain(symbol)}", title=plain(learner))
         axis.xaxis.set_major_locator(MaxNLocator(5))
     legend_above(figure, axes.flat[0].get_legend_handles_labels()[0])
@@ -311,7 +317,7 @@ def draw_scores(summary: pd.DataFrame, symbol: str) -> Figure:
 
 @styled
 def draw_wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
-    """R2 of transfer against that of direct learning, draw by draw, a panel a size.
+    """R2 of transfer against that of direct learning, draw by draw, a panel per size.
 
     Parameters
     ----------
@@ -344,7 +350,7 @@ def draw_wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
                 mec=colour,
                 mew=1,
                 alpha=0.85,
-                label=f"{source_name(source)}: {won} of {len(rows)} won",
+                label=f"{source_short(source)}: {won} of {len(rows)} won",
             )
         low, high = min(drawn), max(drawn)
         margin = max(0.07 * (high - low), (MIN_R2_RANGE - (high - low)) / 2)
@@ -372,7 +378,7 @@ def draw_wins(pairs: pd.DataFrame, chosen: dict[int, tuple]) -> Figure:
 
 @styled
 def draw_learning_curves(curves: dict[str, dict[str, pd.DataFrame]], symbol: str) -> Figure:
-    """Median R2 with quartiles against the number of labelled structures, a panel a learner.
+    """Median R2 with quartiles against the number of labelled structures, a panel per learner.
 
     Parameters
     ----------

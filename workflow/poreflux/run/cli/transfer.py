@@ -66,8 +66,9 @@ def transfer(
 ) -> None:
     """What 20 to 200 labels of any property follow: source, predictions, what to measure next.
 
-    The label may be an experiment, a flexible framework, an ab initio number: whatever is too dear
-    to have of all structures. Writes predictions.csv, sources.csv, next.csv and report.html.
+    The label may be an experiment, a flexible framework, an ab initio number: whatever is too
+    expensive to get for all structures. Writes predictions.csv, sources.csv, next.csv and
+    report.html.
     """
     from poreflux.run.commands.transfer import run
 

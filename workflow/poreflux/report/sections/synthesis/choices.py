@@ -90,7 +90,7 @@ def _at_edge(study: SynthesisStudy, panels: Mapping) -> list[str]:
 
 @styled
 def draw_choices(panels: Mapping[str, tuple[str, pd.DataFrame]], cases: Sequence[str]) -> Figure:
-    """What the folds chose: a circle a value, its area and number the folds that chose it.
+    """What the folds chose: a circle per value, its area and number the folds that chose it.
 
     Parameters
     ----------

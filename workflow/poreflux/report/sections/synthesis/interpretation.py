@@ -186,7 +186,7 @@ def draw_importance(
     methods: Mapping[str, str],
     stages: Mapping[str, str],
 ) -> Figure:
-    """Share of every feature before and after transfer, a panel a method.
+    """Share of every feature before and after transfer, a panel per method.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def draw_dependence(
     *,
     logarithmic: bool,
 ) -> Figure:
-    """Partial dependence on every number, before and after transfer, a panel a feature.
+    """Partial dependence on every number, before and after transfer, a panel per feature.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def draw_levels(
     *,
     logarithmic: bool,
 ) -> Figure:
-    """Partial dependence on every category, a line a level.
+    """Partial dependence on every category, a line per level.
 
     Parameters
     ----------

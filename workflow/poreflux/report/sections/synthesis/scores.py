@@ -229,7 +229,7 @@ def draw_differences(
 
 @styled
 def draw_parity(panels: Mapping[str, pd.DataFrame], quantity: str, *, logarithmic: bool) -> Figure:
-    """Held-out predictions against measurements, a panel a variant.
+    """Held-out predictions against measurements, a panel per variant.
 
     Parameters
     ----------
