@@ -1026,6 +1026,19 @@ def test_no_source_is_advised_where_no_line_explains_a_label(tables, facts, tmp_
     assert "LogME advises no source" in text and "as source" not in text
 
 
+@pytest.mark.slow("draws pages")
+def test_no_source_is_advised_to_a_line_in_the_mobility(tables, facts, tmp_path, quick):
+    named = {
+        key: tables[key].assign(learner="gp-line+mobility")
+        for key in ("study/scores", "study/importance")
+    }
+    text = built(tables | named, facts, tmp_path).text
+    assert "the advice is no source" in text and "puts the uptake at 100 bar first" in text
+    other = facts | {"target_label": "modulus"}
+    text = built(tables | named, other, tmp_path).text
+    assert "the advice is no source" not in text and "LogME advises" in text
+
+
 # ---- the numbers alone
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from poreflux.data.labels import DIFFUSIVITY
 from poreflux.learning.choice import LEAST_GAIN
 from poreflux.learning.learners import get_learner
 from poreflux.report.figures.axes import source_axis
@@ -63,6 +64,8 @@ BENCHMARKED = {
         "importances), but the nearest source gained 0.04 in R², that of LogME 0.19."
     ),
 }
+# To these none of the sources gave anything, of D of CH4: they see the mobility.
+NONE_GAINED = ("gp-line+mobility", "gp-line+mobility-no-barriers")
 COLUMNS = ["source", *(score.column for score in SCORES), "gain"]
 
 
@@ -94,6 +97,7 @@ def source_advice(
         verdict=verdict,
         verdict_source=source_name(verdict.source) if verdict else None,
         said=_said(table),
+        needless=learner in NONE_GAINED and study.target_label == DIFFUSIVITY,
         nearest=_nearest(table),
         size=size,
         gains=len(judged),
