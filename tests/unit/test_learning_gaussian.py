@@ -83,3 +83,48 @@ def test_many_rows_are_thinned_out_and_constant_features_harmless(monkeypatch):
     shifted = x.copy()
     shifted[:, -1] = 8.0
     assert one.predict(shifted) == pytest.approx(one.predict(x))
+
+
+def of_estimates(n, seed=0):
+    """A label that three estimates give by where they lead to, among eight features of noise."""
+    rng = np.random.default_rng(seed)
+    last = rng.uniform(-3.0, 1.0, n)
+    steps = rng.gamma(2.0, 0.1, (n, 2))
+    x = np.column_stack([last, last + steps[:, 0], last + steps.sum(axis=1)])
+    y = np.maximum(x[:, 0], -2.0) - 1.5 * steps[:, 0] + 0.02 * rng.normal(size=n)
+    return np.hstack([x, rng.normal(size=(n, 8))]), y
+
+
+def test_several_estimates_are_learnt_from_by_themselves():
+    x, y = of_estimates(400)
+    few = Split(np.arange(40), np.arange(0), np.arange(40, 400))
+    errors = {
+        n: np.std(gaussian.fit(x, y, [few], seeds=[0], estimates=n).predict(x[40:])[0] - y[40:])
+        for n in (1, 3)
+    }
+    assert errors[3] < 0.7 * errors[1]
+
+
+def test_several_estimates_as_scikit_learn_adds_two_processes():
+    x, y = of_estimates(60)
+    parts = Split(np.arange(50), np.arange(0), np.arange(50, 60))
+    model = gaussian.fit(x, y, [parts], seeds=[0], estimates=3)
+    mean, deviation, variance, length, _, alone, length_alone = model.members[0].numbers
+    seen = x.copy()
+    seen[:, 1:3] -= x[:, :1]
+    rows = (seen - seen[:50].mean(axis=0)) / seen[:50].std(axis=0)
+    whole = ConstantKernel(variance, "fixed") * Matern(length, "fixed", nu=1.5)
+    part = ConstantKernel(alone, "fixed") * Matern(length_alone, "fixed", nu=1.5)
+    labels = (y[:50] - mean) / deviation
+
+    def kernel(a, b):
+        return whole(a, b) + part(a[:, :3], b[:, :3])
+
+    within = kernel(rows[:50], rows[:50])
+    # the noise from the weights: what they leave of the labels
+    noise = np.median((labels - within @ model.members[0].weights) / model.members[0].weights)
+    weights = np.linalg.solve(within + noise * np.eye(50), labels)
+    expected = mean + deviation * kernel(rows[50:], rows[:50]) @ weights
+    np.testing.assert_allclose(model.predict(x[50:])[0], expected, atol=1e-6)
+    back = gaussian.from_bytes(model.to_bytes())
+    np.testing.assert_array_equal(back.predict(x[:1])[:, 0], model.predict(x)[:, 0])

@@ -36,15 +36,15 @@ def test_equal_to_the_normal_distribution_of_both_labels(source):
     own, shared, _ = target.processes(numbers, 0.0, 1.0)
     rows = known.process.rows
     variance, length = known.process.numbers[2:]
-    to_source = variance * gp_joint.matern(rows, rows, length) + model.noise[0] * np.eye(120)
+    to_source = variance * gp.matern(rows, rows, length) + model.noise[0] * np.eye(120)
     source_labels = to_source @ known.process.weights
 
     def together(a, b):
-        both = CORRELATION**2 * gp_joint.matern(a, b, length)
-        return VARIANCE * (both + (1.0 - CORRELATION**2) * gp_joint.matern(a, b, LENGTH))
+        both = CORRELATION**2 * gp.matern(a, b, length)
+        return VARIANCE * (both + (1.0 - CORRELATION**2) * gp.matern(a, b, LENGTH))
 
     def across(a):
-        return np.sqrt(variance * VARIANCE) * CORRELATION * gp_joint.matern(a, rows, length)
+        return np.sqrt(variance * VARIANCE) * CORRELATION * gp.matern(a, rows, length)
 
     within = together(scaled[0], scaled[0]) + NOISE * np.eye(15)
     whole = np.block([[to_source, across(scaled[0]).T], [across(scaled[0]), within]])

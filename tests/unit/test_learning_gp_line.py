@@ -98,4 +98,9 @@ def test_the_learner_is_told_how_many_estimates_its_features_hold(monkeypatch):
             learner, None, None, [None], phase="direct", label="diffusivity", protocol="fast",
             seeds=[0], device="cpu",
         )  # fmt: skip
-    assert told == [1, 3]
+    monkeypatch.setattr(gp, "fit", lambda *args, estimates, **rest: told.append(estimates))
+    study.fit(
+        "gp+harmonic", None, None, [None], phase="direct", label="diffusivity", protocol="fast",
+        seeds=[0], device="cpu",
+    )  # fmt: skip
+    assert told == [1, 3, 3]

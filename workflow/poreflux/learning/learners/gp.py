@@ -2,8 +2,10 @@
 
 With a hundred labels a smooth function of a few good features is all that can be learnt, and a
 Gaussian process learns just that: one length scale, one noise, chosen by the marginal likelihood of
-the training rows. Transfer hands the source model's knowledge over as for the trees: its prediction
-for the target structure is an added feature.
+the training rows. Where a feature set begins with several estimates of one quantity, such as
+diffusivities after more and more picoseconds, the function is a sum of one of these alone and one
+of all features, and sees what the others are above the first. Transfer hands the source model's
+knowledge over as for the trees: its prediction for the target structure is an added feature.
 
 References
 ----------
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -26,7 +28,7 @@ from poreflux.base.random_stream import seed_from
 from poreflux.learning.splits import Split
 from poreflux.learning.stack import MemberStack, with_predictions
 
-LEARNER = {"packages": ("scikit-learn",)}
+LEARNER = {"packages": ("scikit-learn",), "options": ("step", "estimates")}
 
 # The time grows with the cube of the rows: of more, so many are drawn.
 MOST_ROWS = 1500
@@ -46,8 +48,9 @@ class Process:
         Of the kernel at each of them.
     centre, spread : ndarray of float64, shape (d,)
         What the features are standardised by.
-    numbers : ndarray of float64, shape (4,)
-        Mean and standard deviation of the labels, variance and length scale of the kernel.
+    numbers : ndarray of float64, shape (4,) or (7,)
+        Mean and standard deviation of the labels, variance and length scale of the kernel; of
+        several estimates also their number, and variance and length scale along them alone.
     """
 
     rows: np.ndarray
@@ -58,9 +61,12 @@ class Process:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Labels (m,) of features (m, d)."""
-        mean, deviation, variance, length = self.numbers
-        scaled = np.sqrt(3.0) / length * cdist((x - self.centre) / self.spread, self.rows)
-        kernel = variance * (1.0 + scaled) * np.exp(-scaled)
+        mean, deviation, variance, length, *of_estimates = self.numbers
+        n = int(of_estimates[0]) if of_estimates else 1
+        x = (above_first(x, n) - self.centre) / self.spread
+        kernel = matern(x, self.rows, length, variance)
+        if of_estimates:
+            kernel += matern(x[:, :n], self.rows[:, :n], of_estimates[2], of_estimates[1])
         return mean + deviation * row_products(kernel, self.weights[:, None], np.zeros(1))[:, 0]
 
     def arrays(self) -> Mapping[str, np.ndarray]:
@@ -93,6 +99,7 @@ def fit(
     seeds: Sequence[int],
     source: Processes | None = None,
     step: Callable[[int], None] = lambda n: None,
+    estimates: int = 1,
 ) -> Processes:
     """Train one process per split, on its training and validation rows.
 
@@ -110,6 +117,9 @@ def fit(
         The prediction of each becomes an added feature.
     step : callable
         Called with 1 after each process.
+    estimates : int
+        So many first columns are estimates of one quantity, see
+        :func:`poreflux.data.features.estimates`.
 
     Returns
     -------
@@ -119,13 +129,14 @@ def fit(
     members = []
     for part, seed in zip(splits, seeds, strict=True):
         rows = rows_of(part, seed)
-        members.append(train(x[rows], y[rows]))
+        members.append(train(x[rows], y[rows], estimates))
         step(1)
     return Processes(tuple(members), source)
 
 
-def rows_of(part: Split, seed: int, most: int = MOST_ROWS) -> np.ndarray:
-    """Training and validation rows of a split; of more than ``most``, so many at random."""
+def rows_of(part: Split, seed: int, most: int | None = None) -> np.ndarray:
+    """Training and validation rows of a split; of more than ``most`` (1500), so many at random."""
+    most = most or MOST_ROWS
     rows = np.concatenate([part.train, part.validation])
     if len(rows) <= most:
         return rows
@@ -133,21 +144,42 @@ def rows_of(part: Split, seed: int, most: int = MOST_ROWS) -> np.ndarray:
     return np.sort(stream.permutation(rows)[:most])
 
 
-def train(x: np.ndarray, y: np.ndarray) -> Process:
+def train(x: np.ndarray, y: np.ndarray, estimates: int = 1) -> Process:
     """One process on features (n, d) and labels (n,).
 
     In one thread: sums are in one order whatever the number of cores.
     """
     with threadpool_limits(1, user_api="blas"):
-        return _train(x, y)
+        return _train(x, y, estimates)
 
 
-def _train(x: np.ndarray, y: np.ndarray) -> Process:
+def _train(x: np.ndarray, y: np.ndarray, n: int) -> Process:
+    x = above_first(x, n)
     centre, spread = scale_of(x)
     rows = (x - centre) / spread
     mean, deviation = float(y.mean()), float(y.std()) or 1.0
-    found = optimised(kernel_of(x.shape[1]), rows, (y - mean) / deviation)
-    return process_of(found, found.kernel_, centre, spread, mean, deviation)
+    labels = (y - mean) / deviation
+    if n == 1:
+        found = optimised(kernel_of(x.shape[1]), rows, labels)
+        return process_of(found, found.kernel_, centre, spread, mean, deviation)
+    found = optimised(_of_estimates(n) + kernel_of(x.shape[1]), rows, labels)
+    alone, whole = found.kernel_.k1, found.kernel_.k2
+    process = process_of(found, whole, centre, spread, mean, deviation)
+    numbers = [n, alone.k1.constant_value, alone.k2.length_scale]
+    return replace(process, numbers=np.concatenate([process.numbers, numbers]))
+
+
+def above_first(x: np.ndarray, n: int) -> np.ndarray:
+    """Features (m, d), of whose first n columns all but the first are less by the first."""
+    if n < 2:
+        return x
+    return np.hstack([x[:, :1], x[:, 1:n] - x[:, :1], x[:, n:]])
+
+
+def matern(a: np.ndarray, b: np.ndarray, length: float, variance: float = 1.0) -> np.ndarray:
+    """Matern function of order 3/2 between rows (n, d) and (m, d): (n, m)."""
+    scaled = np.sqrt(3.0) / length * cdist(a, b)
+    return variance * (1.0 + scaled) * np.exp(-scaled)
 
 
 def scale_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -165,6 +197,28 @@ def kernel_of(d: int):
 
     signal = ConstantKernel(1.0, _VARIANCES) * Matern(np.sqrt(d), _LENGTHS, nu=1.5)
     return signal + WhiteKernel(0.1, _NOISES)
+
+
+def _of_estimates(n: int):
+    """The same along the first n columns alone."""
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+
+    signal = along(Matern, 0, n)(np.sqrt(n), _LENGTHS, nu=1.5)
+    return ConstantKernel(1.0, _VARIANCES) * signal
+
+
+def along(kernel: type, first: int, end: int) -> type:
+    """A kernel of scikit-learn that sees the columns ``first`` to before ``end`` alone."""
+
+    class Along(kernel):
+        def __call__(self, a, b=None, eval_gradient=False):
+            some = slice(first, end)
+            return super().__call__(a[:, some], None if b is None else b[:, some], eval_gradient)
+
+        def diag(self, a):
+            return super().diag(a[:, first:end])
+
+    return Along
 
 
 def optimised(kernel, rows: np.ndarray, y: np.ndarray):

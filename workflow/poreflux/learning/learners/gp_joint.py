@@ -22,7 +22,6 @@ from typing import Self
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.optimize import minimize
-from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
 from poreflux.learning.learners import gp
@@ -122,7 +121,7 @@ def fit(
     with threadpool_limits(1, user_api="blas"):
         known = None if source is None else Known.of(source.members[0])
         for part, seed in zip(splits, seeds, strict=True):
-            rows = gp.rows_of(part, seed, MOST_SOURCE_ROWS if phase == "pretrain" else gp.MOST_ROWS)
+            rows = gp.rows_of(part, seed, MOST_SOURCE_ROWS if phase == "pretrain" else None)
             one = alone(x[rows], y[rows]) if known is None else beside(known, x[rows], y[rows])
             members.append(one)
             step(1)
@@ -157,7 +156,7 @@ class Known:
         """That of a model without a source."""
         process = source.own
         variance, length = process.numbers[2:]
-        kernel = matern(process.rows, process.rows, length)
+        kernel = gp.matern(process.rows, process.rows, length)
         kernel += source.noise[0] / variance * np.eye(len(kernel))
         return cls(process, np.sqrt(variance) * process.weights, cho_factor(kernel, lower=True))
 
@@ -181,12 +180,11 @@ class Target:
 
     def __init__(self, known: Known, rows: np.ndarray, labels: np.ndarray) -> None:
         self.known, self.rows, self.labels = known, rows, labels
-        across = matern(known.process.rows, rows, known.length)
+        across = gp.matern(known.process.rows, rows, known.length)
         self._solved = cho_solve(known.factor, across)
         # mean and covariance of the source's process at the target's rows
         self._expected = across.T @ known.weights
-        self._unknown = matern(rows, rows, known.length) - across.T @ self._solved
-        self._apart = cdist(rows, rows)
+        self._unknown = gp.matern(rows, rows, known.length) - across.T @ self._solved
 
     def best(self) -> np.ndarray:
         """Correlation, and logarithms of variance, length and noise, of the largest likelihood."""
@@ -210,7 +208,7 @@ class Target:
         """Factor of the labels' covariance, and how far they are from what the source expects."""
         correlation, (variance, length, noise) = numbers[0], np.exp(numbers[1:])
         shared = correlation**2
-        own = _matern(self._apart, length)
+        own = gp.matern(self.rows, self.rows, length)
         kernel = variance * (shared * self._unknown + (1.0 - shared) * own)
         kernel += noise * np.eye(len(kernel))
         away = self.labels - np.sqrt(variance) * correlation * self._expected
@@ -231,13 +229,3 @@ class Target:
             _process(like, rows, both, 0.0, deviation, self.known.length),
             np.array([noise]),
         )
-
-
-def matern(a: np.ndarray, b: np.ndarray, length: float) -> np.ndarray:
-    """Matern function of order 3/2 between rows (n, d) and (m, d): (n, m)."""
-    return _matern(cdist(a, b), length)
-
-
-def _matern(apart: np.ndarray, length: float) -> np.ndarray:
-    scaled = np.sqrt(3.0) / length * apart
-    return (1.0 + scaled) * np.exp(-scaled)

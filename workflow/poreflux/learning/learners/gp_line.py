@@ -56,7 +56,7 @@ class LineAndProcess:
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Labels (m,) of features (m, d)."""
         intercept, *slopes = self.line
-        x = above_first(x, len(slopes))
+        x = gp.above_first(x, len(slopes))
         line = intercept + slopes[0] * x[:, 0]
         for column, slope in enumerate(slopes[1:], 1):
             line = line + slope * x[:, column]
@@ -125,13 +125,6 @@ def fit(
     return LinesAndProcesses(tuple(members), source)
 
 
-def above_first(x: np.ndarray, n: int) -> np.ndarray:
-    """Features of whose first n columns all but the first are less by the first."""
-    if n < 2:
-        return x
-    return np.hstack([x[:, :1], x[:, 1:n] - x[:, :1], x[:, n:]])
-
-
 def _one_estimate(x: np.ndarray, y: np.ndarray) -> LineAndProcess:
     line = _line(x[:, 0], y)
     return LineAndProcess(line, gp.train(x, y - line[0] - line[1] * x[:, 0]))
@@ -147,14 +140,18 @@ def _line(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _several_estimates(x: np.ndarray, y: np.ndarray, n: int) -> LineAndProcess:
     """Line and process at once: of the prior of the slopes a kernel becomes, a sum of products."""
-    from sklearn.gaussian_process.kernels import ConstantKernel
+    from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct
 
-    x = above_first(x, n)
+    def products(first: int, end: int):
+        """Kernel of a line through the origin along columns ``first`` to before ``end``."""
+        return gp.along(DotProduct, first, end)(0.0, "fixed")
+
+    x = gp.above_first(x, n)
     centre, spread = gp.scale_of(x)
     rows = (x - centre) / spread
     mean, deviation = float(y.mean()), float(y.std()) or 1.0
-    first = ConstantKernel(FREE, "fixed") * _products(0, 1)
-    others = ConstantKernel(0.1, _STRENGTHS) * _products(1, n)
+    first = ConstantKernel(FREE, "fixed") * products(0, 1)
+    others = ConstantKernel(0.1, _STRENGTHS) * products(1, n)
     with threadpool_limits(1, user_api="blas"):
         kernel = (first + others) + gp.kernel_of(x.shape[1])
         found = gp.optimised(kernel, rows, (y - mean) / deviation)
@@ -164,22 +161,3 @@ def _several_estimates(x: np.ndarray, y: np.ndarray, n: int) -> LineAndProcess:
     line = np.array([-(slopes * centre[:n]).sum(), *slopes])
     process = gp.process_of(found, found.kernel_.k2, centre, spread, mean, deviation)
     return LineAndProcess(line, process)
-
-
-def _products(first: int, end: int):
-    """Kernel of a line through the origin along columns ``first`` to before ``end``."""
-    from sklearn.gaussian_process.kernels import DotProduct
-
-    class Products(DotProduct):
-        def __init__(self, first=first, end=end, sigma_0=0.0, sigma_0_bounds="fixed"):
-            super().__init__(sigma_0, sigma_0_bounds)
-            self.first, self.end = first, end
-
-        def __call__(self, a, b=None, eval_gradient=False):
-            some = slice(self.first, self.end)
-            return super().__call__(a[:, some], None if b is None else b[:, some], eval_gradient)
-
-        def diag(self, a):
-            return super().diag(a[:, self.first : self.end])
-
-    return Products()
