@@ -113,6 +113,7 @@ bench.step("three", lambda _: {"value": 3}, 100.0)
     assert "left_out" in steps["three"]
 
 
+@pytest.mark.slow("compiles for seconds")
 @pytest.mark.parametrize(
     ("kernel", "most", "warps"),
     [("advance_lanes", 255, 8), ("advance_chains", 168, 12), ("fly_blocks", 208, 9)],
