@@ -57,6 +57,11 @@ BENCHMARKED = {
         "(rank correlation 0.68 of LogME, −0.87 of the distance of importances), but the nearest "
         "source gained 0.01 in R², that of LogME 0.05."
     ),
+    "gp-joint": (
+        "Over 18 sources of a benchmark, both told what Gaussian processes gained from 30 labels "
+        "beside rows of the source (rank correlation 0.91 of LogME, −0.66 of the distance of "
+        "importances), but the nearest source gained 0.04 in R², that of LogME 0.19."
+    ),
 }
 COLUMNS = ["source", *(score.column for score in SCORES), "gain"]
 
