@@ -53,8 +53,8 @@ STEPS = (
 )
 
 
-def measure(record: Path, output: Path, minutes: float) -> dict:
-    """All steps; returns what was found, as it is written to ``output``."""
+def measure(record: Path, output: Path, minutes: float, only: list[str]) -> dict:
+    """All steps, or some; returns what was found, as it is written to ``output``."""
     effort = TINY if SIMULATED else QUICK if minutes < 4.0 else FULL
     if SIMULATED:
         of_record.shorten_paths()
@@ -63,7 +63,8 @@ def measure(record: Path, output: Path, minutes: float) -> dict:
     bench = Bench(record, output, effort, 60.0 * minutes)
     bench.stop_in_time()
     for name, work, least_s in STEPS:
-        bench.step(name, work, least_s)
+        if not only or name in ("host", "preparation", "card", *only):
+            bench.step(name, work, least_s)
     return bench.found
 
 
@@ -143,6 +144,8 @@ def main() -> None:
     run = commands.add_parser("measure", help="check and measure, where the device is")
     run.add_argument("record", type=Path)
     run.add_argument("--minutes", type=float, default=8.0, help="below 4: a quarter of the work")
+    names = [name for name, _, _ in STEPS]
+    run.add_argument("--steps", nargs="+", default=[], choices=names, help="all if not given")
     run.add_argument("--output", type=Path, default=Path("gpu.json"))
     page = commands.add_parser("report", help="write the page")
     page.add_argument("found", type=Path, nargs="?", help="from measure")
@@ -156,7 +159,7 @@ def main() -> None:
             parser.error(
                 "no CUDA device can be used here: check nvidia-smi and pip show numba-cuda"
             )
-        found = measure(options.record, options.output, options.minutes)
+        found = measure(options.record, options.output, options.minutes, options.steps)
         failed = [
             name for name, x in found["steps"].items() if x.get("ok") is False or "error" in x
         ]

@@ -152,7 +152,14 @@ class Bench:
     def save(self) -> None:
         """Write what was found so far."""
         self.found["seconds"] = round(time.monotonic() - self.began, 1)
-        write_atomically(self.output, json.dumps(self.found, indent=1).encode())
+        # numbers of numpy become those of Python
+        text = json.dumps(self.found, indent=1, default=lambda number: number.item())
+        write_atomically(self.output, text.encode())
+
+    def begin(self, name: str, found: dict) -> dict:
+        """Have what a step finds in turn among what is written; returns it."""
+        self.found["steps"][name] = found
+        return found
 
     def step(self, name: str, work: Callable[[Bench], dict], least_s: float) -> None:
         """Do a step where time is left for it, and write what it found."""
@@ -167,7 +174,7 @@ class Bench:
         except NoDevice as why:
             outcome = {"left_out": str(why)}
         except Exception as error:  # the rest go on
-            outcome = {
+            outcome = self.found["steps"].get(name, {}) | {
                 "error": f"{type(error).__name__}: {error}",
                 "traceback": traceback.format_exc().splitlines()[-12:],
             }
@@ -182,9 +189,12 @@ class Bench:
         """End the process when its time is over, with what there is."""
 
         def stop():
-            self.found["stopped"] = f"in step {self.found.get('now', '?')}, for its time was over"
-            self.save()
-            os._exit(3)
+            try:
+                now = self.found.get("now", "?")
+                self.found["stopped"] = f"in step {now}, for its time was over"
+                self.save()
+            finally:
+                os._exit(3)
 
         timer = threading.Timer(self.left_s + 5.0, stop)
         timer.daemon = True

@@ -71,6 +71,8 @@ def ceilings(bench: Bench) -> dict:
         a, b = torch.rand(2, side, side, dtype=dtype, device="cuda")
         seconds = _on_torch(torch, torch.matmul, a, b)
         found[f"product_{str(dtype)[6:]}_per_s"] = 2.0 * side**3 / seconds
+    del source, target, a, b
+    torch.cuda.empty_cache()
     return found
 
 

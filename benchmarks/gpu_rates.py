@@ -21,6 +21,7 @@ from gpu_bench import (
     kernels_for_device,
     with_channel,
 )
+from numba import cuda
 
 from poreflux.base import device
 from poreflux.diffusion import cuda as md
@@ -94,16 +95,23 @@ def rate_gcmc(bench: Bench) -> dict:
     # as many copies as are wanted, each framework's with arrays of their own, as in a study
     del lanes
     on_cpu = [_copy(c, c.host, alias, 1) for c, alias in zip(first, aliases, strict=True)]
-    found = {"molecules": float(np.mean([c.n_molecules for c in first])),
-             "work": _gcmc_work(first), "cpu": _cpu_gcmc(on_cpu, effort), "rows": []}  # fmt: skip
+    found = bench.begin(
+        "rate_gcmc",
+        {
+            "molecules": float(np.mean([c.n_molecules for c in first])),
+            "work": _gcmc_work(first),
+            "cpu": _cpu_gcmc(on_cpu, effort),
+            "rows": [],
+        },
+    )
     for n in effort.chains:
         if bench.left_s < 20.0:
             break
         isotherms, chains = _copies(first, aliases, n)
-        if (
-            not SIMULATED
-            and _bytes(isotherms, chains, aliases) > device.FILL * device._free_bytes()
-        ):
+        if not SIMULATED:
+            # what the sizes before took is given back late
+            cuda.current_context().deallocations.clear()
+        if _bytes(isotherms, chains) > device.FILL * device.free_bytes():
             found["rows"].append({"chains": n, "left_out": "more than the card holds"})
             continue
         with kernels_for_device():
@@ -120,6 +128,7 @@ def rate_gcmc(bench: Bench) -> dict:
                     effort,
                 )
                 found["rows"].append({"chains": n, "threads": threads, **rate})
+                bench.save()
         del lanes
     return found
 
@@ -162,7 +171,7 @@ def _copies(first: list, aliases: list, n: int) -> tuple[list, list]:
     return isotherms, chains
 
 
-def _bytes(isotherms, chains, aliases) -> float:
+def _bytes(isotherms, chains) -> float:
     hosts = sum(gcmc.device_bytes(isotherm) for isotherm in isotherms)
     return hosts + 48.0 * sum(chain.capacity * len(chain.count) for chain in chains)
 
@@ -199,10 +208,11 @@ def _gcmc_work(chains: list) -> dict:
 def rate_md(bench: Bench) -> dict:
     """Molecule-steps a second of engine grid."""
     effort, open_ones = bench.effort, [made for _, made in with_channel(bench)]
-    found = {"rows": [], "cpu": _cpu_md(open_ones, effort), "work": {
-        # 16 rows of four doubles; products and sums of the gradient, the step and the thermostat
-        "bytes_per_step": 16 * 32.0, "operations_per_step": 700.0,
-    }}  # fmt: skip
+    # 16 rows of four doubles; products and sums of the gradient, the step and the thermostat
+    work_of_step = {"bytes_per_step": 16 * 32.0, "operations_per_step": 700.0}
+    found = bench.begin(
+        "rate_md", {"rows": [], "cpu": _cpu_md(open_ones, effort), "work": work_of_step}
+    )
     for n in effort.molecules:
         if bench.left_s < 15.0:
             break
@@ -217,6 +227,7 @@ def rate_md(bench: Bench) -> dict:
 
         rate = _timed(work, 10 if SIMULATED else 100, md.LAUNCH_STEPS, effort)
         found["rows"].append({"molecules": each * len(open_ones), **rate})
+        bench.save()
     return found
 
 
@@ -279,10 +290,15 @@ def rate_harmonic(bench: Bench) -> dict:
     level = 0 if SIMULATED else round(math.log2(harmonic.FIRST_PS / harmonic.LEVEL_PS))
     with kernels_for_device():
         launcher = harmonic_cuda.Device(landscapes)
-    found = {"rows": [], "cpu": _cpu_harmonic(landscapes, level), "work": {
-        # the gradient as in engine grid; every 20 steps an energy and the slopes of the coordinates
-        "bytes_per_step": 16 * 32.0 * 1.05 + 24 * 32.0 / 20, "operations_per_step": 480.0,
-    }}  # fmt: skip
+    # the gradient as in engine grid; every 20 steps an energy and the slopes of the coordinates
+    work_of_step = {
+        "bytes_per_step": 16 * 32.0 * 1.05 + 24 * 32.0 / 20,
+        "operations_per_step": 480.0,
+    }
+    found = bench.begin(
+        "rate_harmonic",
+        {"rows": [], "cpu": _cpu_harmonic(landscapes, level), "work": work_of_step},
+    )
     own = harmonic_cuda.IN_BLOCK
     for n in effort.paths:
         flights = [
@@ -305,6 +321,7 @@ def rate_harmonic(bench: Bench) -> dict:
             rate = _timed(work, 1, 1, effort)
             n_paths = sum(len(flight.place) for flight in flights)
             found["rows"].append({"paths": n_paths, "threads": in_block, **rate})
+            bench.save()
     harmonic_cuda.IN_BLOCK = own
     return found
 
@@ -331,7 +348,7 @@ def rate_trainer(bench: Bench) -> dict:
     """Steps a second of all networks together, with dropout; on the CPU with one thread."""
     import torch
 
-    effort, found = bench.effort, {"rows": []}
+    effort, found = bench.effort, bench.begin("rate_trainer", {"rows": []})
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     data = training(min(10, effort.networks[0]))
@@ -351,6 +368,7 @@ def rate_trainer(bench: Bench) -> dict:
         # what comes before and after the steps takes time once
         per_s = 2 * n * effort.training_steps / max(many_s - few_s, 1e-9)
         found["rows"].append({"networks": n, "per_s": per_s, "seconds": many_s})
+        bench.save()
     return found
 
 

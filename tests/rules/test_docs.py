@@ -129,6 +129,8 @@ def test_commands_are_right(root, study, monkeypatch, page):
             planned_by_snakemake(root, words, folder)
         elif command == "make":
             assert all(re.search(rf"^{w}:", makefile, flags=re.MULTILINE) for w in words), line
+        elif command == "python":
+            assert (root / words[0]).is_file(), line
         elif command == "cd":
             folder = folder / words[0] if (folder / words[0]).is_dir() else folder
         else:

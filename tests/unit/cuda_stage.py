@@ -16,10 +16,12 @@ def main() -> None:
     """Run the stage and print."""
     if numba.config.ENABLE_CUDASIM:
         # the kernels as Python, what makes the grids compiled
-        import poreflux.uptake.kernels
+        import poreflux.uptake.kernels  # noqa: F401
+        from poreflux.fields import grid, rows
 
         numba.config.DISABLE_JIT = 0
-        importlib.reload(poreflux.fields.grid)
+        for module in (rows, grid):
+            importlib.reload(module)
     from poreflux.run import stages
     from poreflux.run.artifacts import Limits
     from poreflux.store import Store

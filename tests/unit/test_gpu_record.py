@@ -95,19 +95,25 @@ def test_a_step_that_fails_is_noted_and_time_is_kept(tmp_path):
     code = """
 import json, sys
 from pathlib import Path
-import gpu
+import gpu, numpy
 bench = gpu.Bench(Path("none"), Path(sys.argv[1]), gpu.TINY, 60.0)
-bench.step("one", lambda _: {"value": 1}, 0.0)
-bench.step("two", lambda _: 1 / 0, 0.0)
+
+def half_done(bench):
+    bench.begin("two", {"rows": [2]})
+    1 / 0
+
+bench.step("one", lambda _: {"value": numpy.int64(1)}, 0.0)
+bench.step("two", half_done, 0.0)
 bench.step("three", lambda _: {"value": 3}, 100.0)
 """
     run("-c", code, tmp_path / "gpu.json")
     steps = json.loads((tmp_path / "gpu.json").read_text())["steps"]
     assert steps["one"]["value"] == 1
-    assert "ZeroDivisionError" in steps["two"]["error"]
+    assert "ZeroDivisionError" in steps["two"]["error"] and steps["two"]["rows"] == [2]
     assert "left_out" in steps["three"]
 
 
+@pytest.mark.slow("compiles for seconds")
 @pytest.mark.parametrize(
     ("kernel", "most", "warps"),
     [("advance_lanes", 255, 8), ("advance_chains", 168, 12), ("fly_blocks", 208, 9)],

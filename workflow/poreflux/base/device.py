@@ -85,7 +85,7 @@ def batches_of(
             f"{setting} is 'cuda', but no CUDA device can be used here; check nvidia-smi and that "
             f"CUDA_HOME names a CUDA toolkit, or set {setting}: cpu"
         )
-    return batches(items, bytes_of, FILL * _free_bytes())
+    return batches(items, bytes_of, FILL * free_bytes())
 
 
 def batches(
@@ -104,7 +104,8 @@ def batches(
         yield batch
 
 
-def _free_bytes() -> float:
+def free_bytes() -> float:
+    """Free memory of the device."""
     try:
         return cuda.current_context().get_memory_info().free
     except (AttributeError, NotImplementedError):  # the simulator

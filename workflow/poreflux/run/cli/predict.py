@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "poreflux predict my.cif",
             "poreflux predict my.cif --simulate",
+            "poreflux predict my.cif --guest N2",
             "poreflux predict my/ --csv predictions.csv",
         ),
     )(predict)
