@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import i0, i1
 
+from poreflux import percolation
 from poreflux.fields.network import conductors, corrector, dissipated, dissipation, stencil
 from poreflux.percolation.mobility import overdamped, relative_mobility
+from poreflux.structures import packages
+from poreflux.structures.cif import parse_cif
 
 T = 300.0
 SKEWED = np.array([[10.0, 0.0, 0.0], [4.0, 9.0, 0.0], [-3.0, 5.0, 8.0]])
@@ -181,3 +184,22 @@ def test_wrong_input():
         relative_mobility(np.zeros((2, 2, 2)), np.eye(3), T, np.ones((2, 2, 3), bool))
     with pytest.raises(ValueError, match="temperature"):
         relative_mobility(np.zeros((2, 2, 2)), np.eye(3), 0.0)
+
+
+def test_current_climbs_the_highest_barrier_on_its_way_not_one_in_the_middle():
+    """A real pore of cages in rows behind barriers of 13 kT, and lower ones in between.
+
+    What slows the guest down is the way's highest saddle, which stage percolation finds by itself:
+    power is lost there, and warmth helps over it.
+    """
+    cif = packages.core_mof_cif("2019-ASR", "YEGRAD_clean_h")
+    structure = parse_cif(cif)
+    cold, warm = (
+        percolation.compute(structure, percolation.PercolationSettings(temperature_K=kelvin))
+        for kelvin in (298.0, 400.0)
+    )
+    assert cold.e_mean_dissipation_K == pytest.approx(cold.e_perc_1_K, abs=2.0 * 298.0)
+    # Arrhenius: of the saddle above where the guest sits in the channels
+    climb_K = cold.e_perc_1_K - 0.5 * (cold.e_mean_channels_K + warm.e_mean_channels_K)
+    rise = math.exp(climb_K * (1.0 / 298.0 - 1.0 / 400.0))
+    assert warm.mobility / cold.mobility == pytest.approx(rise, rel=0.5)

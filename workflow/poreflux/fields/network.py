@@ -15,6 +15,8 @@ from itertools import combinations
 
 import numpy as np
 from numba import njit
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
 # Points this many kT above the lowest are closed: passing them takes longer than anything else.
 CEILING_KT = 25.0
@@ -22,6 +24,9 @@ CEILING_KT = 25.0
 # the residual has fallen to this share of the power of a unit gradient.
 LOOK_EVERY, SETTLED, PRECISION = 30, 1e-3, 1e-14
 MAX_STEPS = 5000
+# The equations are solved directly where the search leaves less than this share of the power of a
+# unit gradient, but more than what round-off leaves of a closed direction.
+DIRECT_BELOW, LEAST_SHARE = 0.02, 1e-12
 
 # Windows of tight pores need a fine grid and wide pores do not: this spacing in Å times the cube
 # root of the open share, within limits, and wider in large cells so that no more than OPEN_POINTS
@@ -160,12 +165,57 @@ def corrector(network: Network, precision: float = PRECISION) -> np.ndarray:
     a solution each, up to a constant; one that does not run through the crystal along an axis
     carries no current along it.
 
+    Behind high barriers the search may rest on a plateau far above the least power, as if a barrier
+    in the middle were the highest. So where little is left of the power of a unit gradient
+    (:data:`DIRECT_BELOW`), the equations are solved directly, and the potential that dissipates
+    less is taken.
+
     References
     ----------
     G. A. Pavliotis, A. M. Stuart, Multiscale Methods (2008), ch. 13 (homogenisation).
     """
     links = network.neighbour, network.conductance
-    return np.stack([_potential(*links, step, precision) for step in network.steps_A])
+    found = np.stack([_potential(*links, step, precision) for step in network.steps_A])
+    power = np.array(
+        [_power_along(*links, step, chi) for step, chi in zip(network.steps_A, found, strict=True)]
+    )
+    whole = (network.conductance * (network.neighbour >= 0)) @ np.square(network.steps_A).T
+    share = power / np.maximum(whole.sum(axis=0), np.finfo(float).tiny)
+    doubtful = (share < DIRECT_BELOW) & (share > max(LEAST_SHARE, 1e3 * precision))
+    if doubtful.any():
+        for axis, chi in zip(np.flatnonzero(doubtful), _direct(network, doubtful), strict=True):
+            if _power_along(*links, network.steps_A[axis], chi) < power[axis]:
+                found[axis] = chi
+    return found
+
+
+def _direct(network: Network, axes: np.ndarray) -> np.ndarray:
+    """The corrector along some axes (a mask) by sparse factors, Å: one point of each part is 0."""
+    n, k = network.neighbour.shape
+    at, ahead = np.repeat(np.arange(n), k), network.neighbour.reshape(-1)
+    joined = (ahead >= 0) & (ahead != at)
+    at, ahead = at[joined], ahead[joined]
+    conductance = network.conductance.reshape(-1)[joined]
+    # net current out of each point under unit gradients
+    inflow = np.zeros((axes.sum(), n))
+    for residual, step in zip(inflow, network.steps_A[axes], strict=True):
+        current = conductance * np.tile(step, n)[joined]
+        residual += np.bincount(at, current, n) - np.bincount(ahead, current, n)
+    links = sparse.coo_array((conductance, (at, ahead)), shape=(n, n))
+    links = (links + links.T).tocsc()
+    total = np.asarray(links.sum(axis=0)).reshape(-1)
+    _, part = sparse.csgraph.connected_components(links)
+    free = np.setdiff1d(np.arange(n), np.unique(part, return_index=True)[1])
+    scale = 1.0 / np.sqrt(total[free])
+    scaled = sparse.dia_array((scale[None], [0]), shape=(len(free),) * 2)
+    matrix = sparse.eye_array(len(free)) - scaled @ links[free][:, free] @ scaled
+    factors = splu(
+        matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )  # fmt: skip
+    potentials = np.zeros_like(inflow)
+    potentials[:, free] = (scale[:, None] * factors.solve((inflow[:, free] * scale).T)).T
+    return potentials
 
 
 def dissipated(network: Network, potentials_A: np.ndarray) -> np.ndarray:
