@@ -135,7 +135,7 @@ STAGES = {
         Stage(
             "percolation",
             "Finding percolation energies",
-            worker_mb=600,
+            worker_mb=1500,
             data_files=(UFF,),
             # of a structure without a channel
             undefined=(
