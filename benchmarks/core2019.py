@@ -45,7 +45,7 @@ BATCH = 20
 LEARNER, SHARE, DRAWS = "gp-line+mobility", 0.8, 6
 TRAINING = {"protocol": "fast", "seed": 1, "device": "cpu"}
 LEAST_LABELS, FOLDS = 200, 3
-VERSION, LICENCE = "0.1", "CC-BY-4.0"
+VERSION, LICENCE = "0.2", "CC-BY-4.0"
 
 
 def measured(row: dict, part: str) -> dict:
