@@ -167,7 +167,9 @@ def test_every_source_is_finite_where_it_was_computed(data):
         sources
     )
     for name, values in sources.items():
-        assert np.isfinite(values).all(), name
+        # no activation energy where D is no diffusivity at both temperatures
+        known = data["CH4_diffusive"] & data["CH4_400K_diffusive"] if "activation" in name else True
+        assert (np.isfinite(values) | ~np.asarray(known)).all(), name
         assert "err" not in name and "converged" not in name
     np.testing.assert_allclose(sources["pld_A"], np.log10(data["pld_A"]))
 
@@ -242,7 +244,7 @@ def test_a_file_is_described_as_the_data_set_is(data, member, tmp_path):
     known, mine = data.loc[name], rows.loc["mine"]
     assert set(rows.columns) == set(data.columns)
     assert mine["content_hash"] == known["content_hash"]
-    own = description.describe(read_cif(path), "mine", ["CH4"])
+    own = description.describe(read_cif(path), "mine", description.parts_in(data))
     pd.testing.assert_frame_equal(own.drop(columns="warnings"), rows.drop(columns="warnings"))
     for column in ("CH4_d_m2_s", "CH4_uptake_35bar_mol_kg", "pld_A", "CH4_mobility"):
         assert mine[column] == pytest.approx(known[column], rel=0.3), column

@@ -364,8 +364,15 @@ SCALES = {
 }
 
 
+# What a further gas or temperature adds. The rest is nearly what the first part has, and the more
+# sources are nearly the same, the more often chance chooses among them.
+OF_FURTHER_PARTS = ("d_m2_s", "mobility", "barrier_1_K", "henry_mol_kg_bar")
+
+
 def sources_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Every column that is a physical property, on its own scale.
+
+    Of further parts than the first, those of :data:`OF_FURTHER_PARTS`.
 
     Parameters
     ----------
@@ -384,6 +391,8 @@ def sources_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
             continue
         values = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
         part = next((p for p in sorted(PARTS, key=len)[::-1] if column.startswith(f"{p}_")), None)
+        if part not in (None, FIRST) and column.removeprefix(f"{part}_") not in OF_FURTHER_PARTS:
+            continue
         if part is not None:
             # computed, and nothing there: the guest does not get through
             computed = table[f"{part}_e_min_K"].notna().to_numpy()
