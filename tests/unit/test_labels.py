@@ -143,7 +143,7 @@ def test_isotherms_of_two_guests_are_two():
     asked = labels.requested_labels(["isotherm_N2", "isotherm"], [2.0, 30.0])
     assert asked == ["isotherm_N2", "isotherm"]
     assert labels.scalar_labels(asked[:1], [2.0, 30.0]) == ["uptake_2bar_N2", "uptake_30bar_N2"]
-    assert quantity("isotherm_N2", {}).words == "the isotherm of N2"
+    assert quantity("isotherm_N2", {}).words == "the isotherms of N2"
 
 
 def test_labels_of_our_stages():
