@@ -5,6 +5,7 @@ import pytest
 from scipy.special import i0, i1
 
 from poreflux import percolation
+from poreflux.fields import network
 from poreflux.fields.network import conductors, corrector, dissipated, dissipation, stencil
 from poreflux.percolation.mobility import overdamped, relative_mobility
 from poreflux.structures import packages
@@ -203,3 +204,16 @@ def test_current_climbs_the_highest_barrier_on_its_way_not_one_in_the_middle():
     climb_K = cold.e_perc_1_K - 0.5 * (cold.e_mean_channels_K + warm.e_mean_channels_K)
     rise = math.exp(climb_K * (1.0 / 298.0 - 1.0 / 400.0))
     assert warm.mobility / cold.mobility == pytest.approx(rise, rel=0.5)
+
+
+def test_what_sparse_factors_cannot_solve_keeps_what_was_found(monkeypatch):
+    """Along one direction behind 12 kT: the closed form of Lifson and Jackson either way."""
+    height = 6.0
+    energy = T * height * np.cos(2 * np.pi * np.arange(60) / 60)[:, None, None]
+
+    def singular(*_, **__):
+        raise RuntimeError("Factor is exactly singular")
+
+    monkeypatch.setattr(network, "splu", singular)
+    found = relative_mobility(energy, np.diag([12.0, 1.0, 1.0]), T)
+    assert found[0, 0] == pytest.approx(1 / i0(height) ** 2, rel=0.02)

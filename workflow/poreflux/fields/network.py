@@ -182,10 +182,16 @@ def corrector(network: Network, precision: float = PRECISION) -> np.ndarray:
     whole = (network.conductance * (network.neighbour >= 0)) @ np.square(network.steps_A).T
     share = power / np.maximum(whole.sum(axis=0), np.finfo(float).tiny)
     doubtful = (share < DIRECT_BELOW) & (share > max(LEAST_SHARE, 1e3 * precision))
-    if doubtful.any():
-        for axis, chi in zip(np.flatnonzero(doubtful), _direct(network, doubtful), strict=True):
-            if _power_along(*links, network.steps_A[axis], chi) < power[axis]:
-                found[axis] = chi
+    if not doubtful.any():
+        return found
+    try:
+        solved = _direct(network, doubtful)
+    except RuntimeError:
+        # singular in double precision: parts that links below 1e-16 of the others join
+        return found
+    for axis, chi in zip(np.flatnonzero(doubtful), solved, strict=True):
+        if _power_along(*links, network.steps_A[axis], chi) < power[axis]:
+            found[axis] = chi
     return found
 
 
